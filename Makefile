@@ -1,0 +1,99 @@
+# Everything a person or CI does here. Needs python3 (3.11 or newer), make and a package registry; the rest is fetched.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+UV := .tools/bin/uv
+UV_READY := .tools/.uv-$(UV_VERSION)
+BIN := .venv/bin
+READY := .venv/.ready
+PROTOC := .tools/protoc
+PROTOC_READY := $(PROTOC)/.ready
+SOURCES := server tests tools
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
+
+unexport VIRTUAL_ENV
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
+.PHONY: help setup gen baseline lock run test test-fast test-real bench check check-code check-layers check-contract check-generated format clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## install everything into .tools and .venv; costs nothing the second time
+	@:
+
+gen: $(READY) $(PROTOC_READY) ## write the stubs and the descriptor set from proto/
+	@$(BIN)/python tools/generate.py
+
+baseline: $(READY) check-contract ## promise the contract as it stands: later changes must not break it
+	@$(BIN)/buf build proto --exclude-source-info --output proto/baseline.binpb
+
+lock: $(UV_READY) ## resolve the dependencies anew, keeping versions that still fit (UPGRADE=1: the newest)
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --no-emit-package trunkline --group dev pyproject.toml --output-file requirements.lock
+	@$(LOCK) --group protoc --output-file tools/protoc.lock
+
+run: $(READY) ## start the server (ARGS="--no-worker" ...)
+	@exec $(BIN)/trunkline serve $(ARGS)
+
+test: $(READY) ## the whole suite (ARGS="-k credits" ...)
+	@$(BIN)/pytest -n 2 $(ARGS)
+
+test-fast: $(READY) ## the suite without what is slow or starts the whole server
+	@$(BIN)/pytest -n 2 -m 'not slow and not e2e' $(ARGS)
+
+test-real: $(READY) ## against real providers whose keys are in the environment
+	@$(BIN)/python -m tests.real $(ARGS)
+
+bench: $(READY) ## measure speed on this machine
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+check: check-code check-layers check-contract check-generated ## everything that can be known without running: format, lint, types, layers, contract
+
+check-code: $(READY)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/mypy $(SOURCES)
+	@$(UV) pip check --quiet --python $(BIN)/python
+
+check-layers: $(READY)
+	@$(BIN)/lint-imports --no-cache --no-logo
+
+check-contract: $(READY)
+	@$(BIN)/buf lint
+	@$(BIN)/buf format --diff --exit-code proto
+	@if [ -f proto/baseline.binpb ]; then $(BIN)/buf breaking proto --against proto/baseline.binpb; fi
+
+check-generated: $(READY) $(PROTOC_READY)
+	@$(BIN)/python tools/generate.py --check
+
+format: $(READY) ## put code and protos into the one format, mend what can be mended
+	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/buf format --write proto
+
+clean: ## remove everything that make made
+	@rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+
+$(UV_READY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv .tools || { echo "make: this Python cannot make environments; install its venv package (Debian: apt-get install python3-venv) or name another with PYTHON=..." >&2; exit 1; }
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(READY): requirements.lock pyproject.toml clients/python/pyproject.toml | $(UV_READY)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python .tools/bin/python .venv
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable clients/python
+	@touch $@
+
+$(PROTOC_READY): tools/protoc.lock | $(UV_READY)
+	@test -x $(PROTOC)/bin/python || $(UV) venv --quiet --python .tools/bin/python $(PROTOC)
+	@$(UV) pip sync --quiet --python $(PROTOC)/bin/python --require-hashes tools/protoc.lock
+	@touch $@

@@ -1,0 +1,116 @@
+"""Writes what is made from `proto/`: the stubs of the Python client, and the descriptor set that the server reads.
+
+The server's set keeps validation rules and scopes; the client's stubs are without, and need only protobuf and grpc.
+With `--check` nothing is written: the tree is compared with what would be, and a difference is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+BIN: Final = ROOT / ".venv" / "bin"
+PROTOC_PYTHON: Final = ROOT / ".tools" / "protoc" / "bin" / "python"
+PACKAGE: Final = Path("trunkline/v1")
+STUBS: Final = ROOT / "clients" / "python" / PACKAGE
+CONTRACT: Final = ROOT / "server" / "trunkline_server" / "data" / "contract.binpb"
+SERVER_ONLY: Final = ("buf/validate/validate.proto", "trunkline/v1/options.proto")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail when the tree is out of date")
+    check: bool = parser.parse_args().check
+    with tempfile.TemporaryDirectory() as made:
+        contract, stubs = Path(made, CONTRACT.name), Path(made, PACKAGE)
+        build_image(contract, "--exclude-source-info")
+        write_stubs(Path(made))
+        return report(contract, stubs) if check else install(contract, stubs)
+
+
+def build_image(output: Path, *options: str) -> None:
+    run(str(BIN / "buf"), "build", "--as-file-descriptor-set", *options, "--output", str(output))
+
+
+def write_stubs(made: Path) -> None:
+    """Runs protoc and its plugins over the client's part of the contract, into `made`."""
+    image, client_image = made / "full.binpb", made / "client.binpb"
+    build_image(image)
+    client = without_server_only(FileDescriptorSet.FromString(image.read_bytes()))
+    client_image.write_bytes(client.SerializeToString(deterministic=True))
+    run(
+        *(str(PROTOC_PYTHON), "-m", "grpc_tools.protoc", f"--descriptor_set_in={client_image}"),
+        *(f"--plugin={BIN / f'protoc-gen-{name}'}" for name in ("mypy", "mypy_grpc")),
+        *(f"--{name}_out={made}" for name in ("python", "grpc_python")),
+        *(f"--{name}_out=quiet:{made}" for name in ("mypy", "mypy_grpc")),
+        *(file.name for file in client.file if file.name.startswith(f"{PACKAGE}/")),
+    )
+    drop_empty_service_stubs(made / PACKAGE, client)
+    Path(made, PACKAGE, "__init__.py").write_text('"""The generated messages and stubs of `trunkline.v1`."""\n')
+
+
+def without_server_only(image: FileDescriptorSet) -> FileDescriptorSet:
+    """Custom options are unknown fields to this process, which never loads their extensions: discard them."""
+    image.DiscardUnknownFields()
+    kept = [file for file in image.file if file.name not in SERVER_ONLY]
+    for file in kept:
+        used = [name for name in file.dependency if name not in SERVER_ONLY]
+        file.dependency[:] = used
+    return FileDescriptorSet(file=kept)
+
+
+def drop_empty_service_stubs(stubs: Path, client: FileDescriptorSet) -> None:
+    """The gRPC generators write a file for every proto, also where there is no service in it."""
+    for file in client.file:
+        if not file.service:
+            for ending in ("py", "pyi"):
+                (stubs / f"{module(file)}_pb2_grpc.{ending}").unlink(missing_ok=True)
+
+
+def module(file: FileDescriptorProto) -> str:
+    return Path(file.name).stem
+
+
+def install(contract: Path, stubs: Path) -> int:
+    CONTRACT.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(contract, CONTRACT)
+    STUBS.mkdir(parents=True, exist_ok=True)
+    for name in generated(STUBS) - generated(stubs):
+        (STUBS / name).unlink()
+    shutil.copytree(stubs, STUBS, dirs_exist_ok=True)
+    return 0
+
+
+def report(contract: Path, stubs: Path) -> int:
+    names = sorted(generated(STUBS) | generated(stubs))
+    stale = [str(PACKAGE / name) for name in names if not same(STUBS / name, stubs / name)]
+    if not same(CONTRACT, contract):
+        stale.append(CONTRACT.name)
+    for name in stale:
+        print(f"{name} is not what proto/ says: run `make gen`", file=sys.stderr)
+    return 1 if stale else 0
+
+
+def generated(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("*.py*")}
+
+
+def same(left: Path, right: Path) -> bool:
+    return left.is_file() and right.is_file() and filecmp.cmp(left, right, shallow=False)
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
