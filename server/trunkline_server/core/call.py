@@ -1,0 +1,45 @@
+"""One request on its way through the house: who calls, what they may do, until when, and what goes back with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the tenant comes from the credential alone. `principal` is the credential's name, not its secret."""
+
+    tenant_id: UUID
+    principal: str
+    scopes: frozenset[str]
+    allowed_models: tuple[str, ...] = ()
+
+    def may(self, scope: str) -> bool:
+        """`chat:write` is granted by itself, by `chat:*` and by `*`."""
+        return scope in self.scopes or "*" in self.scopes or f"{scope.partition(':')[0]}:*" in self.scopes
+
+    def may_use(self, provider: str, model: str) -> bool:
+        """Whether the key may call this model."""
+        allowed = self.allowed_models
+        return not allowed or f"{provider}/{model}" in allowed or f"{provider}/*" in allowed
+
+
+@dataclass(slots=True)
+class Call:
+    """`deadline` counts on the event loop's clock; `trailers` reach the caller on success and on failure."""
+
+    method: str
+    caller: Caller
+    request_id: str
+    deadline: float
+    user_id: str = ""
+    account_id: str = ""
+    idempotency_key: str = ""
+    trailers: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict)
+    on_silence: Callable[[], Message | None] | None = None
+    """Makes the message that keeps a silent stream alive, if there may be one yet."""

@@ -1,0 +1,28 @@
+"""Names for things: a prefix that tells the kind, then a time-ordered UUID in 32 hex digits."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from uuid import UUID
+
+# One spelling for one id: `UUID` alone would also read capitals, hyphens and braces.
+_DIGITS = re.compile(r"[0-9a-f]{32}")
+
+
+def new_uuid() -> UUID:
+    """A UUID version 7 (RFC 9562): milliseconds since 1970 in front, random behind, so that indexes grow at one end."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    return UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)
+
+
+def spell(prefix: str, id_: UUID) -> str:
+    """`("cmpl", UUID)` as callers see it: `cmpl_018f...`."""
+    return f"{prefix}_{id_.hex}"
+
+
+def parse(prefix: str, text: str) -> UUID | None:
+    """The UUID in a spelled id, or None where it is not one of this kind."""
+    kind, _, digits = text.rpartition("_")
+    return UUID(hex=digits) if kind == prefix and _DIGITS.fullmatch(digits) else None
