@@ -1,0 +1,239 @@
+"""The credits ledger: money is held before a call, the charge is posted after it, and no race, retry or crash can spend
+more than there is, charge twice, or lose a charge.
+
+All decisions are taken by the database, in the functions of `migrations/0002_ledger.sql`; this room words the questions
+and the answers. Amounts are nano-credits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Self
+from uuid import UUID
+
+import asyncpg
+
+from trunkline_server.core.errors import QuotaViolation, Reason, TrunklineError, invalid, not_found
+from trunkline_server.core.money import INT64_MAX, to_decimal_text
+from trunkline_server.store import queries, reconciliation
+from trunkline_server.store.accounts import ANY, AccountRef, Accounts, NewAccounts, Owner
+from trunkline_server.store.committer import CommitSettings, Committer
+from trunkline_server.store.database import Database
+from trunkline_server.store.holds import Entry, Hold, HoldRef, Reserved, Settled
+from trunkline_server.store.lane import Op, Outcome, told
+from trunkline_server.store.reconciliation import Finding
+from trunkline_server.store.usage import UsageRow
+
+_SQL = queries.load(__file__)
+_STATES = frozenset(("held", "settled", "released", "expired"))
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """What new accounts start with, and how operations are committed."""
+
+    new_accounts: NewAccounts
+    commit: CommitSettings = field(default_factory=CommitSettings)
+
+
+class Ledger:
+    """Reserve, settle, release; grant, refund, adjust. `accounts` says whose money it is."""
+
+    def __init__(self, database: Database, accounts: Accounts, committer: Committer) -> None:
+        self.accounts = accounts
+        self._database = database
+        self._committer = committer
+
+    @classmethod
+    async def open(cls, database: Database, settings: LedgerSettings) -> Self:
+        """Needs no live database yet."""
+        committer = await Committer.open(database, settings.commit)
+        return cls(database, Accounts(database, settings.new_accounts), committer)
+
+    async def close(self) -> None:
+        """Finishes what is queued. Before the database is closed."""
+        await self._committer.close()
+
+    async def reserve(
+        self,
+        hold_id: UUID,
+        account: AccountRef,
+        amount: int,
+        ttl_s: int,
+        *,
+        provider: str,
+        model: str,
+        price_version: str,
+        request_id: str = "",
+    ) -> Reserved:
+        """Holds `amount` until it is settled, released, or `ttl_s` have passed.
+
+        Raises CREDIT_INSUFFICIENT, ACCOUNT_SUSPENDED, STORE_UNAVAILABLE. Repeated with the same `hold_id` or
+        `request_id` it returns the first hold, or raises IDEMPOTENCY_KEY_REUSED if the rest differs. A caller who is
+        cancelled, or told STORE_UNAVAILABLE, holds nothing: a release follows what may have been sent (with a
+        `request_id` the hold stays for the repeated call, and expires if none comes).
+        """
+        _at_least(0, amount, "amount")
+        op = Op("held", hold_id, account.id, amount, ttl_s, provider, model, price_version, request_id or None)
+        future = self._committer.put(op)
+        try:
+            outcome = await future
+        except BaseException:
+            if not request_id:
+                self._committer.put(Op("released", hold_id, account.id, 0, 0))
+            raise
+        return _reserved(outcome, op)
+
+    async def extend(self, hold: HoldRef, more: int, ttl_s: int = 0) -> Reserved:
+        """Adds `more` to a hold and keeps it for at least `ttl_s` from now: for tool rounds and for jobs that live on.
+
+        Raises as `reserve` does, and RESERVATION_CLOSED. Give the hold last returned: its amount makes a repeated
+        call harmless.
+        """
+        _at_least(0, more, "more")
+        op = Op("extended", hold.hold_id, hold.account_id, hold.amount + more, ttl_s)
+        reserved = _reserved(await self._committer.put(op), op)
+        if reserved.state != "held":
+            raise TrunklineError(Reason.RESERVATION_CLOSED, f"the reservation is {reserved.state} already")
+        return reserved
+
+    async def settle(self, hold: HoldRef, charge: int, usage: UsageRow | None = None) -> Settled:
+        """Posts `charge` and frees the rest, once: later calls return the first outcome.
+
+        What exceeds the hold is posted as overage; after expiry all of it as late settlement. Once called it is
+        applied, even when the caller leaves, or is told STORE_UNAVAILABLE because the database is away for long.
+        """
+        _at_least(0, charge, "charge")
+        return await self._close(Op("settled", hold.hold_id, hold.account_id, charge, 0, usage=usage))
+
+    async def release(self, hold: HoldRef, usage: UsageRow | None = None) -> Settled:
+        """Frees the whole hold, once; like `settle` it is applied even if the caller leaves."""
+        return await self._close(Op("released", hold.hold_id, hold.account_id, 0, 0, usage=usage))
+
+    async def expire_due(self, limit: int = 500) -> int:
+        """Frees holds whose time is over by the database's clock, and says how many; for a sweeper."""
+        due = await self._database.fetch(_SQL.due, limit)
+        waiting = [self._committer.put(Op("expired", row["id"], row["account_id"], 0, 0)) for row in due]
+        return sum([(await future)["verdict"] == "expired" for future in waiting])
+
+    async def grant(
+        self, owner: Owner, amount: int, request_id: str, reason: str = "", *, provider: str = ANY, model: str = ANY
+    ) -> Entry:
+        """Credits an account, made where missing, once per `request_id`. Raises BALANCE_OVERFLOW."""
+        _at_least(1, amount, "amount")
+        account = await self.accounts.open(owner, provider, model)
+        return await self._transfer(owner.tenant_id, account.id, "grant", amount, request_id=request_id, reason=reason)
+
+    async def adjust(self, tenant_id: UUID, account_id: UUID, amount: int, request_id: str, reason: str) -> Entry:
+        """An operator's correction, up or down, past the limit if need be; once per `request_id`."""
+        if amount == 0:
+            raise invalid("amount", "must not be zero")
+        return await self._transfer(tenant_id, account_id, "adjust", amount, request_id=request_id, reason=reason)
+
+    async def refund(self, tenant_id: UUID, hold_id: UUID, amount: int, request_id: str, reason: str = "") -> Entry:
+        """Gives back part of a charge, once per `request_id`, all refunds together no more than the charge."""
+        _at_least(1, amount, "amount")
+        hold = await self.get_hold(tenant_id, hold_id)
+        return await self._transfer(
+            tenant_id, hold.account_id, "refund", amount, request_id=request_id, reason=reason, hold_id=hold_id
+        )
+
+    async def get_hold(self, tenant_id: UUID, hold_id: UUID) -> Hold:
+        """Raises RESOURCE_NOT_FOUND, also for another tenant's."""
+        row = await self._database.fetchrow(_SQL.get_hold, tenant_id, hold_id)
+        if row is None:
+            raise not_found("reservation", str(hold_id))
+        return Hold(*row)
+
+    async def list_entries(
+        self, tenant_id: UUID, account_id: UUID, before: int | None = None, limit: int = 50
+    ) -> list[Entry]:
+        """Newest first; `before` is the id of the last one seen."""
+        rows = await self._database.fetch(_SQL.list_entries, tenant_id, account_id, before or INT64_MAX, limit)
+        return [Entry(*row) for row in rows]
+
+    async def audit(self) -> list[Finding]:
+        """What does not add up in the books; an empty list is the good answer."""
+        return await reconciliation.audit(self._database)
+
+    async def _close(self, op: Op) -> Settled:
+        outcome = await self._committer.put(op)
+        if outcome["verdict"] not in _STATES:
+            raise not_found("reservation", str(op.hold_id))
+        _, verdict, hold_id, amount, charged, balance, *_ = outcome
+        return Settled(hold_id, verdict, amount, charged or 0, balance)
+
+    async def _transfer(
+        self,
+        tenant_id: UUID,
+        account_id: UUID,
+        kind: str,
+        amount: int,
+        *,
+        request_id: str,
+        reason: str,
+        hold_id: UUID | None = None,
+    ) -> Entry:
+        if not request_id:
+            raise invalid("request_id", "is required")
+        if abs(amount) > INT64_MAX:
+            raise invalid("amount", "does not fit 64 bits")
+        asked = (tenant_id, account_id, kind, amount, request_id, reason, hold_id)
+        try:
+            [(verdict, *posted)] = await self._post(asked)
+        except asyncpg.NumericValueOutOfRangeError as error:
+            raise told(error) from error
+        if verdict != "posted":
+            raise _refused_transfer(verdict, account_id)
+        return Entry(*posted)
+
+    async def _post(self, asked: tuple[object, ...]) -> list[asyncpg.Record]:
+        try:
+            return await self._database.fetch(_SQL.transfer, *asked)
+        except asyncpg.UniqueViolationError:  # the same request id, at the same instant, for another account
+            return await self._database.fetch(_SQL.transfer, *asked)
+
+
+def _reserved(outcome: Outcome, op: Op) -> Reserved:
+    _, verdict, hold_id, amount, _, _, available = outcome
+    if verdict in _STATES:
+        return Reserved(hold_id, op.account_id, amount, verdict, available)
+    raise _refused_hold(verdict, op, available)
+
+
+def _refused_hold(verdict: str, op: Op, available: int) -> TrunklineError:
+    match verdict:
+        case "insufficient":
+            return _insufficient(op, available)
+        case "suspended":
+            return TrunklineError(Reason.ACCOUNT_SUSPENDED, "the account is suspended")
+        case "reused":
+            return TrunklineError(Reason.IDEMPOTENCY_KEY_REUSED, "the request id was used for another reservation")
+        case _:
+            kind, id_ = ("reservation", op.hold_id) if op.target == "extended" else ("account", op.account_id)
+            return not_found(kind, str(id_))
+
+
+def _insufficient(op: Op, available: int) -> TrunklineError:
+    needed_text, available_text = to_decimal_text(op.amount), to_decimal_text(available)
+    return TrunklineError(
+        Reason.CREDIT_INSUFFICIENT,
+        f"the call may need {needed_text} credits, {available_text} are available",
+        quota=(QuotaViolation(f"account:{op.account_id}", f"needed {needed_text}, available {available_text}"),),
+        metadata={"neededNanos": str(op.amount), "availableNanos": str(available)},
+    )
+
+
+def _refused_transfer(verdict: str, account_id: UUID) -> TrunklineError:
+    match verdict:
+        case "reused":
+            return TrunklineError(Reason.IDEMPOTENCY_KEY_REUSED, "the request id was used for another transfer")
+        case "exceeded":
+            return invalid("amount", "is more than what is left of the charge")
+        case _:
+            return not_found("account", str(account_id))
+
+
+def _at_least(minimum: int, amount: int, path: str) -> None:
+    if amount < minimum:
+        raise invalid(path, f"must be at least {minimum}")

@@ -1,0 +1,22 @@
+Holds and transfers. What is decided, is decided by the functions in the migrations.
+
+-- name: due
+SELECT id, account_id FROM hold WHERE state = 'held' AND expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1
+
+-- name: get_hold
+SELECT id, tenant_id, account_id, state, amount, charged, provider, model, price_version, request_id,
+       expires_at, created_at, closed_at
+FROM hold
+WHERE tenant_id = $1 AND id = $2
+
+-- name: list_entries
+SELECT id, account_id, kind, amount, balance_after, hold_id, request_id, reason, created_at
+FROM transfer
+WHERE tenant_id = $1 AND account_id = $2 AND id < $3
+ORDER BY id DESC
+LIMIT $4
+
+-- name: transfer
+SELECT verdict, (posted).id, (posted).account_id, (posted).kind, (posted).amount, (posted).balance_after,
+       (posted).hold_id, (posted).request_id, (posted).reason, (posted).created_at
+FROM ledger_transfer($1, $2, $3, $4, $5, $6, $7)

@@ -1,0 +1,4 @@
+-- The connection that hears announcements.
+
+-- name: probe
+SELECT 1
