@@ -1,0 +1,24 @@
+"""The provider that needs no key: deterministic, offline, and as unkind as its script says.
+
+It stands where HTTP would stand: real requests of the chat-completions dialect come in, real bytes go out, so that the
+wire, the classes of failure and the gateway's whole path are exercised. `docs/sandbox.md` lists models and script keys.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunkline_server.providers.provider import Provider
+from trunkline_server.providers.sandbox.transport import SandboxTransport
+from trunkline_server.wire.openai_chat import OpenAIChat
+from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
+
+__all__ = ["SANDBOX", "SandboxTransport"]
+
+SANDBOX: Final = Provider(
+    name="sandbox",
+    base_url="http://sandbox.invalid",
+    wire=OpenAIChat(sampling_fields=COMPATIBLE_SAMPLING, stop_sequences_max=16, thoughts_field="reasoning_content"),
+    needs_key=False,
+    closed=True,
+)

@@ -1,0 +1,29 @@
+"""The HTTP answer that a script makes of a turn."""
+
+from __future__ import annotations
+
+from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.providers.sandbox import reply, stream, whole
+from trunkline_server.providers.sandbox.reply import Reply
+from trunkline_server.providers.sandbox.script import Script
+from trunkline_server.providers.sandbox.turn import Turn
+
+
+def played(turn: Turn) -> Reply:
+    """Status, headers and body. Raises UpstreamFailure where nobody answers."""
+    script, streamed = turn.script, bool(turn.question.stream)
+    if script.unreachable:
+        raise UpstreamFailure(FailureKind.NEVER_SENT)
+    if script.fails:
+        return _failed(script)
+    if script.malformed:
+        return reply.malformed(script.malformed, stream=streamed, pause_s=script.head_ms / 1000)
+    pieces = stream.pieces(turn) if streamed else whole.pieces(turn)
+    return Reply(200, {"content-type": reply.EVENTS if streamed else reply.JSON}, pieces, script.head_ms / 1000)
+
+
+def _failed(script: Script) -> Reply:
+    status = script.status if script.redirect is None else 307
+    told = {"retry-after": script.retry_after, "location": script.redirect}
+    headers = {name: text for name, text in told.items() if text is not None}
+    return reply.body(reply.error(status, script.code), status, headers, script.head_ms / 1000)

@@ -1,0 +1,135 @@
+"""Stands where HTTP would stand: takes chat-completions requests and sends what the script makes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, TypeAlias
+
+from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.providers.client import ClientSettings, Response
+from trunkline_server.providers.sandbox import question as questions
+from trunkline_server.providers.sandbox import reply as replies
+from trunkline_server.providers.sandbox.play import played
+from trunkline_server.providers.sandbox.refusal import Refusal
+from trunkline_server.providers.sandbox.reply import Reply
+from trunkline_server.providers.sandbox.script import MODELS, Script, healed, script_of
+from trunkline_server.providers.sandbox.speech import speech_of
+from trunkline_server.providers.sandbox.turn import CREATED_S, Turn
+from trunkline_server.wire.http import HttpRequest
+
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
+
+_KEYS_MAX: Final = 10_000
+
+
+class SandboxTransport:
+    """Remembers nothing but how often a key of `times` has failed. `sleep` makes every pause."""
+
+    def __init__(self, settings: ClientSettings | None = None, sleep: Sleep = asyncio.sleep) -> None:
+        self._settings = settings or ClientSettings()
+        self._sleep = sleep
+        self._failures: OrderedDict[str, int] = OrderedDict()
+
+    @asynccontextmanager
+    async def open(self, request: HttpRequest) -> AsyncIterator[Response]:
+        reply = self._reply(request)
+        if reply.pause_s and not await self._waited(reply.pause_s):
+            raise UpstreamFailure(FailureKind.AMBIGUOUS)
+        async with aclosing(self._send(reply)) as pieces:
+            yield _Answer(reply.status, _Headers(reply.headers), pieces)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    def _reply(self, request: HttpRequest) -> Reply:
+        try:
+            match request.method, request.path.partition("?")[0]:
+                case "POST", "/chat/completions":
+                    return self._chat(request.body)
+                case "GET", "/models":
+                    return replies.body(_MODEL_LIST)
+                case _, path:
+                    raise Refusal(404, "not_found", f"there is no {request.method} {path} here")
+        except Refusal as refusal:
+            return replies.body(replies.error(refusal.status, refusal.code, refusal.message), refusal.status)
+
+    def _chat(self, body: bytes) -> Reply:
+        question = questions.read(body)
+        script = script_of(question.model, question.script or {})
+        digest = blake2b(body, digest_size=12).hexdigest()
+        if script.times and not self._fails(script, digest):
+            script = healed(script)
+        return played(Turn(question, script, speech_of(question, script), digest))
+
+    def _fails(self, script: Script, digest: str) -> bool:
+        """Whether this is one of the first `times`. A caller's key is kept, a question only until it is answered."""
+        key = script.key or digest
+        count = self._failures.pop(key, 0)
+        if count < script.times or script.key:
+            self._failures[key] = count + 1
+        if len(self._failures) > _KEYS_MAX:
+            self._failures.popitem(last=False)
+        return count < script.times
+
+    async def _send(self, reply: Reply) -> AsyncGenerator[bytes, None]:
+        room = self._settings.body_bytes_max
+        for piece in reply.pieces:
+            if not await self._waited(piece.pause_s):
+                raise UpstreamFailure(FailureKind.TIMEOUT_IDLE, reply.status)
+            room -= len(piece.data)
+            if room < 0:
+                raise UpstreamFailure(FailureKind.BROKEN, reply.status)
+            if piece.data:
+                yield piece.data
+
+    async def _waited(self, pause_s: float) -> bool:
+        """Whether the pause was shorter than the client's patience. Without a pause others still get their turn."""
+        await self._sleep(min(pause_s, self._settings.read_timeout_s))
+        return pause_s < self._settings.read_timeout_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The answer of one call while its context is open."""
+
+    status: int
+    headers: Mapping[str, str]
+    _pieces: AsyncGenerator[bytes, None]
+
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        return self._pieces
+
+    async def read(self, limit: int) -> bytes:
+        body = bytearray()
+        async for piece in self._pieces:
+            body += piece
+            if len(body) > limit:
+                raise UpstreamFailure(FailureKind.BROKEN, self.status)
+        return bytes(body)
+
+
+class _Headers(Mapping[str, str]):
+    """Found in any case."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = {name.lower(): value for name, value in headers.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._headers[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headers)
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+
+_MODEL_LIST: Final = {
+    "object": "list",
+    "data": [{"id": model, "object": "model", "created": CREATED_S, "owned_by": "sandbox"} for model in MODELS],
+}

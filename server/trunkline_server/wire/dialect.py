@@ -1,0 +1,140 @@
+"""What every wire can do: spell a question as HTTP, and read the answer, the failure, and the side questions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+import orjson
+
+from trunkline.v1 import models_pb2
+from trunkline_server.core.answer import Answer
+from trunkline_server.core.ask import Ask
+from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.wire.http import HttpRequest
+
+JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "application/json"}
+STREAM_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "text/event-stream"}
+COUNT_MAX: Final = 2**63 - 1
+
+Shape = TypeVar("Shape")
+
+
+class Decoder(Protocol):
+    """Reads the body of one answer, in whatever pieces it comes, and tells an `Answer` what it read."""
+
+    def feed(self, data: bytes) -> None:
+        """The next piece. Raises UpstreamFailure where it cannot be read or is itself an error."""
+
+    def close(self) -> None:
+        """The body has ended. Raises UpstreamFailure where it may not end here."""
+
+
+class Wire(Protocol):
+    """A provider's dialect: pure, without I/O."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def capabilities(self) -> frozenset[models_pb2.Capability.ValueType]: ...
+
+    @property
+    def delta_is_token(self) -> bool:
+        """A streamed delta is one token, so that counting them is measuring."""
+
+    @property
+    def needs_cap(self) -> bool:
+        """The provider wants to be told the longest answer."""
+
+    def encode_chat(self, ask: Ask) -> HttpRequest:
+        """The question as the provider's own request."""
+
+    def decode_chat(self, ask: Ask, answer: Answer, content_type: str) -> Decoder:
+        """A reader for the answer, by what kind of body it says it is."""
+
+    def encode_count(self, ask: Ask) -> HttpRequest | None:
+        """The question how many tokens the input has; None where the provider cannot count."""
+
+    def decode_count(self, body: bytes) -> int:
+        """The number of input tokens."""
+
+    def encode_models(self) -> HttpRequest:
+        """The question which models there are; it also proves the key."""
+
+    def decode_models(self, body: bytes) -> list[str]:
+        """The names of the models."""
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
+        """What a status that is not 2xx means."""
+
+
+class WholeBody(ABC):
+    """A decoder for answers that come in one piece: keeps the pieces and reads them at the end."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def feed(self, data: bytes) -> None:
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        self.read(b"".join(self._pieces))
+
+    @abstractmethod
+    def read(self, body: bytes) -> None:
+        """Read the whole body."""
+
+
+def spell(body: Mapping[str, object]) -> bytes:
+    """A request body as JSON; texts wrapped in `raw` go in as they are."""
+    return orjson.dumps(body)
+
+
+def raw(json_text: str) -> orjson.Fragment:
+    """JSON text that goes into a body unread, so that key order and large numbers survive; empty text is `{}`."""
+    return orjson.Fragment(json_text or "{}")
+
+
+def merge(body: dict[str, object], options: Mapping[str, object]) -> dict[str, object]:
+    """Put the caller's further fields into a body, last; objects that are on both sides are merged one level deep."""
+    for key, value in options.items():
+        present = body.get(key)
+        body[key] = {**present, **value} if isinstance(present, dict) and isinstance(value, dict) else value
+    return body
+
+
+def parse(decoder: msgspec.json.Decoder[Shape], data: bytes) -> Shape:
+    """What a provider sent, in the shape it should have."""
+    try:
+        return decoder.decode(data)
+    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
+        raise UpstreamFailure(FailureKind.BROKEN) from None
+
+
+def verbatim(block: msgspec.Raw) -> str:
+    """A piece of a provider's JSON as it came."""
+    try:
+        return bytes(block).decode()
+    except UnicodeDecodeError:
+        raise UpstreamFailure(FailureKind.BROKEN) from None
+
+
+def count(number: float | None) -> int:
+    """A number of tokens as a provider reports it: missing and negative are none."""
+    if not number or number < 0:
+        return 0
+    return int(number) if number < COUNT_MAX else COUNT_MAX
+
+
+def media_type(content_type: str) -> str:
+    """A `content-type` header without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def require_stream(content_type: str) -> None:
+    """A streamed answer must say that it is one: an HTML page with status 200 is a broken provider."""
+    if not content_type.startswith(("text/event-stream", "application/x-ndjson", "application/stream+json")):
+        raise UpstreamFailure(FailureKind.BROKEN)
