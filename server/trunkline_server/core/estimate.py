@@ -1,7 +1,7 @@
-"""How many tokens a question has, guessed from its bytes: high enough to reserve money by, without any model's vocabulary.
+"""How many tokens a question has, guessed from its bytes: high enough to reserve money by, and no vocabulary needed.
 
-A space explains the bytes of one word around it, and words make a token of about three bytes. What no space explains (base64,
-digits, packed JSON, Chinese) makes far more tokens, and is counted so.
+A space explains the bytes of one word around it, and words make a token of about three bytes. What no space explains
+(base64, digits, packed JSON, Chinese) makes far more tokens, and is counted so.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def input_tokens(input: chat_pb2.ChatInput) -> int:
 
 
 def text_tokens(text: str) -> int:
-    """Tokens of a text, rounded up: in twelfths, 4 a byte of prose, 9 a byte of anything dense, 6 a byte beyond ASCII."""
+    """Tokens of a text: in twelfths, 4 a character of prose, 9 of anything dense, and 6 more a byte beyond ASCII."""
     chars = len(text)
     wide = 0 if text.isascii() else len(text.encode("utf-8", "replace")) - chars
     prose = min(chars, _WORD_BYTES * (text.count(" ") + 1))
@@ -56,10 +56,7 @@ def _parts_tokens(parts: Iterable[content_pb2.Part]) -> int:
 
 def _part_tokens(part: content_pb2.Part) -> int:
     kind = part.WhichOneof("kind")
-    if kind == "text":
-        tokens = text_tokens(part.text.text)
-    else:
-        tokens = _KINDS[kind](part) if kind else 0
+    tokens = text_tokens(part.text.text) if kind == "text" else _KINDS[kind](part) if kind else 0
     if part.HasField("provider_state"):
         tokens += len(part.provider_state.data) // STATE_BYTES_PER_TOKEN
     return tokens
@@ -104,7 +101,7 @@ def _tool_tokens(tool: content_pb2.Tool) -> int:
 
 
 _KINDS: Final[Mapping[str, Callable[[content_pb2.Part], int]]] = {
-    "image": lambda part: IMAGE_TOKENS,
+    "image": lambda _: IMAGE_TOKENS,
     "audio": _audio,
     "video": lambda part: _media_tokens(part.video.blob, VIDEO_BYTES_PER_TOKEN),
     "document": _document,

@@ -1,4 +1,4 @@
-"""Pictures and documents, judged by their first bytes: what they are, how large they would be, whether they are whole."""
+"""Pictures and documents, judged by their first bytes: what they are, how large they would be, whether whole."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ Size: TypeAlias = tuple[int, int]
 
 _SEGMENTS_MAX: Final = 4096
 _PDF_HEAD_BYTES: Final = 1024
-_ALIASES: Final = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png", "application/x-pdf": PDF}
+_ALIASES: Final = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "application/x-pdf": PDF,
+}
 _OTHER_KINDS: Final = (b"<script", b"<html", b"%PDF-")
 _MARKER: Final = re.compile(rb"\xff+([\xc0-\xfe])")
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_LONE: Final = frozenset((0x01, *range(0xD0, 0xD8)))
+_RESTARTS: Final = range(0xD0, 0xD8)
 
 
 class _BrokenError(Exception):
@@ -85,8 +90,7 @@ def _png(data: bytes) -> Size:
 
 
 def _gif(data: bytes) -> Size:
-    width, height, _, _, _, first_block = struct.unpack_from("<HHBBBB", data, 6)
-    _require(first_block is not None)
+    width, height, *_ = struct.unpack_from("<HHBBBB", data, 6)
     return width, height
 
 
@@ -95,10 +99,10 @@ def _jpeg(data: bytes) -> Size:
     place = 2
     for _ in range(_SEGMENTS_MAX):
         marker = _MARKER.match(data, place)
-        _require(marker is not None)
-        assert marker is not None
+        if marker is None:
+            break
         kind, place = data[marker.end() - 1], marker.end()
-        if kind in _LONE:
+        if kind in _RESTARTS:
             continue
         (length,) = struct.unpack_from(">H", data, place)
         if kind in _FRAMES:

@@ -5,15 +5,13 @@ Runs on every call, so paths are spelled only where something is unusual.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from trunkline.v1 import chat_pb2, content_pb2
-from trunkline_server.core import media, schema
+from trunkline_server.core import json_text, media, schema
 from trunkline_server.core.address import EgressPolicy, parse
 from trunkline_server.core.errors import Reason, invalid
-from trunkline_server.core.json_text import check_object
-from trunkline_server.core.json_text import check as check_json
 from trunkline_server.core.money import CREDIT
 from trunkline_server.core.options import check_options
 
@@ -21,16 +19,14 @@ PUBLIC: Final = EgressPolicy()
 PARTS_MAX: Final = 20_000
 
 _INSTRUCTIONS: Final = (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER)
-_SHOWN: Final = frozenset(("text", "image", "audio", "video", "document"))
-_MAY_SAY: Final = {
+_SHOWN: Final = frozenset(("text", "image", "audio", "video", "document", "opaque"))
+_MAY_SAY: Final[Mapping[int, frozenset[str]]] = {
     content_pb2.ROLE_SYSTEM: frozenset(("text",)),
     content_pb2.ROLE_DEVELOPER: frozenset(("text",)),
-    content_pb2.ROLE_USER: _SHOWN | {"tool_result", "opaque"},
-    content_pb2.ROLE_ASSISTANT: _SHOWN | {"tool_call", "reasoning", "refusal", "opaque"},
+    content_pb2.ROLE_USER: _SHOWN | {"tool_result"},
+    content_pb2.ROLE_ASSISTANT: _SHOWN | {"tool_call", "reasoning", "refusal"},
     content_pb2.ROLE_TOOL: frozenset(("tool_result",)),
 }
-_MAY_ANSWER: Final = frozenset(("text", "image", "audio", "video", "document", "opaque"))
-_NAMED: Final = ("messages", "tools")
 
 
 def check(input: chat_pb2.ChatInput, policy: EgressPolicy = PUBLIC) -> None:
@@ -40,9 +36,164 @@ def check(input: chat_pb2.ChatInput, policy: EgressPolicy = PUBLIC) -> None:
         _check_tools(input)
     if input.HasField("output_format"):
         _check_format(input.output_format)
-    if input.labels:
-        _check_labels(input.labels)
+    for key, value in input.labels.items():
+        _check_name(key, "input.labels")
+        _check_name(value, "input.labels")
     if input.provider_options_json:
         check_options(input.provider_options_json, "input.provider_options_json")
     if input.HasField("max_cost"):
         _check_max_cost(input)
+
+
+class _Conversation:
+    """The messages, first to last, and what they told so far: the calls that may be answered, the number of parts."""
+
+    __slots__ = ("_call_ids", "_parts", "_policy")
+
+    def __init__(self, policy: EgressPolicy) -> None:
+        self._policy = policy
+        self._call_ids: set[str] = set()
+        self._parts = 0
+
+    def check(self, messages: Iterable[content_pb2.Message]) -> None:
+        asked = False
+        for index, message in enumerate(messages):
+            asked = asked or message.role not in _INSTRUCTIONS
+            if message.name:
+                _check_name(message.name, f"input.messages[{index}].name")
+            self._check_parts(message.parts, _MAY_SAY.get(message.role, frozenset()), "input.messages", index)
+        if not asked:
+            raise invalid("input.messages", "has only instructions; at least one message must be someone else's")
+
+    def _check_parts(
+        self, parts: Iterable[content_pb2.Part], allowed: frozenset[str], place: str, message: int | None = None
+    ) -> None:
+        for index, part in enumerate(parts):
+            kind = part.WhichOneof("kind")
+            self._parts += 1
+            if kind == "text" and kind in allowed and self._parts <= PARTS_MAX:
+                continue
+            path = f"{place}.parts[{index}]" if message is None else f"{place}[{message}].parts[{index}]"
+            if self._parts > PARTS_MAX:
+                raise invalid(path, f"is one too many: a question has at most {PARTS_MAX} parts")
+            if kind is None or kind not in allowed:
+                raise invalid(path, f"a part of kind {kind!r} has no place here")
+            self._check_part(part, kind, f"{path}.{kind}")
+
+    def _check_part(self, part: content_pb2.Part, kind: str, path: str) -> None:
+        match kind:
+            case "image" | "audio" | "video" | "document":
+                self._check_media(part, kind, path)
+            case "tool_call":
+                self._check_call(part.tool_call, path)
+            case "tool_result":
+                self._check_result(part.tool_result, path)
+            case "opaque":
+                _check_name(part.opaque.provider, f"{path}.provider")
+                _check_name(part.opaque.type, f"{path}.type")
+                json_text.check_object(part.opaque.json, f"{path}.json")
+            case _:  # words, which may say anything
+                pass
+
+    def _check_call(self, call: content_pb2.ToolCallPart, path: str) -> None:
+        _check_name(call.call_id, f"{path}.call_id")
+        _check_name(call.name, f"{path}.name")
+        self._call_ids.add(call.call_id)
+        # what the model itself spelled wrongly may go back to it as it was
+        if call.arguments_json and call.state != content_pb2.TOOL_CALL_STATE_INVALID:
+            json_text.check_object(call.arguments_json, f"{path}.arguments_json")
+
+    def _check_result(self, result: content_pb2.ToolResultPart, path: str) -> None:
+        if result.call_id not in self._call_ids:
+            raise invalid(f"{path}.call_id", "answers no tool call of an earlier message")
+        _check_name(result.name, f"{path}.name")
+        if result.structured_json:
+            json_text.check(result.structured_json, f"{path}.structured_json")
+        self._check_parts(result.parts, _SHOWN, path)
+
+    def _check_media(self, part: content_pb2.Part, kind: str, path: str) -> None:
+        if kind == "document" and part.document.WhichOneof("body") == "text":
+            return
+        check_blob(blob_of(part), kind, f"{path}.blob", self._policy)
+
+
+def blob_of(part: content_pb2.Part) -> content_pb2.Blob:
+    """The blob of a part that is a picture, sound, film or document."""
+    blob: content_pb2.Blob = getattr(part, part.WhichOneof("kind") or "image").blob
+    return blob
+
+
+def check_blob(blob: content_pb2.Blob, kind: str, path: str, policy: EgressPolicy) -> None:
+    """A file in the question: where it is, or what its bytes are."""
+    _check_name(blob.media_type, f"{path}.media_type")
+    _check_name(blob.filename, f"{path}.filename")
+    match blob.WhichOneof("source"):
+        case "data":
+            check_data(blob.data, blob.media_type, kind, path)
+        case "uri":
+            parse(blob.uri, f"{path}.uri", policy)
+        case "file_id":
+            _check_name(blob.file_id, f"{path}.file_id")
+        case None:
+            raise invalid(path, "has neither bytes nor an address nor a file id")
+
+
+def check_data(data: bytes, declared: str, kind: str, path: str) -> str:
+    """The media type of bytes that are what they should be. Raises MEDIA_INVALID."""
+    if not data:
+        raise invalid(f"{path}.data", "is empty", Reason.MEDIA_INVALID)
+    if kind == "image":
+        return media.check_image(data, declared, f"{path}.data")
+    if kind != "document" and not declared:
+        raise invalid(f"{path}.media_type", f"is missing: {kind} does not tell its own type")
+    return media.check_file(data, declared, f"{path}.data")
+
+
+def _check_tools(input: chat_pb2.ChatInput) -> None:
+    names: set[str] = set()
+    for index, tool in enumerate(input.tools):
+        path = f"input.tools[{index}]"
+        name = _check_hosted(tool.hosted, path) if tool.HasField("hosted") else _check_function(tool.function, path)
+        if name and name in names:
+            raise invalid(f"{path}.function.name", "is the name of an earlier tool")
+        names.add(name)
+    if input.HasField("tool_choice"):
+        _check_choice(input.tool_choice, names)
+
+
+def _check_function(function: content_pb2.FunctionTool, path: str) -> str:
+    if function.parameters_json_schema:
+        json_text.check_object(function.parameters_json_schema, f"{path}.function.parameters_json_schema")
+    return function.name
+
+
+def _check_hosted(hosted: content_pb2.HostedTool, path: str) -> str:
+    _check_name(hosted.provider, f"{path}.hosted.provider")
+    _check_name(hosted.type, f"{path}.hosted.type")
+    config = json_text.check_object(hosted.config_json or "{}", f"{path}.hosted.config_json")
+    name = config.get("name")
+    return name if isinstance(name, str) else ""
+
+
+def _check_choice(choice: content_pb2.ToolChoice, names: set[str]) -> None:
+    if not names:
+        raise invalid("input.tool_choice", "needs tools to choose from")
+    if choice.WhichOneof("kind") == "tool_name" and choice.tool_name not in names:
+        raise invalid("input.tool_choice.tool_name", "is the name of no tool of this question")
+
+
+def _check_format(output_format: content_pb2.OutputFormat) -> None:
+    if output_format.WhichOneof("kind") == "json_schema":
+        schema.compile(output_format.json_schema.json_schema, "input.output_format.json_schema.json_schema")
+
+
+def _check_max_cost(input: chat_pb2.ChatInput) -> None:
+    if input.max_cost.unit != CREDIT:
+        raise invalid("input.max_cost.unit", f"must be {CREDIT!r}")
+    if input.max_cost.nanos < 0:
+        raise invalid("input.max_cost.nanos", "must not be negative")
+
+
+def _check_name(text: str, path: str) -> None:
+    if "\0" in text:
+        raise invalid(path, "has a NUL character")

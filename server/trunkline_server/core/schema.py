@@ -45,7 +45,9 @@ _SINGLES: Final = (
     "propertyNames",
 )
 _MAPS: Final = ("properties", "patternProperties", "dependentSchemas", "dependencies")
-_SAME_PLACE: Final = frozenset(("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies", "$ref"))
+_SAME_PLACE: Final = frozenset(
+    ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies", "$ref")
+)
 
 
 class Schema:
@@ -70,7 +72,7 @@ class Schema:
         return [_told(error) for error in islice(self._validator.iter_errors(instance), FAULTS_MAX)]
 
 
-def compile(text: str, path: str) -> Schema:  # noqa: A001  as in `re.compile`
+def compile(text: str, path: str) -> Schema:
     """The schema in `text`. Raises VALIDATION at `path`."""
     if len(text) > TEXT_CHARS_MAX:
         raise invalid(path, f"is longer than {TEXT_CHARS_MAX} characters")
@@ -92,9 +94,7 @@ def _compiled(text: str) -> Schema:
         raise _RefusedError(error.violations[0].description) from None
     recursive = _Survey(root).recursive
     try:
-        validator = jsonschema_rs.validator_for(
-            root, validate_formats=False, pattern_options=_PATTERNS, offline=True
-        )
+        validator = jsonschema_rs.validator_for(root, validate_formats=False, pattern_options=_PATTERNS, offline=True)
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise _RefusedError(_why(error)) from None
     return Schema(validator, recursive=recursive)
@@ -195,7 +195,9 @@ def _told(error: jsonschema_rs.ValidationError) -> str:
     words = {*error.schema_path, *error.evaluation_path}
     path = [step if isinstance(step, int) or step in words else "*" for step in error.instance_path]
     missing = error.kind.property if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required) else ""
-    return f"{_spelled(path)}: breaks the rule {error.kind.name!r}" + (f" ({_cut(str(missing))!r} is missing)" if missing else "")
+    return f"{_spelled(path)}: breaks the rule {error.kind.name!r}" + (
+        f" ({_cut(str(missing))!r} is missing)" if missing else ""
+    )
 
 
 def _spelled(path: Sequence[str | int]) -> str:

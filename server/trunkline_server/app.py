@@ -1,0 +1,307 @@
+"""Puts the house together: opens everything in order, closes it in reverse. The only file that sees everything."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import uvloop
+
+from trunkline.v1 import chat_pb2
+from trunkline_server.config import ModelSection, ProviderSection, Settings
+from trunkline_server.core import ids
+from trunkline_server.core.address import EgressPolicy
+from trunkline_server.core.catalogue import Catalogue
+from trunkline_server.core.model import ModelEntry, configured_model
+from trunkline_server.core.money import from_decimal_text
+from trunkline_server.door.boundary import Boundary, Deadlines
+from trunkline_server.door.caller import Callers
+from trunkline_server.door.contract import Contract
+from trunkline_server.door.journal import Journal
+from trunkline_server.door.replays import Replays
+from trunkline_server.door.server import Drain, Server, ServerSettings
+from trunkline_server.door.sink import Sink
+from trunkline_server.door.status import to_status
+from trunkline_server.gateway.admission import Admission, AdmissionSettings
+from trunkline_server.gateway.completions import Completions
+from trunkline_server.gateway.gateway import Gateway, GatewaySettings
+from trunkline_server.gateway.live import LiveCalls
+from trunkline_server.gateway.media import Media
+from trunkline_server.gateway.routes import Routes
+from trunkline_server.gateway.settlement import Settlement
+from trunkline_server.gateway.stops import Stops
+from trunkline_server.providers.client import ClientSettings
+from trunkline_server.providers.egress import Egress
+from trunkline_server.providers.registry import ProviderSettings, Registry
+from trunkline_server.services.chat import ChatService
+from trunkline_server.store.accounts import NewAccounts
+from trunkline_server.store.database import Database, DatabaseSettings
+from trunkline_server.store.embedded import EmbeddedPostgres
+from trunkline_server.store.idempotency import Idempotency
+from trunkline_server.store.installation import installation_secret
+from trunkline_server.store.keys import CHANNEL as KEYS_CHANNEL
+from trunkline_server.store.keys import Keys, NewKey
+from trunkline_server.store.ledger import Ledger, LedgerSettings
+from trunkline_server.store.migrate import migrate
+from trunkline_server.store.page import Page
+from trunkline_server.store.tenants import Tenants
+from trunkline_server.store.usage import Usage
+from trunkline_server.worker.chores import Chore
+
+_log = logging.getLogger(__name__)
+
+OTHER_TIMEOUT_S: Final = 10.0
+MANY_TIMEOUT_S: Final = 600.0
+
+NAMED_BY_CALLER: Final = frozenset(("/trunkline.v1.CreditService/GrantCredits", "/trunkline.v1.CreditService/Reserve"))
+MODEL_FILES: Final = ("models.json", "sandbox.json", "ollama.json")
+
+
+class StartError(Exception):
+    """The gateway cannot start; the message is one line that says why."""
+
+
+@dataclass(frozen=True)
+class House:
+    """A gateway that serves."""
+
+    settings: Settings
+    server: Server
+    drain: Drain
+    gateway: Gateway
+    journal: Journal
+    grpc_address: str
+    admin_key: str
+    """The key that was made at the first start; empty later."""
+
+    async def until_gone(self) -> None:
+        """Serve until somebody asks for the end, then go away in good order."""
+        await self.drain.asked()
+        await self.drain.run(self.server)
+        await self.gateway.drained()
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal; the exit code."""
+    try:
+        uvloop.run(_serve(settings))
+    except StartError as error:
+        sys.stderr.write(f"trunkline: {error}\n")
+        return 1
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    async with opened(settings) as house:
+        _obey_signals(house.drain)
+        _announce(house)
+        await house.until_gone()
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[House]:
+    """The whole gateway, serving; everything is closed in reverse at the end."""
+    async with AsyncExitStack() as stack:
+        try:
+            house = await _open(settings, stack)
+        except OSError as error:
+            raise StartError(str(error)) from error
+        yield house
+
+
+async def _open(settings: Settings, stack: AsyncExitStack) -> House:
+    settings.data_path.mkdir(parents=True, exist_ok=True)
+    database = await _open_database(settings, stack)
+    secret = settings.auth.pepper.encode() + await installation_secret(database)
+    replica_id = ids.new_uuid().hex
+    ledger = await _open_ledger(settings, database, stack)
+    routes = await _open_routes(settings, stack)
+    live = LiveCalls()
+    drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, live.stop_all)
+    gateway = _gateway(settings, routes, ledger, live)
+    stops = Stops(live, ledger, database)
+    keys, tenants, results = Keys(database, secret), Tenants(database), Idempotency(database)
+    callers = Callers(keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time)
+    admin_key = await _first_key(settings, keys, tenants)
+    journal = _open_journal(stack)
+    chat = ChatService(
+        gateway=gateway,
+        completions=Completions(Usage(database), results, live),
+        stops=stops,
+        media=Media(Egress(_policy(settings))),
+        policy=_policy(settings),
+        describe=to_status,
+    )
+    contract = Contract()
+    contract.warm()
+    boundary = Boundary(
+        contract=contract,
+        callers=callers,
+        replays=Replays(results, replica_id, NAMED_BY_CALLER),
+        journal=journal,
+        deadlines=_deadlines(settings),
+        heartbeat_s=settings.grpc.heartbeat_s,
+    )
+    services = [(chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat)]
+    handlers = [(descriptor.full_name, boundary.handler(descriptor, service)) for descriptor, service in services]
+    server = Server(_server_settings(settings), handlers)
+    await database.listen(KEYS_CHANNEL, callers.forget)
+    await ledger.accounts.follow()
+    await stops.follow()
+    for chore in _chores(ledger, results, keys, callers):
+        stack.callback(asyncio.get_running_loop().create_task(chore.repeat()).cancel)
+    address = await server.start()
+    stack.push_async_callback(server.stop, 0)
+    _write_addresses(settings, {"grpc": address})
+    gc.collect()
+    gc.freeze()
+    return House(settings, server, drain, gateway, journal, address, admin_key)
+
+
+async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
+    url = settings.database_url
+    if not url:
+        embedded = await EmbeddedPostgres.start(settings.data_path / "postgres")
+        stack.push_async_callback(embedded.stop)
+        url = embedded.url
+    await migrate(url)
+    given = settings.database
+    database = await Database.open(DatabaseSettings(url, given.pool_max, given.command_timeout_s))
+    stack.push_async_callback(database.close)
+    return database
+
+
+def _open_journal(stack: AsyncExitStack) -> Journal:
+    sink = Sink(sys.stdout.buffer)
+    stack.callback(sink.close)
+    journal = Journal(sink.write)
+    stack.callback(journal.flush)
+    return journal
+
+
+async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitStack) -> Ledger:
+    new = NewAccounts(from_decimal_text(settings.credits.default_grant), settings.credits.tenant_unlimited)
+    ledger = await Ledger.open(database, LedgerSettings(new))
+    stack.push_async_callback(ledger.close)
+    return ledger
+
+
+async def _open_routes(settings: Settings, stack: AsyncExitStack) -> Routes:
+    given = {
+        name: ProviderSettings(each.enabled, each.wire or "", each.base_url, each.api_key, each.headers)
+        for name, each in settings.providers.items()
+    }
+    registry = Registry(given, ClientSettings(read_timeout_s=settings.chat.unary_timeout_s))
+    stack.push_async_callback(registry.close)
+    data = files("trunkline_server.data")
+    models = [data.joinpath(name).read_bytes() for name in MODEL_FILES]
+    return Routes(Catalogue.load(models, _own_models(settings)), registry)
+
+
+def _gateway(settings: Settings, routes: Routes, ledger: Ledger, live: LiveCalls) -> Gateway:
+    chat, per_usd = settings.chat, from_decimal_text(settings.credits.per_usd)
+    admission = Admission(
+        routes, ledger, AdmissionSettings(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free")
+    )
+    patience = GatewaySettings(chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s)
+    return Gateway(admission, Settlement(ledger, per_usd), live, patience)
+
+
+async def _first_key(settings: Settings, keys: Keys, tenants: Tenants) -> str:
+    """Tenant `default` and its first key, made by whoever starts first on an empty database."""
+    tenant = await tenants.ensure("default")
+    if await keys.list(tenant.tenant_id, Page(size=1)):
+        return ""
+    _, secret = await keys.create(NewKey(tenant.tenant_id, "admin", ["*"], created_by="first start"))
+    _write_private(settings.data_path / "admin.key", secret)
+    return secret
+
+
+def _own_models(settings: Settings) -> list[ModelEntry]:
+    """What the operator says about the models of the servers of their own."""
+    own = []
+    for name, provider in settings.providers.items():
+        own += [_own_model(name, provider, model) for model in provider.models]
+        if provider.free:
+            own.append(configured_model(name, None, free=True))
+    return own
+
+
+def _own_model(provider: str, given: ProviderSection, model: ModelSection) -> ModelEntry:
+    prices = {"input": model.input_price, "output": model.output_price}
+    units = {unit: from_decimal_text(price) for unit, price in prices.items()} if model.input_price else None
+    return configured_model(
+        provider,
+        model.name,
+        context_window=model.context_window,
+        max_output_tokens=model.max_output_tokens,
+        units=units,
+        free=given.free and units is None,
+    )
+
+
+def _policy(settings: Settings) -> EgressPolicy:
+    return EgressPolicy(frozenset(settings.egress.allow_http_hosts), frozenset(settings.egress.allow_private_hosts))
+
+
+def _deadlines(settings: Settings) -> Deadlines:
+    chat = settings.chat
+    return Deadlines(
+        {"Complete": chat.unary_timeout_s, "Stream": chat.stream_timeout_s, "CompleteMany": MANY_TIMEOUT_S},
+        OTHER_TIMEOUT_S,
+    )
+
+
+def _server_settings(settings: Settings) -> ServerSettings:
+    grpc = settings.grpc
+    return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection)
+
+
+def _chores(ledger: Ledger, results: Idempotency, keys: Keys, callers: Callers) -> list[Chore]:
+    return [
+        Chore("expire_reservations", 5, ledger.expire_due),
+        Chore("purge_answers", 600, results.purge),
+        Chore("note_key_use", 60, lambda: keys.note_use(callers.take_used())),
+    ]
+
+
+def _write_addresses(settings: Settings, addresses: dict[str, str]) -> None:
+    """Written whole or not at all: others wait for this file."""
+    path = settings.data_path / "addresses.json"
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(msgspec.json.encode(addresses))
+    partial.replace(path)
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text + "\n")
+
+
+def _obey_signals(drain: Drain) -> None:
+    """SIGTERM drains, a second one hurries; Ctrl-C hurries at once."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, drain.ask)
+    loop.add_signal_handler(signal.SIGINT, lambda: drain.ask(hurry=True))
+
+
+def _announce(house: House) -> None:
+    lines = [f"trunkline serves gRPC on {house.grpc_address}"]
+    if house.admin_key:
+        kept = house.settings.data_path / "admin.key"
+        lines.append(f"admin key, shown once and kept in {kept}: {house.admin_key}")
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,252 @@
+"""Settings: one TOML file and the environment, read once, refused loudly when wrong. Nobody else reads the environment.
+
+`[chat] unary_timeout_s` in the file is `TRUNKLINE_CHAT__UNARY_TIMEOUT_S` in the environment, which wins.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from trunkline_server.core.money import from_decimal_text
+
+PREFIX: Final = "TRUNKLINE_"
+CLIENT_NAMES: Final = ("TRUNKLINE_ADDRESS", "TRUNKLINE_API_KEY")
+"""Names that are not settings: clients on the same machine read them."""
+PROVIDERS_WITH_ENVIRONMENT: Final = ("openai", "anthropic", "gemini")
+"""Providers that `<NAME>_API_KEY` and `<NAME>_BASE_URL` configure."""
+
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(gt=0)]
+ProviderName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the message is one line that names it."""
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file."""
+
+
+class GrpcSection(Section, frozen=True):
+    """The gRPC door."""
+
+    address: str = "127.0.0.1:50051"
+    reflection: bool | None = None
+    receive_bytes_max: Positive = 8 * 1024 * 1024
+    concurrent_streams_max: Positive = 1000
+    heartbeat_s: Seconds = 15.0
+    drain_delay_s: Annotated[float, Meta(ge=0)] = 5.0
+    drain_grace_s: Annotated[float, Meta(ge=0)] = 25.0
+
+
+class HttpSection(Section, frozen=True):
+    """The HTTP door: health for probes."""
+
+    address: str = "127.0.0.1:8080"
+
+
+class AuthSection(Section, frozen=True):
+    """API keys."""
+
+    pepper: str = ""
+    cache_ttl_s: Seconds = 60.0
+
+
+class DatabaseSection(Section, frozen=True):
+    """PostgreSQL."""
+
+    pool_max: Positive = 10
+    command_timeout_s: Seconds = 1.0
+
+
+class ChatSection(Section, frozen=True):
+    """Chat calls."""
+
+    unary_timeout_s: Seconds = 120.0
+    stream_timeout_s: Seconds = 600.0
+    first_token_timeout_s: Seconds = 30.0
+    idle_timeout_s: Seconds = 60.0
+    attempts_max: Annotated[int, Meta(ge=1, le=4)] = 3
+    default_max_output_tokens: Count = 0
+    unknown_price: Literal["reject", "free"] = "reject"
+
+
+class CreditsSection(Section, frozen=True):
+    """Credits. Amounts are decimal text, so that no digit is lost."""
+
+    default_grant: str = "100"
+    per_usd: str = "1"
+    tenant_unlimited: bool = True
+
+
+class EgressSection(Section, frozen=True):
+    """Addresses that callers give."""
+
+    allow_private_hosts: tuple[str, ...] = ()
+    allow_http_hosts: tuple[str, ...] = ()
+
+
+class ModelSection(Section, frozen=True):
+    """A model of a server of one's own. Prices are US dollars for a million tokens, as decimal text."""
+
+    name: str
+    context_window: Count = 0
+    max_output_tokens: Count = 0
+    input_price: str = ""
+    output_price: str = ""
+
+
+class ProviderSection(Section, frozen=True):
+    """One provider."""
+
+    enabled: bool = True
+    wire: Literal["openai", "anthropic", "gemini"] | None = None
+    base_url: str = ""
+    api_key: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    free: bool = False
+    models: tuple[ModelSection, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"ProviderSection(enabled={self.enabled}, wire={self.wire!r})"
+
+
+class Settings(Section, frozen=True):
+    """Everything that can be set."""
+
+    data_dir: str = ".trunkline"
+    database_url: str = ""
+    redis_url: str = ""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    grpc: GrpcSection = field(default_factory=GrpcSection)
+    http: HttpSection = field(default_factory=HttpSection)
+    auth: AuthSection = field(default_factory=AuthSection)
+    database: DatabaseSection = field(default_factory=DatabaseSection)
+    chat: ChatSection = field(default_factory=ChatSection)
+    credits: CreditsSection = field(default_factory=CreditsSection)
+    egress: EgressSection = field(default_factory=EgressSection)
+    providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.data_dir).expanduser().absolute()
+
+    def __repr__(self) -> str:
+        return "Settings(***)"
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the file and the environment. Raises ConfigError."""
+    given = os.environ if environment is None else environment
+    tree = _read_file(given.get("TRUNKLINE_CONFIG", ""))
+    _lay_over(tree, _from_environment(given))
+    _add_providers(tree, given)
+    try:
+        settings = msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_in_one_line(error)) from None
+    _check(settings)
+    return settings
+
+
+def _read_file(path: str) -> dict[str, Any]:
+    file = Path(path or "trunkline.toml")
+    if not path and not file.exists():
+        return {}
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: {error}") from None
+
+
+def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in given.items():
+        if not name.startswith(PREFIX) or name in ("TRUNKLINE_CONFIG", *CLIENT_NAMES):
+            continue
+        *sections, key = name.removeprefix(PREFIX).lower().split("__")
+        table = tree
+        for section in sections:
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"{name}: {section!r} is a value and a section at once")
+        table[key] = _from_text(name, value)
+    return tree
+
+
+def _from_text(name: str, value: str) -> object:
+    """Lists and tables are JSON; everything else is taken as it stands."""
+    if not value.startswith(("[", "{")):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        raise ConfigError(f"{name}: looks like JSON, but is not") from None
+
+
+def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            _lay_over(below[key], value)
+        else:
+            below[key] = value
+
+
+def _add_providers(tree: dict[str, Any], given: Mapping[str, str]) -> None:
+    providers = tree.setdefault("providers", {})
+    for provider in PROVIDERS_WITH_ENVIRONMENT:
+        for key in ("api_key", "base_url"):
+            value = given.get(f"{provider.upper()}_{key.upper()}", "")
+            if value and isinstance(providers, dict):
+                providers.setdefault(provider, {}).setdefault(key, value)
+
+
+def _in_one_line(error: msgspec.ValidationError) -> str:
+    """`Expected int - at $.grpc.x` becomes `grpc.x: expected int`; a value never stands in it."""
+    what, _, where = str(error).partition(" - at `")
+    path = where.rstrip("`").removeprefix("$").lstrip(".")
+    if "unknown field" in what:
+        unknown = what.rpartition("`")[0].rpartition("`")[2]
+        return f"{'.'.join(filter(None, (path, unknown)))}: there is no such setting"
+    return f"{path or 'settings'}: {what[:1].lower()}{what[1:]}"
+
+
+def _check(settings: Settings) -> None:
+    for key in ("default_grant", "per_usd"):
+        try:
+            if from_decimal_text(getattr(settings.credits, key)) < 0:
+                raise ValueError("must not be negative")
+        except ValueError as error:
+            raise ConfigError(f"credits.{key}: {error}") from None
+    for key, address in (("grpc.address", settings.grpc.address), ("http.address", settings.http.address)):
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise ConfigError(f"{key}: {address!r} is not host:port")
+    for name, provider in settings.providers.items():
+        _check_provider(name, provider)
+
+
+def _check_provider(name: str, provider: ProviderSection) -> None:
+    if provider.base_url and not provider.base_url.startswith(("http://", "https://")):
+        raise ConfigError(f"providers.{name}.base_url: must begin with http:// or https://")
+    for model in provider.models:
+        if bool(model.input_price) != bool(model.output_price):
+            raise ConfigError(
+                f"providers.{name}.models: {model.name!r} needs both input_price and output_price, or none"
+            )
+        for price in filter(None, (model.input_price, model.output_price)):
+            try:
+                from_decimal_text(price)
+            except ValueError as error:
+                raise ConfigError(f"providers.{name}.models: {model.name!r}: {error}") from None

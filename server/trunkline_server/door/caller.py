@@ -1,0 +1,141 @@
+"""Who calls: an API key becomes a `Caller`, or the call is refused.
+
+Keys are looked up once a minute at most; a revoked key is announced to every replica and forgotten at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from trunkline_server.core import api_key
+from trunkline_server.core.call import Caller
+from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.store.keys import KeyRecord, Keys
+from trunkline_server.store.tenants import Tenant, Tenants
+
+_KNOWN_MAX: Final = 10_000
+_STALE_S_MAX: Final = 600.0
+_INVALID: Final = "the API key is not valid"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a caller showed: every `authorization` value, as they came, and the address they came from."""
+
+    tokens: tuple[str, ...]
+    peer: str
+
+    def __repr__(self) -> str:
+        return "Credentials(***)"
+
+
+@dataclass(slots=True)
+class _Known:
+    """A key that was right, until when it need not be looked up again."""
+
+    caller: Caller
+    key_id: str
+    fresh_until: float
+    expire_time: datetime | None
+
+
+class Callers:
+    """Names callers. `clock` counts seconds like the event loop."""
+
+    NOBODY: Final = Caller(tenant_id=UUID(int=0), principal="", scopes=frozenset())
+
+    def __init__(self, keys: Keys, tenants: Tenants, cache_ttl_s: float, clock: Callable[[], float]) -> None:
+        self._keys = keys
+        self._tenants = tenants
+        self._cache_ttl_s = cache_ttl_s
+        self._clock = clock
+        self._known: dict[bytes, _Known] = {}
+        self.used: set[str] = set()
+
+    async def identify(self, credentials: Credentials, scope: str) -> Caller:
+        """The caller, who has the scope. Raises AUTH_* or SCOPE_MISSING."""
+        known = await self._know(_token(credentials))
+        if known.expire_time is not None and known.expire_time <= datetime.now(UTC):
+            raise TrunklineError(Reason.AUTH_EXPIRED, "the API key's time is over")
+        self.used.add(known.key_id)
+        if not scope or not known.caller.may(scope):
+            raise TrunklineError(
+                Reason.SCOPE_MISSING, f"the API key lacks the scope {scope!r}", metadata={"scope": scope}
+            )
+        return known.caller
+
+    def forget(self, key_id: str | None) -> None:
+        """A key has changed; without an id any may have."""
+        gone = [digest for digest, known in self._known.items() if key_id in (None, known.key_id)]
+        for digest in gone:
+            del self._known[digest]
+
+    def take_used(self) -> list[str]:
+        """The keys that were used since last time."""
+        used, self.used = self.used, set()
+        return sorted(used)
+
+    async def _know(self, token: str) -> _Known:
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._known.get(digest)
+        now = self._clock()
+        if known is not None and now < known.fresh_until:
+            return known
+        try:
+            known = await self._look_up(token, now)
+        except TrunklineError as error:
+            if (
+                error.reason is Reason.STORE_UNAVAILABLE
+                and known is not None
+                and now < known.fresh_until + _STALE_S_MAX
+            ):
+                return known
+            self._known.pop(digest, None)
+            raise
+        self._remember(digest, known)
+        return known
+
+    async def _look_up(self, token: str, now: float) -> _Known:
+        key = api_key.parse(token)
+        if key is None:
+            raise TrunklineError(Reason.AUTH_INVALID, _INVALID)
+        record = await self._keys.find(key.key_id)
+        if record is None or not record.fits(self._keys.hash(key.secret), datetime.now(UTC)):
+            raise TrunklineError(Reason.AUTH_INVALID, _INVALID)
+        if record.revoke_time is not None:
+            raise TrunklineError(Reason.AUTH_REVOKED, "the API key was revoked")
+        tenant = await self._tenants.get(record.tenant_id)
+        if tenant.suspended:
+            raise TrunklineError(Reason.TENANT_SUSPENDED, "the tenant is suspended")
+        return _known(record, tenant, now + self._cache_ttl_s)
+
+    def _remember(self, digest: bytes, known: _Known) -> None:
+        if len(self._known) >= _KNOWN_MAX:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = known
+
+
+def _token(credentials: Credentials) -> str:
+    if not credentials.tokens:
+        raise TrunklineError(Reason.AUTH_MISSING, "send an API key as metadata `authorization: Bearer <key>`")
+    if len(credentials.tokens) > 1:
+        raise TrunklineError(Reason.AUTH_INVALID, "send one `authorization` and no more")
+    kind, _, token = credentials.tokens[0].partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise TrunklineError(Reason.AUTH_INVALID, "`authorization` must be `Bearer <key>`")
+    return token
+
+
+def _known(record: KeyRecord, tenant: Tenant, fresh_until: float) -> _Known:
+    caller = Caller(
+        tenant_id=tenant.tenant_id,
+        principal=record.key_id,
+        scopes=record.scopes,
+        allowed_models=tuple(sorted(record.models)),
+    )
+    return _Known(caller, record.key_id, fresh_until, record.expire_time)

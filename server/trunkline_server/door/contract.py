@@ -1,0 +1,102 @@
+"""The contract as the server enforces it: scopes and validation rules, which the callers' stubs do not carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import protovalidate
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+
+from trunkline_server.core.errors import FieldViolation, Reason, TrunklineError
+
+_SCOPE_FIELD = "trunkline.v1.scope"
+_VIOLATIONS_MAX = 16
+_DESCRIPTION_CHARS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One RPC: its full name (`/trunkline.v1.ChatService/Complete`) and the scope that it asks for."""
+
+    name: str
+    scope: str
+    streams: bool
+    request: str
+
+
+class Contract:
+    """Reads the annotated descriptors that ship with the server."""
+
+    def __init__(self) -> None:
+        image = descriptor_pb2.FileDescriptorSet.FromString(
+            files("trunkline_server.data").joinpath("contract.binpb").read_bytes()
+        )
+        self._pool = descriptor_pool.DescriptorPool()
+        for file in image.file:
+            self._pool.Add(file)
+        self._files = [file.name for file in image.file if file.package == "trunkline.v1"]
+        self._validator = protovalidate.Validator()
+        self._class_of = cache(self._find_class)
+
+    def methods(self) -> Iterator[Method]:
+        """Every RPC that there is."""
+        extension: Any = self._pool.FindExtensionByName(_SCOPE_FIELD)
+        options_class: Any = message_factory.GetMessageClass(extension.containing_type)
+        for name in self._files:
+            for service in self._pool.FindFileByName(name).services_by_name.values():
+                for method in service.methods:
+                    options = options_class.FromString(method.GetOptions().SerializeToString())
+                    yield _describe(method, options.Extensions[extension])
+
+    def validate(self, request: Message) -> None:
+        """Hold a request to the rules of the contract; what is wrong is told field by field."""
+        annotated = self._class_of(request.DESCRIPTOR.full_name).FromString(request.SerializeToString())
+        violations = self._validator.collect_violations(annotated)
+        if violations:
+            raise _invalid(violations)
+
+    def _find_class(self, name: str) -> type[Message]:
+        """The annotated class; a rule is compiled at first use, so `warm` is called for each request before serving."""
+        return message_factory.GetMessageClass(self._pool.FindMessageTypeByName(name))
+
+    def warm(self) -> None:
+        """Compile the rules of every request, so that no call pays for it."""
+        for method in self.methods():
+            self._validator.collect_violations(self._class_of(method.request)())
+
+
+def _describe(method: MethodDescriptor, scope: str) -> Method:
+    name = f"/{method.containing_service.full_name}/{method.name}"
+    return Method(name, scope, streams=method.server_streaming, request=method.input_type.full_name)
+
+
+def _invalid(violations: Sequence[protovalidate.Violation]) -> TrunklineError:
+    told = [
+        FieldViolation(_path(each), each.proto.message[:_DESCRIPTION_CHARS_MAX])
+        for each in violations[:_VIOLATIONS_MAX]
+    ]
+    first = told[0]
+    return TrunklineError(Reason.VALIDATION, f"{first.field}: {first.description}", violations=told)
+
+
+def _path(violation: protovalidate.Violation) -> str:
+    """`input.messages[2].role`."""
+    path = ""
+    for element in violation.proto.field.elements if violation.proto.field else ():
+        path += f".{element.field_name}" if path else element.field_name
+        path += _subscript(element)
+    return path
+
+
+def _subscript(element: protovalidate.FieldPathElementPb) -> str:
+    match element.subscript:
+        case None:
+            return ""
+        case oneof:
+            return f"[{oneof.value!r}]" if isinstance(oneof.value, str) else f"[{oneof.value}]"

@@ -1,0 +1,1 @@
+"""One AI call through the house rules: admit, attempt, settle."""

@@ -1,0 +1,79 @@
+"""Trying a provider again: when, after how long, and when to give up."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Final
+
+from trunkline_server.core.failure import Retry, UpstreamFailure
+
+BACKOFF_BASE_S: Final = 0.2
+BACKOFF_S_MAX: Final = 2.0
+TOLD_S_MAX: Final = 2.0
+TOLD_SHARE: Final = 0.2
+ATTEMPT_S_MIN: Final = 0.05
+
+
+@dataclass(slots=True)
+class RetryBudget:
+    """Retries cannot multiply an outage: each call earns a fifth of a retry, and a few are always there."""
+
+    per_call: float = 0.2
+    floor: float = 3.0
+    ceiling: float = 100.0
+    _tokens: float = field(default=3.0)
+
+    def earn(self) -> None:
+        """A call came in."""
+        self._tokens = min(self._tokens + self.per_call, self.ceiling)
+
+    def spend(self) -> bool:
+        """Take a retry, if there is one."""
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+class Budgets:
+    """One retry budget per provider."""
+
+    def __init__(self) -> None:
+        self._budgets: dict[str, RetryBudget] = {}
+
+    def of(self, provider: str) -> RetryBudget:
+        return self._budgets.setdefault(provider, RetryBudget())
+
+
+@dataclass(slots=True)
+class Plan:
+    """How often one call may still try."""
+
+    attempts_max: int
+    budget: RetryBudget
+    made: int = 0
+    _retries: dict[str, int] = field(default_factory=dict)
+
+    def pause_s(self, failure: UpstreamFailure, remaining_s: float) -> float | None:
+        """How long to wait before the next attempt; None to give up."""
+        retries = self._retries[failure.kind] = self._retries.get(failure.kind, 0) + 1
+        if self.made >= self.attempts_max or retries > failure.retries_max:
+            return None
+        pause_s = _pause_s(failure, retries, remaining_s)
+        if pause_s is None or pause_s + ATTEMPT_S_MIN > remaining_s or not self.budget.spend():
+            return None
+        return pause_s
+
+
+def _pause_s(failure: UpstreamFailure, retries: int, remaining_s: float) -> float | None:
+    told_s = failure.retry_after_s
+    if told_s is not None:
+        return told_s if told_s <= min(TOLD_S_MAX, TOLD_SHARE * remaining_s) else None
+    match failure.rule.retry:
+        case Retry.AT_ONCE:
+            return 0.0
+        case Retry.BACKOFF | Retry.IF_IDEMPOTENT:
+            return random.uniform(0, min(BACKOFF_S_MAX, BACKOFF_BASE_S * 2**retries))
+        case Retry.AS_TOLD | Retry.NEVER:
+            return None

@@ -1,0 +1,94 @@
+"""What became of a completion: from its usage row, and from the kept answer where there is one."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from trunkline.v1 import chat_pb2, usage_pb2
+from trunkline_server.core import ids, money
+from trunkline_server.core.errors import not_found
+from trunkline_server.core.framing import split
+from trunkline_server.gateway.live import LiveCalls
+from trunkline_server.store.idempotency import Idempotency
+from trunkline_server.store.usage import Usage, UsageRow
+
+
+class Completions:
+    """Reads past and running calls."""
+
+    def __init__(self, usage: Usage, results: Idempotency, live: LiveCalls) -> None:
+        self._usage = usage
+        self._results = results
+        self._live = live
+
+    async def find(self, tenant_id: UUID, completion_id: UUID) -> chat_pb2.Completion:
+        """Raises RESOURCE_NOT_FOUND, also for another tenant's."""
+        if self._live.runs(tenant_id, completion_id):
+            return chat_pb2.Completion(completion_id=ids.spell("cmpl", completion_id))
+        row = await self._usage.find(tenant_id, completion_id)
+        if row is None:
+            raise not_found("completion", ids.spell("cmpl", completion_id))
+        completion = _from_row(row)
+        kept = await self._results.find_result(tenant_id, completion_id)
+        if kept is not None and not kept.failed:
+            completion.candidates.extend(_candidates(kept.response))
+        return completion
+
+
+def _from_row(row: UsageRow) -> chat_pb2.Completion:
+    ended = Timestamp()
+    began = Timestamp()
+    if row.create_time is not None:
+        ended.FromDatetime(row.create_time)
+        began.FromMilliseconds(ended.ToMilliseconds() - row.duration_ms)
+    return chat_pb2.Completion(
+        completion_id=ids.spell("cmpl", row.completion_id),
+        provider=row.provider,
+        model=row.model,
+        create_time=began,
+        end_time=ended,
+        usage=_usage(row),
+        cost=money.usd(row.cost_nano_usd),
+        charge=money.credits(row.charge_nanos),
+        outcome=chat_pb2.Outcome.Value(row.outcome),
+        price_version=row.price_version,
+    )
+
+
+def _usage(row: UsageRow) -> usage_pb2.Usage:
+    return usage_pb2.Usage(
+        input_tokens=row.input_tokens,
+        cached_input_tokens=row.cached_input_tokens,
+        cache_write_input_tokens=row.cache_write_input_tokens,
+        output_tokens=row.output_tokens,
+        reasoning_output_tokens=row.reasoning_output_tokens,
+        unit_counts=row.unit_counts,
+        source=usage_pb2.UsageSource.Value(row.usage_source),
+    )
+
+
+def _candidates(kept: bytes) -> list[chat_pb2.Candidate]:
+    """A kept unary answer is one message, a kept stream several."""
+    messages = list(split(kept))
+    if len(messages) == 1:
+        return list(chat_pb2.CompleteResponse.FromString(messages[0]).completion.candidates)
+    return _folded([chat_pb2.StreamResponse.FromString(message).event for message in messages])
+
+
+def _folded(events: list[chat_pb2.ChatEvent]) -> list[chat_pb2.Candidate]:
+    candidates: dict[int, chat_pb2.Candidate] = {}
+    for event in events:
+        if event.HasField("part_completed"):
+            done = event.part_completed
+            candidate = candidates.setdefault(done.candidate_index, chat_pb2.Candidate(index=done.candidate_index))
+            candidate.message.parts.append(done.part)
+        elif event.HasField("candidate_completed"):
+            ended = event.candidate_completed
+            candidate = candidates.setdefault(ended.candidate_index, chat_pb2.Candidate(index=ended.candidate_index))
+            candidate.finish_reason = ended.finish_reason
+            candidate.provider_finish_reason = ended.provider_finish_reason
+            candidate.stop_sequence = ended.stop_sequence
+            candidate.logprobs.extend(ended.logprobs)
+    return [candidates[index] for index in sorted(candidates)]

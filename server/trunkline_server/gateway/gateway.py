@@ -1,0 +1,200 @@
+"""The hall that every AI call passes: admit, attempt, check, settle.
+
+    admit ──▶ attempt ──(failed, nothing told yet)──▶ attempt ... ──▶ check the output ──▶ settle
+                  └──────────── failed for good, cancelled, out of time ────────────────────▶ settle
+
+`settle` happens exactly once for every call that was admitted, whatever else happens to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from trunkline.v1 import chat_pb2
+from trunkline_server.core.answer import Answer
+from trunkline_server.core.call import Call
+from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.failure import Charge, UpstreamFailure
+from trunkline_server.gateway import refusals
+from trunkline_server.gateway.admission import Admission
+from trunkline_server.gateway.attempts import Budgets, Plan
+from trunkline_server.gateway.live import LiveCall, LiveCalls
+from trunkline_server.gateway.output import Output
+from trunkline_server.gateway.patience import Limits, Patience
+from trunkline_server.gateway.run import Run, outcome_of
+from trunkline_server.gateway.settlement import Settlement, measure
+
+COMPLETION_TRAILER: Final = "x-trunkline-completion-id"
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """How patient and how stubborn calls are."""
+
+    attempts_max: int
+    first_token_timeout_s: float
+    idle_timeout_s: float
+
+
+class Gateway:
+    """Makes AI calls for services, jobs and whoever else may."""
+
+    def __init__(
+        self, admission: Admission, settlement: Settlement, live: LiveCalls, settings: GatewaySettings
+    ) -> None:
+        self.admission = admission
+        self.live = live
+        self._settlement = settlement
+        self._settings = settings
+        self._budgets = Budgets()
+
+    async def complete(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.Completion:
+        """The answer in one piece."""
+        output = Output(input)
+        async with self._run(call, input, streaming=False) as run:
+            await self._answer(run)
+            if output.faults(run.answer):
+                await self._repair(run, output)
+        return run.completion()
+
+    async def stream(self, call: Call, input: chat_pb2.ChatInput) -> AsyncGenerator[chat_pb2.ChatEvent, None]:
+        """The answer as it comes in."""
+        output = Output(input)
+        async with self._run(call, input, streaming=True) as run:
+            call.on_silence = partial(_heartbeat, run)
+            async with aclosing(self._attempts(run)) as reads:
+                async for _ in reads:
+                    for event in run.events():
+                        yield event
+            for event in run.last_events():
+                yield event
+            output.require(run.answer)
+        yield run.completed()
+
+    async def drained(self) -> None:
+        """Every bill of a call that has ended is written."""
+        await self._settlement.drained()
+
+    @asynccontextmanager
+    async def _run(self, call: Call, input: chat_pb2.ChatInput, *, streaming: bool) -> AsyncIterator[Run]:
+        """A call from admission to settlement."""
+        run = await self.admission.admit(call, input, streaming=streaming)
+        call.trailers[COMPLETION_TRAILER] = run.spelled_id
+        call.facts |= {"completion": run.spelled_id, "provider": run.route.provider, "model": run.route.model}
+        with self.live.entered(call.caller.tenant_id, run.completion_id) as live:
+            try:
+                yield run
+            except (TrunklineError, UpstreamFailure) as error:
+                raise await self._failed(run, error) from error
+            except BaseException as error:
+                await self._broken_off(run, live, error)
+                raise
+            await self._settlement.settle(run, outcome_of(run.answer))
+        call.facts |= {"charge": run.bill.charge_nanos, "attempts": len(run.attempts)}
+
+    async def _failed(self, run: Run, error: TrunklineError | UpstreamFailure) -> TrunklineError:
+        """Settle, then say what went wrong and what it cost."""
+        reason = error.reason.value if isinstance(error, TrunklineError) else error.kind.value
+        await self._settlement.settle(run, chat_pb2.OUTCOME_FAILED, reason)
+        if isinstance(error, UpstreamFailure):
+            return refusals.told(error, run.failures, run.input.model, begun=run.begun, partial=run.partial())
+        error.partial = run.partial()
+        return error
+
+    async def _broken_off(self, run: Run, live: LiveCall, error: BaseException) -> None:
+        """Cancelled, by the caller, by CancelCompletion or by its deadline; or a fault of ours."""
+        cancelled = isinstance(error, asyncio.CancelledError | GeneratorExit)
+        outcome = chat_pb2.OUTCOME_CANCELLED if cancelled else chat_pb2.OUTCOME_FAILED
+        reason = live.stopped or (Reason.CANCELLED if cancelled else Reason.INTERNAL)
+        await self._settlement.settle(run, outcome, reason.value)
+        if cancelled and live.stopped is not None:
+            live.task.uncancel()
+            raise refusals.stopped(live.stopped, run.partial()) from None
+
+    async def _answer(self, run: Run) -> None:
+        async with aclosing(self._attempts(run)) as reads:
+            async for _ in reads:
+                pass
+
+    async def _attempts(self, run: Run) -> AsyncGenerator[None, None]:
+        """Ask until there is an answer; yields after each read. Raises the last failure."""
+        plan = self._plan(run)
+        loop = asyncio.get_running_loop()
+        while True:
+            plan.made += 1
+            began = time.perf_counter()
+            try:
+                async with aclosing(self._attempt(run)) as reads:
+                    async for _ in reads:
+                        yield
+            except UpstreamFailure as late:
+                failure = late if run.begun else late.before_content()
+                run.note(failure, time.perf_counter() - began)
+                run.reported_counts = failure.rule.charge is Charge.REPORTED
+                pause_s = None if run.begun else plan.pause_s(failure, run.call.deadline - loop.time())
+                if pause_s is None:
+                    raise failure from late.__cause__
+            else:
+                run.note(None, time.perf_counter() - began)
+                return
+            await asyncio.sleep(pause_s)
+            run.answer, run.reported_counts = Answer(streaming=run.streaming), False
+
+    async def _attempt(self, run: Run) -> AsyncGenerator[None, None]:
+        """Ask once."""
+        run.in_flight = True
+        try:
+            with Patience(self._limits(run), run.call.deadline) as patience:
+                async with aclosing(run.route.upstream.chat(run.ask, run.answer)) as reads:
+                    async for _ in reads:
+                        patience.heard()
+                        if run.first_token_s is None and run.answer.has_content:
+                            run.first_token_s = time.perf_counter() - run.began
+                        yield
+        except UpstreamFailure:
+            run.in_flight = False
+            raise
+        run.in_flight = False
+
+    async def _repair(self, run: Run, output: Output) -> None:
+        """Tell the model what is wrong with its answer, once, and take the better one or none."""
+        used, _ = measure(run)
+        run.rounds.append(used)
+        question = output.repair(run.input, run.answer)
+        offer = self.admission.offer(question, run.route, charged=not run.account.unlimited)
+        run.hold = await self.admission.extend(run, offer.most_nanos)
+        warnings = run.ask.warnings
+        run.ask = self.admission.ask(run.call, question, offer, streaming=False)
+        run.ask.warnings = warnings
+        run.input_tokens_estimate = offer.input_tokens
+        run.answer = Answer(streaming=False)
+        await self._answer(run)
+        output.require(run.answer)
+        run.ask.warn(chat_pb2.WARNING_CODE_OUTPUT_REPAIRED, "", "the first answer did not meet the output format")
+
+    def _plan(self, run: Run) -> Plan:
+        budget = self._budgets.of(run.route.provider)
+        budget.earn()
+        routing = run.input.routing
+        attempts_max = routing.max_attempts if routing.HasField("max_attempts") else self._settings.attempts_max
+        return Plan(attempts_max, budget)
+
+    def _limits(self, run: Run) -> Limits:
+        routing = run.input.routing
+        attempt_s = (
+            routing.attempt_timeout.ToTimedelta().total_seconds() if routing.HasField("attempt_timeout") else None
+        )
+        # a whole answer is one read, which comes when the model is done
+        first_s = self._settings.first_token_timeout_s if run.streaming else float("inf")
+        return Limits(first_s, self._settings.idle_timeout_s, attempt_s)
+
+
+def _heartbeat(run: Run) -> chat_pb2.StreamResponse | None:
+    """Nothing is sent before the first content, so that an early failure stays a clean status."""
+    return chat_pb2.StreamResponse(event=run.heartbeat()) if run.begun else None

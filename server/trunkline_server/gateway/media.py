@@ -1,0 +1,107 @@
+"""Brings a question's files to providers that do not fetch addresses themselves, and names the type of every picture."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from trunkline.v1 import chat_pb2, content_pb2
+from trunkline_server.core import media
+from trunkline_server.core.errors import Reason, invalid
+from trunkline_server.core.question import blob_of, check_data
+from trunkline_server.providers.egress import Egress
+
+CONCURRENT_MAX: Final = 8
+FILES_MAX: Final = 64
+TOTAL_BYTES_MAX: Final = 64 * 1024 * 1024
+BYTES_MAX: Final = {"image": 20 * 1024 * 1024, "audio": 25 * 1024 * 1024, "document": 32 * 1024 * 1024}
+
+_UNTOLD: Final = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One blob and where it stands in the question."""
+
+    blob: content_pb2.Blob
+    kind: str
+    path: str
+
+    @property
+    def is_far(self) -> bool:
+        return self.blob.WhichOneof("source") == "uri"
+
+    @property
+    def is_untold(self) -> bool:
+        return not self.blob.media_type and self.blob.WhichOneof("source") == "data"
+
+
+class Media:
+    """Fetches through the guarded client alone."""
+
+    def __init__(self, egress: Egress) -> None:
+        self._egress = egress
+
+    async def inline(self, input: chat_pb2.ChatInput, *, takes_urls: bool) -> chat_pb2.ChatInput:
+        """The question as a provider takes it; the same object where nothing is to do. URL_NOT_ALLOWED, MEDIA_INVALID."""
+        if not any(file.is_untold or (file.is_far and not takes_urls) for file in _files(input)):
+            return input
+        whole = chat_pb2.ChatInput()
+        whole.CopyFrom(input)
+        files = list(_files(whole))
+        for file in files:
+            if file.is_untold:
+                file.blob.media_type = media.sniff(file.blob.data)
+        if not takes_urls:
+            await self._bring([file for file in files if file.is_far])
+        return whole
+
+    async def _bring(self, files: Sequence[_File]) -> None:
+        """Replace addresses by bytes; the first that fails ends the others."""
+        if len(files) > FILES_MAX:
+            raise invalid(files[FILES_MAX].path, f"is one too many: at most {FILES_MAX} addresses are fetched")
+        fetches = _Fetches(self._egress)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for file in files:
+                    group.create_task(fetches.bring(file))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+
+class _Fetches:
+    """The fetches of one question: so many at once, so many bytes together."""
+
+    def __init__(self, egress: Egress) -> None:
+        self._egress = egress
+        self._turn = asyncio.Semaphore(CONCURRENT_MAX)
+        self._room_bytes = TOTAL_BYTES_MAX
+
+    async def bring(self, file: _File) -> None:
+        field = f"{file.path}.uri"
+        async with self._turn:
+            fetched = await self._egress.fetch(file.blob.uri, bytes_max=BYTES_MAX[file.kind], field=field)
+        self._room_bytes -= len(fetched.data)
+        if self._room_bytes < 0:
+            raise invalid(
+                field, f"is too much: all files together have over {TOTAL_BYTES_MAX} bytes", Reason.MEDIA_INVALID
+            )
+        told = "" if fetched.media_type == _UNTOLD else fetched.media_type
+        file.blob.media_type = check_data(fetched.data, file.blob.media_type or told, file.kind, file.path)
+        file.blob.data = fetched.data
+
+
+def _files(input: chat_pb2.ChatInput) -> Iterator[_File]:
+    for index, message in enumerate(input.messages):
+        yield from _files_of(message.parts, f"input.messages[{index}]")
+
+
+def _files_of(parts: Iterable[content_pb2.Part], place: str) -> Iterator[_File]:
+    for index, part in enumerate(parts):
+        kind = part.WhichOneof("kind")
+        if kind in BYTES_MAX and not (kind == "document" and part.document.WhichOneof("body") == "text"):
+            yield _File(blob_of(part), kind, f"{place}.parts[{index}].{kind}.blob")
+        elif kind == "tool_result":
+            yield from _files_of(part.tool_result.parts, f"{place}.parts[{index}].tool_result")

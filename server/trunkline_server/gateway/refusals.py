@@ -1,0 +1,58 @@
+"""What a caller is told when a provider failed for good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from trunkline.v1 import errors_pb2
+from trunkline_server.core.errors import Reason, TrunklineError, not_found
+from trunkline_server.core.failure import FailureKind, UpstreamFailure
+
+RETRY_S: Final = 1.0
+
+_TOLD: Final = {
+    FailureKind.INVALID: (Reason.PROVIDER_REJECTED, "the provider says that the request is invalid"),
+    FailureKind.FILTERED: (Reason.PROVIDER_REJECTED, "the provider's content policy refuses the request"),
+    FailureKind.CONTEXT_TOO_LONG: (Reason.CONTEXT_TOO_LONG, "the input is longer than the model takes"),
+}
+_OURS: Final = {
+    FailureKind.AUTH: (Reason.PROVIDER_CREDENTIALS, "the provider does not take the gateway's key"),
+    FailureKind.QUOTA: (Reason.PROVIDER_QUOTA, "the gateway's account at the provider is spent"),
+}
+
+
+def told(
+    failure: UpstreamFailure,
+    failures: Sequence[errors_pb2.UpstreamFailure],
+    model: str,
+    *,
+    begun: bool,
+    partial: errors_pb2.PartialResult | None,
+) -> TrunklineError:
+    """The error for the last failure. `begun`: the caller has had a part of the answer."""
+    if begun:
+        return TrunklineError(
+            Reason.STREAM_INTERRUPTED,
+            "the answer broke off",
+            retry_after_s=RETRY_S,
+            failures=failures,
+            partial=partial,
+        )
+    if failure.kind is FailureKind.MODEL_UNKNOWN:
+        missing = not_found("model", model, Reason.MODEL_NOT_FOUND)
+        missing.failures = failures
+        return missing
+    if failure.kind in _TOLD:
+        reason, message = _TOLD[failure.kind]
+        return TrunklineError(reason, message, failures=failures)
+    reason, message = _OURS.get(failure.kind, (Reason.PROVIDERS_EXHAUSTED, "no provider could answer"))
+    retry_after_s = failure.retry_after_s or RETRY_S
+    return TrunklineError(reason, message, retry_after_s=retry_after_s, failures=failures, partial=partial)
+
+
+def stopped(reason: Reason, partial: errors_pb2.PartialResult) -> TrunklineError:
+    """The error of a call that was ended from outside."""
+    if reason is Reason.DRAINING:
+        return TrunklineError(reason, "this replica goes away", retry_after_s=RETRY_S, partial=partial)
+    return TrunklineError(reason, "the call was cancelled", partial=partial)

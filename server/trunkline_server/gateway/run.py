@@ -1,0 +1,186 @@
+"""One call on its way through the gateway: what was asked, what came back, and what the caller is told of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from trunkline.v1 import chat_pb2, errors_pb2, usage_pb2
+from trunkline_server.core import ids, money
+from trunkline_server.core.answer import Answer
+from trunkline_server.core.ask import Ask
+from trunkline_server.core.call import Call
+from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.core.pricing import Bill
+from trunkline_server.gateway.routes import Route
+from trunkline_server.store.accounts import AccountRef
+from trunkline_server.store.holds import Reserved
+
+FINISHED_CUT = frozenset((chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS, chat_pb2.FINISH_REASON_CONTEXT_WINDOW))
+FINISHED_FILTERED = frozenset((chat_pb2.FINISH_REASON_CONTENT_FILTER, chat_pb2.FINISH_REASON_RECITATION))
+
+
+@dataclass(slots=True)
+class Run:
+    """Made by admission; filled by attempts; closed by settlement."""
+
+    completion_id: UUID
+    call: Call
+    input: chat_pb2.ChatInput
+    route: Route
+    account: AccountRef
+    hold: Reserved
+    ask: Ask
+    input_tokens_estimate: int
+    streaming: bool
+    began: float
+    answer: Answer
+    create_time: Timestamp
+    end_time: Timestamp | None = None
+    attempts: list[chat_pb2.Attempt] = field(default_factory=list)
+    failures: list[errors_pb2.UpstreamFailure] = field(default_factory=list)
+    rounds: list[usage_pb2.Usage] = field(default_factory=list)
+    """What earlier rounds of the same call used; prices depend on the size of each."""
+    in_flight: bool = False
+    """A provider is at work, and would go on if it were not stopped."""
+    reported_counts: bool = False
+    """The last attempt failed in a way whose reported usage is charged."""
+    first_token_s: float | None = None
+    sequence: int = 0
+    usage: usage_pb2.Usage = field(default_factory=usage_pb2.Usage)
+    bill: Bill = field(default_factory=lambda: Bill(0, 0, ""))
+    outcome: chat_pb2.Outcome.ValueType = chat_pb2.OUTCOME_UNSPECIFIED
+
+    @property
+    def spelled_id(self) -> str:
+        return ids.spell("cmpl", self.completion_id)
+
+    @property
+    def begun(self) -> bool:
+        """The caller has had an event."""
+        return self.sequence > 0
+
+    def note(self, failure: UpstreamFailure | None, duration_s: float) -> None:
+        """Remember an attempt."""
+        kind, status = (failure.kind.value, failure.http_status) if failure else ("", 200)
+        self.attempts.append(
+            chat_pb2.Attempt(
+                provider=self.route.provider,
+                model=self.route.model,
+                succeeded=failure is None,
+                failure_kind=kind,
+                http_status=status,
+                duration=Duration(seconds=int(duration_s), nanos=int(duration_s % 1 * 1e9)),
+            )
+        )
+        if failure is not None:
+            self.failures.append(
+                errors_pb2.UpstreamFailure(
+                    provider=self.route.provider,
+                    model=self.route.model,
+                    http_status=status,
+                    code=failure.code,
+                    kind=kind,
+                )
+            )
+
+    # What a stream says.
+
+    def events(self) -> Iterator[chat_pb2.ChatEvent]:
+        """What has come in since last time; nothing before the first content."""
+        if not self.answer.has_content:
+            return
+        if not self.begun:
+            yield self.started()
+        for event in self.answer.drain():
+            yield self.numbered(event)
+
+    def last_events(self) -> Iterator[chat_pb2.ChatEvent]:
+        """The end of the answer, which may have been empty."""
+        if not self.begun:
+            yield self.started()
+        for event in (*self.answer.drain(), *self.answer.endings()):
+            yield self.numbered(event)
+
+    def started(self) -> chat_pb2.ChatEvent:
+        started = chat_pb2.GenerationStarted(
+            completion_id=self.spelled_id,
+            provider=self.route.provider,
+            model=self.answer.model or self.route.model,
+            create_time=self.create_time,
+        )
+        return self.numbered(chat_pb2.ChatEvent(started=started))
+
+    def heartbeat(self) -> chat_pb2.ChatEvent:
+        return self.numbered(chat_pb2.ChatEvent(heartbeat=chat_pb2.Heartbeat()))
+
+    def completed(self) -> chat_pb2.ChatEvent:
+        """The last event: the bill."""
+        completed = chat_pb2.GenerationCompleted(
+            usage=self.usage,
+            cost=money.usd(self.bill.cost_nano_usd),
+            charge=money.credits(self.bill.charge_nanos),
+            attempts=self.attempts,
+            warnings=self.ask.warnings,
+            outcome=self.outcome,
+            provider_response_id=self.answer.response_id,
+            price_version=self.bill.price_version,
+            end_time=self.end_time,
+        )
+        return self.numbered(chat_pb2.ChatEvent(completed=completed))
+
+    def numbered(self, event: chat_pb2.ChatEvent) -> chat_pb2.ChatEvent:
+        self.sequence += 1
+        event.sequence = self.sequence
+        return event
+
+    # What a unary call says.
+
+    def completion(self) -> chat_pb2.Completion:
+        """The whole answer and its bill."""
+        return chat_pb2.Completion(
+            completion_id=self.spelled_id,
+            provider=self.route.provider,
+            model=self.answer.model or self.route.model,
+            provider_response_id=self.answer.response_id,
+            create_time=self.create_time,
+            end_time=self.end_time,
+            candidates=self.answer.candidates(),
+            usage=self.usage,
+            cost=money.usd(self.bill.cost_nano_usd),
+            charge=money.credits(self.bill.charge_nanos),
+            attempts=self.attempts,
+            warnings=self.ask.warnings,
+            outcome=self.outcome,
+            price_version=self.bill.price_version,
+        )
+
+    def partial(self) -> errors_pb2.PartialResult:
+        """How far it came."""
+        return errors_pb2.PartialResult(
+            completion_id=self.spelled_id,
+            usage=self.usage,
+            charge=money.credits(self.bill.charge_nanos),
+            last_sequence=self.sequence,
+        )
+
+
+def now() -> Timestamp:
+    """The wall clock."""
+    seconds, nanos = divmod(time.time_ns(), 1_000_000_000)
+    return Timestamp(seconds=seconds, nanos=nanos)
+
+
+def outcome_of(answer: Answer) -> chat_pb2.Outcome.ValueType:
+    """How a whole answer ended: as its first candidate did."""
+    reasons = [candidate.finish_reason for candidate in answer.ends()]
+    if any(reason in FINISHED_FILTERED for reason in reasons):
+        return chat_pb2.OUTCOME_FILTERED
+    if any(reason in FINISHED_CUT for reason in reasons):
+        return chat_pb2.OUTCOME_TRUNCATED
+    return chat_pb2.OUTCOME_COMPLETED

@@ -1,0 +1,165 @@
+"""What a call used, what it costs, and closing its hold: once, whatever happened to the call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from functools import reduce
+from typing import Any, Final
+
+from trunkline.v1 import chat_pb2, usage_pb2
+from trunkline_server.core import money
+from trunkline_server.core.errors import TrunklineError
+from trunkline_server.core.pricing import Bill, bill
+from trunkline_server.gateway.run import Run, now
+from trunkline_server.store.ledger import Ledger
+from trunkline_server.store.usage import UsageRow
+
+_log = logging.getLogger(__name__)
+
+CHARGE_TRAILER: Final = "x-trunkline-charge"
+CHARS_PER_TOKEN: Final = 4
+
+PROVIDER_USAGE: Final = "provider_usage"
+COUNTED_PARTIAL: Final = "counted_partial"
+ESTIMATE: Final = "estimate"
+NONE: Final = "none"
+
+
+class Settlement:
+    """Closes holds. Runs outside the caller's deadline: a caller who leaves does not stop it."""
+
+    def __init__(self, ledger: Ledger, credits_per_usd_nanos: int) -> None:
+        self._ledger = ledger
+        self._rate_nanos = credits_per_usd_nanos
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def settle(self, run: Run, outcome: chat_pb2.Outcome.ValueType, error_reason: str = "") -> None:
+        """Write the bill into the run and into the ledger."""
+        run.outcome = outcome
+        run.end_time = now()
+        last, basis = measure(run)
+        run.usage = reduce(added, run.rounds, last)
+        run.bill = self._price(run, last)
+        if basis == ESTIMATE:
+            run.ask.warn(chat_pb2.WARNING_CODE_USAGE_ESTIMATED, "", "the provider reported no usage")
+        run.call.trailers[CHARGE_TRAILER] = money.to_decimal_text(run.bill.charge_nanos)
+        await self._shielded(self._close(run, _row(run, basis, error_reason)))
+
+    async def drained(self) -> None:
+        """Every bill is written."""
+        while self._closing:
+            await asyncio.wait(self._closing)
+
+    def _price(self, run: Run, last: usage_pb2.Usage) -> Bill:
+        """Each round is a call of its own to the provider, and billed so."""
+        price = run.route.price
+        if price is None:
+            return Bill(0, 0, "")
+        bills = [bill(price, usage, self._rate_nanos) for usage in (*run.rounds, last) if usage.ByteSize()]
+        cost = sum(each.cost_nano_usd for each in bills)
+        return Bill(cost, sum(each.charge_nanos for each in bills), price.version)
+
+    async def _shielded(self, closing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(closing)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        await asyncio.shield(task)
+
+    async def _close(self, run: Run, row: UsageRow) -> None:
+        try:
+            if row.basis == NONE:
+                await self._ledger.release(run.hold, row)
+            else:
+                await self._ledger.settle(run.hold, run.bill.charge_nanos, row)
+        except TrunklineError as error:
+            # the ledger goes on trying by itself, and the hold expires if it never succeeds
+            _log.error("settlement.late completion=%s reason=%s", run.spelled_id, error.reason.value)
+
+
+def measure(run: Run) -> tuple[usage_pb2.Usage, str]:
+    """What the last round used, and how we know: the provider's numbers, else counted, else estimated, else nothing."""
+    answer = run.answer
+    whole = answer.finished and not run.in_flight
+    if answer.usage is not None and (whole or run.reported_counts):
+        return answer.usage, PROVIDER_USAGE
+    if not (answer.has_content or run.in_flight or whole):
+        return usage_pb2.Usage(), PROVIDER_USAGE if run.rounds else NONE
+    estimated = _estimated(run)
+    if answer.usage is not None:
+        estimated = _larger(answer.usage, estimated)
+    return estimated, ESTIMATE if whole else COUNTED_PARTIAL
+
+
+def _estimated(run: Run) -> usage_pb2.Usage:
+    """By what came through: one token a delta where the dialect sends them so, else by length; and one in flight."""
+    answer = run.answer
+    by_length = answer.output_chars // CHARS_PER_TOKEN
+    output = answer.delta_count if run.route.upstream.wire.delta_is_token else max(answer.delta_count, by_length)
+    return usage_pb2.Usage(
+        input_tokens=run.input_tokens_estimate,
+        output_tokens=output if answer.finished and not run.in_flight else output + 1,
+        source=usage_pb2.USAGE_SOURCE_ESTIMATED,
+    )
+
+
+def _larger(reported: usage_pb2.Usage, estimated: usage_pb2.Usage) -> usage_pb2.Usage:
+    """Numbers of an answer that broke off: the provider's input, and whichever output is further on."""
+    usage = usage_pb2.Usage()
+    usage.CopyFrom(reported)
+    usage.input_tokens = reported.input_tokens or estimated.input_tokens
+    usage.output_tokens = max(reported.output_tokens, estimated.output_tokens)
+    usage.source = usage_pb2.USAGE_SOURCE_ESTIMATED
+    return usage
+
+
+def added(one: usage_pb2.Usage, other: usage_pb2.Usage) -> usage_pb2.Usage:
+    """Two rounds of one call."""
+    total = usage_pb2.Usage(
+        input_tokens=one.input_tokens + other.input_tokens,
+        cached_input_tokens=one.cached_input_tokens + other.cached_input_tokens,
+        cache_write_input_tokens=one.cache_write_input_tokens + other.cache_write_input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        reasoning_output_tokens=one.reasoning_output_tokens + other.reasoning_output_tokens,
+        source=max(one.source, other.source),
+    )
+    for counts in (one.unit_counts, other.unit_counts):
+        for unit, count in counts.items():
+            total.unit_counts[unit] += count
+    return total
+
+
+def _row(run: Run, basis: str, error_reason: str) -> UsageRow:
+    usage, call = run.usage, run.call
+    endings = run.answer.ends()
+    return UsageRow(
+        completion_id=run.completion_id,
+        tenant_id=call.caller.tenant_id,
+        user_id=call.user_id,
+        key_id=call.caller.principal,
+        operation="chat",
+        provider=run.route.provider,
+        model=run.route.model,
+        requested_model=run.input.model,
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        cache_write_input_tokens=usage.cache_write_input_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_output_tokens=usage.reasoning_output_tokens,
+        unit_counts=dict(usage.unit_counts),
+        usage_source=usage_pb2.UsageSource.Name(usage.source),
+        basis=basis,
+        cost_nano_usd=run.bill.cost_nano_usd,
+        charge_nanos=run.bill.charge_nanos,
+        price_version=run.bill.price_version,
+        outcome=chat_pb2.Outcome.Name(run.outcome),
+        finish_reason=chat_pb2.FinishReason.Name(endings[0].finish_reason) if endings else "",
+        error_reason=error_reason,
+        attempts=len(run.attempts),
+        first_token_ms=round((run.first_token_s or 0) * 1000),
+        duration_ms=round((time.perf_counter() - run.began) * 1000),
+        labels=dict(run.input.labels),
+        request_id=call.request_id,
+    )

@@ -1,0 +1,116 @@
+"""ChatService: checks that the question is whole, and speaks to the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID
+
+from google.rpc import status_pb2
+
+from trunkline.v1 import chat_pb2, usage_pb2
+from trunkline_server.core import ids, money, question
+from trunkline_server.core.address import EgressPolicy
+from trunkline_server.core.call import Call
+from trunkline_server.core.errors import TrunklineError, not_found
+from trunkline_server.core.estimate import input_tokens
+from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.gateway.completions import Completions
+from trunkline_server.gateway.gateway import Gateway
+from trunkline_server.gateway.media import Media
+from trunkline_server.gateway.settlement import CHARGE_TRAILER
+from trunkline_server.gateway.stops import Stops
+
+CONCURRENCY_DEFAULT: Final = 8
+
+Describe = Callable[[TrunklineError, str], status_pb2.Status]
+
+
+@dataclass(frozen=True)
+class ChatService:
+    """`describe` words an error as a status, for the items of CompleteMany."""
+
+    gateway: Gateway
+    completions: Completions
+    stops: Stops
+    media: Media
+    policy: EgressPolicy
+    describe: Describe
+
+    async def complete(self, call: Call, request: chat_pb2.CompleteRequest) -> chat_pb2.CompleteResponse:
+        input = await self._whole(call, request.input)
+        return chat_pb2.CompleteResponse(completion=await self.gateway.complete(call, input))
+
+    async def stream(
+        self, call: Call, request: chat_pb2.StreamRequest
+    ) -> AsyncGenerator[chat_pb2.StreamResponse, None]:
+        input = await self._whole(call, request.input)
+        async with aclosing(self.gateway.stream(call, input)) as events:
+            async for event in events:
+                yield chat_pb2.StreamResponse(event=event)
+
+    async def cancel_completion(
+        self, call: Call, request: chat_pb2.CancelCompletionRequest
+    ) -> chat_pb2.CancelCompletionResponse:
+        await self.stops.stop(call.caller.tenant_id, _completion_id(request.completion_id))
+        return chat_pb2.CancelCompletionResponse()
+
+    async def get_completion(
+        self, call: Call, request: chat_pb2.GetCompletionRequest
+    ) -> chat_pb2.GetCompletionResponse:
+        found = await self.completions.find(call.caller.tenant_id, _completion_id(request.completion_id))
+        return chat_pb2.GetCompletionResponse(completion=found)
+
+    async def complete_many(self, call: Call, request: chat_pb2.CompleteManyRequest) -> chat_pb2.CompleteManyResponse:
+        places = asyncio.Semaphore(request.max_concurrency or CONCURRENCY_DEFAULT)
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(self._item(call, places, input)) for input in request.inputs]
+        results = [task.result() for task in running]
+        charge_nanos = sum(result.completion.charge.nanos for result in results)
+        call.trailers[CHARGE_TRAILER] = money.to_decimal_text(charge_nanos)
+        return chat_pb2.CompleteManyResponse(results=results)
+
+    async def count_tokens(self, call: Call, request: chat_pb2.CountTokensRequest) -> chat_pb2.CountTokensResponse:
+        input = await self._whole(call, request.input)
+        admission = self.gateway.admission
+        route = admission.routes.find(input.model, call.caller)
+        ask = admission.ask(call, input, admission.offer(input, route, charged=False), streaming=False)
+        try:
+            counted = await route.upstream.count(ask)
+        except UpstreamFailure:
+            counted = None
+        source = usage_pb2.USAGE_SOURCE_PROVIDER if counted is not None else usage_pb2.USAGE_SOURCE_ESTIMATED
+        tokens = input_tokens(input) if counted is None else counted
+        return chat_pb2.CountTokensResponse(input_tokens=tokens, source=source)
+
+    async def quote(self, call: Call, request: chat_pb2.QuoteRequest) -> chat_pb2.QuoteResponse:
+        input = await self._whole(call, request.input)
+        return await self.gateway.admission.quote(call, input)
+
+    async def _item(
+        self, call: Call, places: asyncio.Semaphore, input: chat_pb2.ChatInput
+    ) -> chat_pb2.CompleteManyResult:
+        """One question among many: its error is its result."""
+        own = replace(call, trailers={}, facts={})
+        async with places:
+            try:
+                whole = await self._whole(own, input)
+                return chat_pb2.CompleteManyResult(completion=await self.gateway.complete(own, whole))
+            except TrunklineError as error:
+                return chat_pb2.CompleteManyResult(error=self.describe(error, call.request_id))
+
+    async def _whole(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
+        """The question, checked, with what the provider would have to fetch itself fetched."""
+        question.check(input, self.policy)
+        route = self.gateway.admission.routes.find(input.model, call.caller)
+        return await self.media.inline(input, takes_urls=route.upstream.provider.takes_urls)
+
+
+def _completion_id(text: str) -> UUID:
+    completion_id = ids.parse("cmpl", text)
+    if completion_id is None:
+        raise not_found("completion", text)
+    return completion_id

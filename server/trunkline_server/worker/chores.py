@@ -1,0 +1,31 @@
+"""Small things that must be done again and again: freeing reservations whose time ran out, forgetting old answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from trunkline_server.core.errors import TrunklineError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """`work` runs every `every_s`, a little early or late so that replicas do not march in step."""
+
+    name: str
+    every_s: float
+    work: Callable[[], Awaitable[object]]
+
+    async def repeat(self) -> None:
+        """Until cancelled. A chore that fails is done again at its next time."""
+        while True:
+            await asyncio.sleep(self.every_s * random.uniform(0.9, 1.1))
+            try:
+                await self.work()
+            except TrunklineError as error:
+                _log.warning("chore.failed name=%s reason=%s", self.name, error.reason.value)
