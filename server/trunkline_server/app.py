@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -18,13 +19,15 @@ from typing import Final
 import msgspec
 import uvloop
 
-from trunkline.v1 import chat_pb2
+from trunkline.v1 import admin_pb2, chat_pb2, credits_pb2, models_pb2, providers_pb2
+from trunkline_server import __version__
 from trunkline_server.config import ModelSection, ProviderSection, Settings
 from trunkline_server.core import ids
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.catalogue import Catalogue
 from trunkline_server.core.model import ModelEntry, configured_model
 from trunkline_server.core.money import from_decimal_text
+from trunkline_server.core.page_token import PageTokens
 from trunkline_server.door.boundary import Boundary, Deadlines
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract
@@ -43,8 +46,12 @@ from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.stops import Stops
 from trunkline_server.providers.client import ClientSettings
 from trunkline_server.providers.egress import Egress
-from trunkline_server.providers.registry import ProviderSettings, Registry
+from trunkline_server.providers.registry import Registry
+from trunkline_server.services.admin import AdminService, Replica
 from trunkline_server.services.chat import ChatService
+from trunkline_server.services.credits import CreditService
+from trunkline_server.services.models import ModelService
+from trunkline_server.services.providers import ProviderService
 from trunkline_server.store.accounts import NewAccounts
 from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.embedded import EmbeddedPostgres
@@ -154,7 +161,24 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         deadlines=_deadlines(settings),
         heartbeat_s=settings.grpc.heartbeat_s,
     )
-    services = [(chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat)]
+    tokens = PageTokens.derive(secret)
+    replica = Replica(
+        version=__version__,
+        replica_id=replica_id,
+        start_time=datetime.now(UTC),
+        database_embedded=not settings.database_url,
+        draining=lambda: drain.draining,
+        live_call_count=lambda: len(live),
+        expired_reservation_count=lambda: ledger.expired_count,
+        drain=drain.ask,
+    )
+    services = [
+        (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
+        (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
+        (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens)),
+        (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], ProviderService(routes.registry, tokens)),
+        (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
+    ]
     handlers = [(descriptor.full_name, boundary.handler(descriptor, service)) for descriptor, service in services]
     server = Server(_server_settings(settings), handlers)
     await database.listen(KEYS_CHANNEL, callers.forget)
@@ -199,11 +223,7 @@ async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitS
 
 
 async def _open_routes(settings: Settings, stack: AsyncExitStack) -> Routes:
-    given = {
-        name: ProviderSettings(each.enabled, each.wire or "", each.base_url, each.api_key, each.headers)
-        for name, each in settings.providers.items()
-    }
-    registry = Registry(given, ClientSettings(read_timeout_s=settings.chat.unary_timeout_s))
+    registry = Registry(settings.provider_settings, ClientSettings(read_timeout_s=settings.chat.unary_timeout_s))
     stack.push_async_callback(registry.close)
     data = files("trunkline_server.data")
     models = [data.joinpath(name).read_bytes() for name in MODEL_FILES]

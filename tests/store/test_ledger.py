@@ -13,6 +13,7 @@ from trunkline_server.core.ids import new_uuid
 from trunkline_server.core.money import INT64_MAX
 from trunkline_server.store.accounts import AccountRef
 from trunkline_server.store.database import Database
+from trunkline_server.store.lane import Op
 
 
 @pytest.fixture
@@ -32,6 +33,11 @@ async def test_a_hold_takes_what_is_available_and_a_settlement_gives_the_rest_ba
     assert (settled.state, settled.charged, settled.balance, settled.overage) == ("settled", 250, 750, 0)
     account = await till.account()
     assert (account.balance_nanos, account.held, account.available_nanos) == (750, 0, 750)
+
+
+async def test_the_charge_that_takes_a_balance_below_its_mark_is_known(till: Till) -> None:
+    charges = [await till.ledger.settle(await till.reserve(100), 100) for _ in range(3)]
+    assert [settled.fell_below(900) for settled in charges] == [False, True, False]
 
 
 async def test_more_than_is_available_is_refused_with_the_numbers(till: Till) -> None:
@@ -98,6 +104,13 @@ async def test_holds_expire_by_the_clock_of_the_database(till: Till) -> None:
     assert (await till.account()).held == 300
     assert (await till.ledger.release(over)).state == "expired"
     assert (await till.ledger.get_hold(till.tenant_id, running.hold_id)).state == "held"
+
+
+async def test_a_hold_that_was_kept_alive_meanwhile_does_not_expire(till: Till) -> None:
+    reserved = await till.reserve(300)
+    found_due = Op("expired", reserved.hold_id, reserved.account_id, 0, 0)
+    assert (await till.ledger._committer.put(found_due))["verdict"] == "held"
+    assert (await till.account()).held == 300
 
 
 async def test_a_settlement_before_the_sweeper_comes_is_in_time(till: Till) -> None:

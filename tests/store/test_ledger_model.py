@@ -189,7 +189,7 @@ def test_the_ledger_is_as_its_model(postgres_url: str) -> None:
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
-            max_examples=15,
+            max_examples=10,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,

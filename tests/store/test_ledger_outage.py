@@ -23,9 +23,12 @@ WRITERS = 16
 BACKENDS = "SELECT array_agg(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 
 
-def kill(server: EmbeddedPostgres) -> None:
-    assert server.pid is not None
-    os.kill(server.pid, signal.SIGKILL)
+async def kill(server: EmbeddedPostgres) -> None:
+    """Ends the server by force, and returns when another has taken its place."""
+    killed = server.pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    await until(lambda: server.pid != killed)
 
 
 @contextmanager
@@ -68,7 +71,7 @@ async def test_kill_9_of_the_database_loses_and_doubles_nothing(own_postgres: Em
         tasks = [asyncio.create_task(writers.write()) for _ in range(WRITERS)]
         for _ in range(CYCLES):
             await writers.work(pairs=100)
-            kill(own_postgres)
+            await kill(own_postgres)
         await writers.work(pairs=100)
         writers.stopped = True
         await asyncio.gather(*tasks)

@@ -138,6 +138,7 @@ async def test_a_caller_who_leaves_while_queued_holds_nothing(till: Till) -> Non
     assert [isinstance(each, asyncio.CancelledError) for each in done] == [False, *[False, True] * 4]
     await till.ledger.close()
     assert (await till.account()).held == 100 + 4 * 50
+    assert await till.database.fetchval("SELECT count(*) FROM hold") == 5  # the others were never sent
 
 
 async def test_a_caller_who_leaves_at_any_moment_holds_nothing(till: Till) -> None:
@@ -191,3 +192,15 @@ async def test_a_full_queue_refuses_holds_but_never_a_settlement(database: Datab
             await turns(1)
             assert await outcome(till.reserve(1)) == Reason.STORE_UNAVAILABLE
         assert {each.charged for each in (await under_way, *await queued)} == {1}
+
+
+async def test_what_cannot_be_finished_at_the_end_is_told(database: Database) -> None:
+    async with open_till(database, commit=CommitSettings(drain_s=0.05)) as till:
+        await till.ref()
+        async with database.transaction() as connection:
+            await connection.fetch("SELECT 1 FROM account FOR UPDATE")
+            calls = [asyncio.create_task(outcome(till.reserve(1))) for _ in range(3)]
+            await turns(2)
+            await till.ledger.close()
+            assert await asyncio.gather(*calls) == [Reason.STORE_UNAVAILABLE] * 3
+            assert await outcome(till.reserve(1)) == Reason.STORE_UNAVAILABLE

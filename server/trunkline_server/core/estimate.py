@@ -14,9 +14,10 @@ from trunkline.v1 import chat_pb2, content_pb2
 CALL_TOKENS: Final = 8
 MESSAGE_TOKENS: Final = 6
 IMAGE_TOKENS: Final = 1600
-TOOLS_TOKENS: Final = 350
+TOOLS_TOKENS: Final = 500
 """What providers say to the model about tools in general, before the first one."""
 TOOL_TOKENS: Final = 16
+FORMAT_TOKENS: Final = 100
 HOSTED_TOOL_TOKENS: Final = 2500
 AUDIO_BYTES_PER_TOKEN: Final = 200
 VIDEO_BYTES_PER_TOKEN: Final = 300
@@ -38,7 +39,7 @@ def input_tokens(input: chat_pb2.ChatInput) -> int:
     if input.tools:
         tokens += TOOLS_TOKENS + sum(_tool_tokens(tool) for tool in input.tools)
     if input.HasField("output_format"):
-        tokens += TOOL_TOKENS + text_tokens(input.output_format.json_schema.json_schema)
+        tokens += FORMAT_TOKENS + 2 * text_tokens(input.output_format.json_schema.json_schema)
     return tokens
 
 

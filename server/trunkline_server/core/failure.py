@@ -101,6 +101,9 @@ RULES: Mapping[FailureKind, Rule] = {
     FailureKind.INTERRUPTED: Rule(Retry.NEVER, 0, Failover.NEVER, Breaker.FAILURE, Charge.DELIVERED),
 }
 
+RETRY_AFTER_S_MAX = 86_400.0
+"""What a provider says may be any number; callers are told a day at most."""
+
 _SLUG = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _BEFORE_CONTENT = {
     FailureKind.INTERRUPTED: FailureKind.AMBIGUOUS,
@@ -178,7 +181,7 @@ def retry_after(headers: Mapping[str, str], status: int, now_s: float | None = N
     ms = _number(headers.get("retry-after-ms"))
     value = headers.get("retry-after")
     candidates = (ms / 1000 if ms is not None else None, _number(value), _until(value, now_s))
-    return next((s for s in candidates if s is not None and s > 0), None)
+    return next((min(s, RETRY_AFTER_S_MAX) for s in candidates if s is not None and s > 0), None)
 
 
 def _number(text: str | None) -> float | None:

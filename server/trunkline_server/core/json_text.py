@@ -37,7 +37,7 @@ def check_object(text: str, path: str) -> dict[str, object]:
 def _check_depth(value: object, path: str) -> None:
     """Level by level, so that no depth can exhaust the stack."""
     level = [value]
-    for _ in range(DEPTH_MAX + 1):
+    for _ in range(DEPTH_MAX):
         level = [child for each in level for child in _children(each)]
         if not level:
             return

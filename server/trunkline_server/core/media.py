@@ -64,9 +64,11 @@ def check_image(data: bytes, declared: str, path: str) -> str:
 
 def check_file(data: bytes, declared: str, path: str) -> str:
     """The media type of a document, sound or film, as declared or as its bytes tell. Raises MEDIA_INVALID at `path`."""
-    found = sniff(data)
+    found, claimed = sniff(data), normal(declared)
+    if found in _SIZES or claimed.startswith("image/"):
+        raise _refused(path, "is a picture, which belongs in an image part")
     check_declared(found, declared, path)
-    return normal(declared) or found
+    return claimed or found
 
 
 def check_declared(found: str, declared: str, path: str) -> None:

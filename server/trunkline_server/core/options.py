@@ -1,4 +1,4 @@
-"""Which of a provider's own fields a caller may set: all but addresses, credentials, and what the gateway says or bills.
+"""Which fields of a provider's own a caller may set: not addresses, credentials, or what the gateway says or bills.
 
 A name is compared without its case, `_` and `-`, because providers read `maxTokens` and `max_tokens` alike.
 """
@@ -50,7 +50,7 @@ def check_options(options: Mapping[str, str], path: str) -> None:
     for provider, text in options.items():
         if not _PROVIDER.fullmatch(provider):
             raise invalid(path, "has a key that is no provider's name")
-        place = f'{path}["{provider}"]'
+        place = f"{path}[{provider!r}]"
         fields = check_object(text, place)
         _check_names(fields, _DENIED, place)
         _check_nested(fields, place)

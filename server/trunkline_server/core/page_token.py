@@ -1,6 +1,7 @@
-"""Page tokens: where the next page of a list begins, sealed, so that a token is good for its own tenant and question only.
+"""Page tokens: where the next page of a list begins, good for one tenant and one question only.
 
-A token is an HMAC and the cursor behind it. The HMAC covers the tenant, the request (all of its filters) and the cursor.
+A token is an HMAC and the cursor behind it. The HMAC covers the tenant, the request with all of its filters, and the
+cursor.
 """
 
 from __future__ import annotations

@@ -6,17 +6,19 @@ Runs on every call, so paths are spelled only where something is unusual.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline_server.core import json_text, media, schema
 from trunkline_server.core.address import EgressPolicy, parse
-from trunkline_server.core.errors import Reason, invalid
+from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.money import CREDIT
 from trunkline_server.core.options import check_options
 
 PUBLIC: Final = EgressPolicy()
 PARTS_MAX: Final = 20_000
+KNOWN_CHARS_MAX: Final = 8192
 
 _INSTRUCTIONS: Final = (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER)
 _SHOWN: Final = frozenset(("text", "image", "audio", "video", "document", "opaque"))
@@ -162,9 +164,20 @@ def _check_tools(input: chat_pb2.ChatInput) -> None:
 
 
 def _check_function(function: content_pb2.FunctionTool, path: str) -> str:
-    if function.parameters_json_schema:
-        json_text.check_object(function.parameters_json_schema, f"{path}.function.parameters_json_schema")
+    text = function.parameters_json_schema
+    if text and (len(text) > KNOWN_CHARS_MAX or not _is_known_object(text)):
+        json_text.check_object(text, f"{path}.function.parameters_json_schema")
     return function.name
+
+
+@lru_cache(maxsize=1024)
+def _is_known_object(text: str) -> bool:
+    """The same tools come with every call of a program."""
+    try:
+        json_text.check_object(text, "")
+    except TrunklineError:
+        return False
+    return True
 
 
 def _check_hosted(hosted: content_pb2.HostedTool, path: str) -> str:

@@ -1,7 +1,8 @@
 """JSON Schemas of callers: compiled once, judged in bounded time, and never a reason to fetch anything.
 
-References lead only to places in the same schema. A schema that multiplies through its references is refused, and one
-that contains itself is judged without details: explaining why none of its branches fits takes exponential time.
+References lead only to places in the same schema, and one that multiplies through its references is refused. Judging is
+fast; explaining is not: it collects every fault of every branch, which takes exponential time where a schema contains
+itself. So faults are explained only where that is little work.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ Node: TypeAlias = dict[str, object]
 TEXT_CHARS_MAX: Final = 256 * 1024
 WEIGHT_MAX: Final = 20_000
 """Most subschemas that judging one value may touch, with every reference written out."""
+JUDGED_MAX: Final = 100_000_000
+EXPLAINED_MAX: Final = 100_000
+"""Most work, as the weight of the schema times the characters of the text: under a second, and under 0.2 s."""
 FAULTS_MAX: Final = 5
 VALUE_CHARS_MAX: Final = 40
 
@@ -53,10 +57,11 @@ _SAME_PLACE: Final = frozenset(
 class Schema:
     """A schema ready to judge with."""
 
-    __slots__ = ("_recursive", "_validator")
+    __slots__ = ("_recursive", "_validator", "_weight")
 
-    def __init__(self, validator: jsonschema_rs.Validator, *, recursive: bool) -> None:
+    def __init__(self, validator: jsonschema_rs.Validator, weight: int, *, recursive: bool) -> None:
         self._validator = validator
+        self._weight = weight
         self._recursive = recursive
 
     def faults(self, instance_text: str) -> list[str]:
@@ -65,9 +70,18 @@ class Schema:
             instance = orjson.loads(instance_text)
         except ValueError:
             return ["$: is not JSON"]
+        work = self._weight * len(instance_text)
+        if work > JUDGED_MAX:
+            return ["$: is too long to be judged by its schema"]
+        try:
+            return self._judge(instance, explain=work <= EXPLAINED_MAX and not self._recursive)
+        except ValueError:  # the validator's own limit, about 255 levels
+            return ["$: is nested too deeply"]
+
+    def _judge(self, instance: object, *, explain: bool) -> list[str]:
         if self._validator.is_valid(instance):
             return []
-        if self._recursive:
+        if not explain:
             return ["$: does not meet the schema"]
         return [_told(error) for error in islice(self._validator.iter_errors(instance), FAULTS_MAX)]
 
@@ -92,12 +106,12 @@ def _compiled(text: str) -> Schema:
         root = check_object(text, "schema")
     except TrunklineError as error:
         raise _RefusedError(error.violations[0].description) from None
-    recursive = _Survey(root).recursive
+    survey = _Survey(root)
     try:
         validator = jsonschema_rs.validator_for(root, validate_formats=False, pattern_options=_PATTERNS, offline=True)
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise _RefusedError(_why(error)) from None
-    return Schema(validator, recursive=recursive)
+    return Schema(validator, survey.weight, recursive=survey.recursive)
 
 
 def _why(error: Exception) -> str:
@@ -117,7 +131,7 @@ class _Survey:
         """Which subschemas judge the same value as a given one."""
         if not str(root.get("$schema") or _DRAFTS[-1]).rstrip("#").endswith(_DRAFTS):
             raise _RefusedError("its '$schema' is none of draft-07, 2019-09 and 2020-12")
-        self._weigh(root)
+        self.weight = self._weigh(root)
         self._check_progress()
 
     def _weigh(self, node: Node) -> int:

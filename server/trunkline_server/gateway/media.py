@@ -1,4 +1,4 @@
-"""Brings a question's files to providers that do not fetch addresses themselves, and names the type of every picture."""
+"""Brings the files of a question to providers that fetch no addresses, and names the type of every picture."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ class _File:
         return self.blob.WhichOneof("source") == "uri"
 
     @property
-    def is_untold(self) -> bool:
-        return not self.blob.media_type and self.blob.WhichOneof("source") == "data"
+    def is_misnamed(self) -> bool:
+        """Bytes whose type is not told, or not in its usual spelling."""
+        told = self.blob.media_type
+        return self.blob.WhichOneof("source") == "data" and (not told or media.normal(told) != told)
 
 
 class Media:
@@ -45,15 +47,18 @@ class Media:
         self._egress = egress
 
     async def inline(self, input: chat_pb2.ChatInput, *, takes_urls: bool) -> chat_pb2.ChatInput:
-        """The question as a provider takes it; the same object where nothing is to do. URL_NOT_ALLOWED, MEDIA_INVALID."""
-        if not any(file.is_untold or (file.is_far and not takes_urls) for file in _files(input)):
+        """The question as a provider takes it; the same object where nothing is to do.
+
+        Raises URL_NOT_ALLOWED, MEDIA_INVALID.
+        """
+        if not any(file.is_misnamed or (file.is_far and not takes_urls) for file in _files(input)):
             return input
         whole = chat_pb2.ChatInput()
         whole.CopyFrom(input)
         files = list(_files(whole))
         for file in files:
-            if file.is_untold:
-                file.blob.media_type = media.sniff(file.blob.data)
+            if file.is_misnamed:
+                file.blob.media_type = media.normal(file.blob.media_type) or media.sniff(file.blob.data)
         if not takes_urls:
             await self._bring([file for file in files if file.is_far])
         return whole

@@ -9,7 +9,9 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
+from trunkline_server.core import ids
 from trunkline_server.core.errors import not_found
+from trunkline_server.core.money import INT64_MAX
 from trunkline_server.store import queries
 from trunkline_server.store.database import Database
 
@@ -76,7 +78,7 @@ class Account(msgspec.Struct, frozen=True):
     @property
     def available_nanos(self) -> int:
         """What a hold may take; of no meaning for an unlimited account."""
-        return self.balance_nanos - self.held + self.overdraft_limit
+        return min(self.balance_nanos - self.held + self.overdraft_limit, INT64_MAX)
 
 
 class NewAccounts(NamedTuple):
@@ -127,7 +129,7 @@ class Accounts:
 
     async def get(self, tenant_id: UUID, account_id: UUID) -> Account:
         """Raises RESOURCE_NOT_FOUND, also for another tenant's."""
-        return _account(await self._database.fetchrow(_SQL.get, tenant_id, account_id), account_id)
+        return _account(await self._database.fetchrow(_SQL.get, tenant_id, account_id), ids.spell("acct", account_id))
 
     async def list(
         self, tenant_id: UUID, owner: Owner | None = None, after: tuple[datetime, UUID] | None = None, limit: int = 50
@@ -149,7 +151,8 @@ class Accounts:
     ) -> Account:
         """Changes what is given. Beyond a lowered limit nothing is taken away; further holds are refused."""
         change = (unlimited, suspended, overdraft_limit, low_balance_nanos)
-        account = _account(await self._database.fetchrow(_SQL.update, tenant_id, account_id, *change), account_id)
+        row = await self._database.fetchrow(_SQL.update, tenant_id, account_id, *change)
+        account = _account(row, ids.spell("acct", account_id))
         self._forget(account.owner)
         return account
 
@@ -188,7 +191,7 @@ class Accounts:
         self._forget(Owner(UUID(tenant), type_, id_))
 
 
-def _account(row: Record | None, name: object) -> Account:
+def _account(row: Record | None, name: str) -> Account:
     if row is None:
-        raise not_found("account", str(name))
+        raise not_found("account", name)
     return Account(*row)

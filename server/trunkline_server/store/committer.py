@@ -29,6 +29,7 @@ class CommitSettings:
     waiting_max: int = 10_000
     answer_s: float = 2.0  # then the caller is told STORE_UNAVAILABLE
     persist_s: float = 60.0  # a close goes on being tried for so long, whoever waits
+    drain_s: float = 5.0  # what is queued at the end has so long
 
 
 class Committer:
@@ -40,6 +41,7 @@ class Committer:
         self._spares = spares
         self._detours: dict[UUID, Lane] = {}
         self._loop = asyncio.get_running_loop()
+        self._closed = False
 
     @classmethod
     async def open(cls, database: Database, settings: CommitSettings) -> Committer:
@@ -50,9 +52,9 @@ class Committer:
 
     def put(self, op: Op) -> asyncio.Future[Outcome]:
         """Queues an operation; what closes a hold is applied even when the caller leaves. Raises STORE_UNAVAILABLE when
-        too many wait already; the future raises it when the database gave no answer in time."""
+        too many wait already or after `close`; the future raises it when the database gave no answer in time."""
         lane = self._detours.get(op.account_id, self._lanes[hash(op.account_id) % len(self._lanes)])
-        if op.takes and lane.length >= self._settings.waiting_max:
+        if self._closed or (op.takes and lane.length >= self._settings.waiting_max):
             raise store_unavailable()
         now = self._loop.time()
         keep_s = self._settings.answer_s if op.takes else self._settings.persist_s
@@ -60,15 +62,18 @@ class Committer:
         lane.put((Waiting(op, future, now + self._settings.answer_s, now + keep_s),))
         return future
 
-    async def close(self, drain_s: float = 5.0) -> None:
+    async def close(self) -> None:
         """Lets the lanes finish what is queued, then gives their connections up."""
         lanes = [*self._lanes, *self._detours.values()]
         if workers := [lane.worker for lane in lanes if lane.worker]:
-            _, late = await asyncio.wait(workers, timeout=drain_s)
+            _, late = await asyncio.wait(workers, timeout=self._settings.drain_s)
+            self._closed = True
             for worker in late:
                 worker.cancel()
-        for lane in lanes:
-            await lane.held.close()
+            await asyncio.gather(*late, return_exceptions=True)
+        self._closed = True
+        for held in (*(lane.held for lane in self._lanes), *self._spares):
+            await held.close()
 
     def _divert(self, lane: Lane, account_id: UUID, batch: list[Waiting]) -> bool:
         """Moves a blocked account to a lane of its own until nothing waits for it. False where that cannot be."""

@@ -41,7 +41,7 @@ HoldRef: TypeAlias = Reserved | Hold
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """How a hold was closed, the first time; `balance` is the account's after that."""
+    """How a hold was closed, the first time, and the balance of its account now."""
 
     hold_id: UUID
     state: str
@@ -53,6 +53,10 @@ class Settled(msgspec.Struct, frozen=True):
     def overage(self) -> int:
         """What was charged beyond the hold: only where a provider ignored our cap."""
         return max(0, self.charged - self.amount)
+
+    def fell_below(self, mark: int) -> bool:
+        """Whether this charge took the balance below `mark`, an account's `low_balance_nanos`."""
+        return self.balance < mark <= self.balance + self.charged
 
     @property
     def late(self) -> bool:
@@ -72,3 +76,4 @@ class Entry(msgspec.Struct, frozen=True):
     request_id: str | None
     reason: str
     created_at: datetime
+    of_reservation: bool = False  # `hold_id` is a caller's own reservation, not what a call held

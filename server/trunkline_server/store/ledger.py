@@ -7,6 +7,7 @@ and the answers. Amounts are nano-credits.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 from uuid import UUID
@@ -37,12 +38,16 @@ class LedgerSettings:
 
 
 class Ledger:
-    """Reserve, settle, release; grant, refund, adjust. `accounts` says whose money it is."""
+    """Reserve, settle, release; grant, refund, adjust. `accounts` says whose money it is.
+
+    `expired_count`: holds that this process has freed because their time was over.
+    """
 
     def __init__(self, database: Database, accounts: Accounts, committer: Committer) -> None:
         self.accounts = accounts
         self._database = database
         self._committer = committer
+        self.expired_count = 0
 
     @classmethod
     async def open(cls, database: Database, settings: LedgerSettings) -> Self:
@@ -80,7 +85,7 @@ class Ledger:
             outcome = await future
         except BaseException:
             if not request_id:
-                self._committer.put(Op("released", hold_id, account.id, 0, 0))
+                self._take_back(op)
             raise
         return _reserved(outcome, op)
 
@@ -114,7 +119,9 @@ class Ledger:
         """Frees holds whose time is over by the database's clock, and says how many; for a sweeper."""
         due = await self._database.fetch(_SQL.due, limit)
         waiting = [self._committer.put(Op("expired", row["id"], row["account_id"], 0, 0)) for row in due]
-        return sum([(await future)["verdict"] == "expired" for future in waiting])
+        expired: int = sum([(await future)["verdict"] == "expired" for future in waiting])
+        self.expired_count += expired
+        return expired
 
     async def grant(
         self, owner: Owner, amount: int, request_id: str, reason: str = "", *, provider: str = ANY, model: str = ANY
@@ -155,6 +162,11 @@ class Ledger:
     async def audit(self) -> list[Finding]:
         """What does not add up in the books; an empty list is the good answer."""
         return await reconciliation.audit(self._database)
+
+    def _take_back(self, op: Op) -> None:
+        """Follows a hold that nobody will use; at the very end it is left to expire."""
+        with suppress(TrunklineError):
+            self._committer.put(Op("released", op.hold_id, op.account_id, 0, 0))
 
     async def _close(self, op: Op) -> Settled:
         outcome = await self._committer.put(op)

@@ -10,10 +10,11 @@ FROM hold
 WHERE tenant_id = $1 AND id = $2
 
 -- name: list_entries
-SELECT id, account_id, kind, amount, balance_after, hold_id, request_id, reason, created_at
-FROM transfer
-WHERE tenant_id = $1 AND account_id = $2 AND id < $3
-ORDER BY id DESC
+SELECT t.id, t.account_id, t.kind, t.amount, t.balance_after, t.hold_id, t.request_id, t.reason, t.created_at,
+       hold.request_id IS NOT NULL
+FROM transfer AS t LEFT JOIN hold ON hold.id = t.hold_id
+WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.id < $3
+ORDER BY t.id DESC
 LIMIT $4
 
 -- name: transfer

@@ -168,6 +168,11 @@ CREATE TYPE ledger_outcome AS (
     available bigint        -- what a further hold may take
 );
 
+-- How far a debt goes beyond what is allowed.
+CREATE FUNCTION ledger_beyond(debt bigint, allowed bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT greatest(debt, allowed) - allowed
+$$;
+
 -- Writes down what the operations of a batch made of its accounts; the caller holds their row locks.
 CREATE FUNCTION ledger_save(changed account[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -176,7 +181,7 @@ BEGIN
         posted_debit = n.posted_debit,
         held = n.held,
         overrun = CASE WHEN n.unlimited THEN 0 ELSE
-            least(n.overrun, greatest(0, n.posted_debit + n.held - n.posted_credit - n.overdraft_limit)) END,
+            least(n.overrun, ledger_beyond(n.posted_debit + n.held - n.posted_credit, n.overdraft_limit)) END,
         version = n.version + 1
     FROM unnest(changed) AS n
     WHERE o.id = n.id
@@ -203,8 +208,9 @@ BEGIN
             hold_id, request_id, reason);
 END $$;
 
+-- No limit is so high that what is available does not fit.
 CREATE FUNCTION ledger_available(a account) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-    SELECT a.posted_credit - a.posted_debit - a.held + a.overdraft_limit
+    SELECT least(a.posted_credit - a.posted_debit - a.held, 9223372036854775807 - a.overdraft_limit) + a.overdraft_limit
 $$;
 
 -- Takes a hold where the account allows it. The hold that stands there already is the answer to a repeated call.
@@ -398,7 +404,7 @@ BEGIN
         overdraft_limit = coalesce(overdraft, overdraft_limit),
         low_balance_nanos = coalesce(low_balance, low_balance_nanos),
         overrun = CASE WHEN coalesce(without_limit, unlimited) THEN 0 ELSE
-            greatest(0, posted_debit + held - posted_credit - coalesce(overdraft, overdraft_limit)) END,
+            ledger_beyond(posted_debit + held - posted_credit, coalesce(overdraft, overdraft_limit)) END,
         version = version + 1
     WHERE id = for_account AND tenant_id = for_tenant
     RETURNING * INTO a;

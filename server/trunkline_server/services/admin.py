@@ -1,0 +1,224 @@
+"""AdminService: tenants, keys, and the replica itself. Nobody gives a key more than they have."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from trunkline.v1 import admin_pb2
+from trunkline_server.core import ids
+from trunkline_server.core.call import Call, Caller
+from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
+from trunkline_server.core.moment import timestamp
+from trunkline_server.core.page_token import PageTokens, Paging
+from trunkline_server.core.text import readable
+from trunkline_server.store.keys import KeyRecord, Keys, NewKey
+from trunkline_server.store.page import Page
+from trunkline_server.store.tenants import Tenant, Tenants
+
+OVERLAP_S_DEFAULT: Final = 24 * 3600
+ALL_TENANTS: Final = "admin:tenants"
+
+
+@dataclass(frozen=True)
+class Replica:
+    """This process: what it is, what it does just now, and how it is sent away."""
+
+    version: str
+    replica_id: str
+    start_time: datetime
+    database_embedded: bool
+    draining: Callable[[], bool]
+    live_call_count: Callable[[], int]
+    expired_reservation_count: Callable[[], int]
+    drain: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class AdminService:
+    """A key acts on its own tenant; with the scope `admin:tenants` on all of them."""
+
+    tenants: Tenants
+    keys: Keys
+    tokens: PageTokens
+    replica: Replica
+
+    async def create_tenant(self, call: Call, request: admin_pb2.CreateTenantRequest) -> admin_pb2.CreateTenantResponse:
+        return admin_pb2.CreateTenantResponse(tenant=_tenant(await self.tenants.create(request.name)))
+
+    async def list_tenants(self, call: Call, request: admin_pb2.ListTenantsRequest) -> admin_pb2.ListTenantsResponse:
+        paging = self.tokens.paging(call.caller.tenant_id, request)
+        rows = await self.tenants.list(_page(paging))
+        page, token = paging.cut(rows, lambda row: (row.create_time.isoformat(), row.tenant_id.hex))
+        return admin_pb2.ListTenantsResponse(tenants=map(_tenant, page), next_page_token=token)
+
+    async def create_api_key(
+        self, call: Call, request: admin_pb2.CreateApiKeyRequest
+    ) -> admin_pb2.CreateApiKeyResponse:
+        _check_models(request.allowed_models)
+        _check_gift(call.caller, request.scopes, request.allowed_models)
+        new = NewKey(
+            tenant_id=_tenant_id(call.caller, request.tenant_id),
+            name=readable("name", request.name),
+            scopes=request.scopes,
+            created_by=call.caller.principal,
+            models=request.allowed_models,
+            expire_time=_future("expire_time", request.expire_time) if request.HasField("expire_time") else None,
+        )
+        record, secret = await self.keys.create(new)
+        return admin_pb2.CreateApiKeyResponse(api_key=_api_key(record), secret=secret)
+
+    async def list_api_keys(self, call: Call, request: admin_pb2.ListApiKeysRequest) -> admin_pb2.ListApiKeysResponse:
+        paging = self.tokens.paging(call.caller.tenant_id, request)
+        rows = await self.keys.list(call.caller.tenant_id, _page(paging))
+        page, token = paging.cut(rows, lambda row: (row.create_time.isoformat(), row.key_id))
+        return admin_pb2.ListApiKeysResponse(api_keys=map(_api_key, page), next_page_token=token)
+
+    async def revoke_api_key(
+        self, call: Call, request: admin_pb2.RevokeApiKeyRequest
+    ) -> admin_pb2.RevokeApiKeyResponse:
+        found = await self._key(call.caller, request.key_id)
+        return admin_pb2.RevokeApiKeyResponse(api_key=_api_key(await self.keys.revoke(found.tenant_id, found.key_id)))
+
+    async def rotate_api_key(
+        self, call: Call, request: admin_pb2.RotateApiKeyRequest
+    ) -> admin_pb2.RotateApiKeyResponse:
+        found = await self._key(call.caller, request.key_id)
+        _check_taking(call.caller, found)
+        overlap = request.overlap.ToTimedelta().total_seconds() if request.HasField("overlap") else OVERLAP_S_DEFAULT
+        record, secret = await self.keys.rotate(found.tenant_id, found.key_id, overlap)
+        return admin_pb2.RotateApiKeyResponse(api_key=_api_key(record), secret=secret)
+
+    async def get_info(self, call: Call, request: admin_pb2.GetInfoRequest) -> admin_pb2.GetInfoResponse:
+        replica = self.replica
+        return admin_pb2.GetInfoResponse(
+            version=replica.version,
+            replica_id=replica.replica_id,
+            start_time=timestamp(replica.start_time),
+            draining=replica.draining(),
+            live_call_count=replica.live_call_count(),
+            resident_memory_bytes=_resident_memory_bytes(),
+            database_ok=await self._database_ok(call.caller.tenant_id),
+            database_embedded=replica.database_embedded,
+            expired_reservation_count=replica.expired_reservation_count(),
+        )
+
+    async def drain(self, call: Call, request: admin_pb2.DrainRequest) -> admin_pb2.DrainResponse:
+        if not self.replica.draining():  # asked twice it would hurry, and a retry must not
+            self.replica.drain()
+        return admin_pb2.DrainResponse()
+
+    async def _key(self, caller: Caller, key_id: str) -> KeyRecord:
+        found = await self.keys.find(readable("key_id", key_id))
+        if found is None or not (found.tenant_id == caller.tenant_id or caller.may(ALL_TENANTS)):
+            raise not_found("api_key", key_id)
+        return found
+
+    async def _database_ok(self, tenant_id: UUID) -> bool:
+        """Asks for a row that must be there."""
+        try:
+            await self.tenants.get(tenant_id)
+        except TrunklineError as error:
+            return error.reason is not Reason.STORE_UNAVAILABLE
+        return True
+
+
+def _tenant_id(caller: Caller, text: str) -> UUID:
+    """Whose key it shall be."""
+    tenant_id = ids.parse("tnt", text) if text else caller.tenant_id
+    if tenant_id != caller.tenant_id and not caller.may(ALL_TENANTS):
+        raise _forbidden("tenant_id", f"another tenant's key needs the scope {ALL_TENANTS!r}")
+    if tenant_id is None:
+        raise not_found("tenant", text)
+    return tenant_id
+
+
+def _check_models(models: Sequence[str]) -> None:
+    for place, name in enumerate(models):
+        provider, _, model = readable(f"allowed_models[{place}]", name).partition("/")
+        if not (provider and model):
+            raise invalid(f"allowed_models[{place}]", "must be provider/model or provider/*")
+
+
+def _check_gift(caller: Caller, scopes: Sequence[str], models: Sequence[str]) -> None:
+    """Everything that a new key may, its maker may."""
+    for place, scope in enumerate(scopes):
+        if not caller.may(scope):
+            raise _forbidden(f"scopes[{place}]", f"your own key lacks {scope!r}")
+    if caller.allowed_models and not models:
+        raise _forbidden("allowed_models", "your own key may not call every model")
+    for place, name in enumerate(models):
+        if not caller.may_use(*_split(name)):
+            raise _forbidden(f"allowed_models[{place}]", f"your own key may not call {name!r}")
+
+
+def _check_taking(caller: Caller, key: KeyRecord) -> None:
+    """A new secret is the key itself: only who may everything that the key may gets it."""
+    models = not caller.allowed_models or (key.models and all(caller.may_use(*_split(name)) for name in key.models))
+    if not (models and all(map(caller.may, key.scopes))):
+        raise _forbidden("key_id", "the key may do more than your own")
+
+
+def _split(name: str) -> tuple[str, str]:
+    provider, _, model = name.partition("/")
+    return provider, model
+
+
+def _forbidden(path: str, description: str) -> TrunklineError:
+    return invalid(path, description, Reason.FIELD_FORBIDDEN)
+
+
+def _future(path: str, told: Timestamp) -> datetime:
+    try:
+        moment = told.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        raise invalid(path, "is no time") from None
+    if moment <= datetime.now(UTC):
+        raise invalid(path, "is in the past")
+    return moment
+
+
+def _page(paging: Paging) -> Page:
+    if paging.cursor is None:
+        return Page(paging.limit)
+    after_time, after_id = paging.cursor
+    return Page(paging.limit, datetime.fromisoformat(after_time), after_id)
+
+
+def _resident_memory_bytes() -> int:
+    """What Linux counts; elsewhere the most that it ever was."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return pages * resource.getpagesize()
+
+
+def _tenant(tenant: Tenant) -> admin_pb2.Tenant:
+    return admin_pb2.Tenant(
+        tenant_id=ids.spell("tnt", tenant.tenant_id),
+        name=tenant.name,
+        suspended=tenant.suspended,
+        create_time=timestamp(tenant.create_time),
+    )
+
+
+def _api_key(record: KeyRecord) -> admin_pb2.ApiKey:
+    return admin_pb2.ApiKey(
+        key_id=record.key_id,
+        tenant_id=ids.spell("tnt", record.tenant_id),
+        name=record.name,
+        scopes=sorted(record.scopes),
+        allowed_models=sorted(record.models),
+        create_time=timestamp(record.create_time),
+        expire_time=timestamp(record.expire_time),
+        revoke_time=timestamp(record.revoke_time),
+        last_use_time=timestamp(record.last_use_time),
+    )

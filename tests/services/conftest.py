@@ -1,0 +1,8 @@
+"""The fixtures of the gateway's tests."""
+
+from __future__ import annotations
+
+from tests.fixtures.gateway import gateway, start_gateway
+from tests.fixtures.postgres import database, postgres_server, postgres_url
+
+__all__ = ["database", "gateway", "postgres_server", "postgres_url", "start_gateway"]
