@@ -1,0 +1,96 @@
+"""`docs/configuration.md` names every setting, with its true default."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.docs.page import bare, page, tables
+from trunkline_server import config
+from trunkline_server.providers import builtin
+from trunkline_server.providers.sandbox import SANDBOX
+
+PAGE = page("configuration.md")
+SETTINGS = tables(PAGE, "key")
+OTHER = {
+    "data_dir": "elsewhere",
+    "database_url": "postgresql:///other",
+    "redis_url": "redis://other",
+    "log_level": "debug",
+    "grpc.address": "127.0.0.1:1",
+    "grpc.reflection": "true",
+    "http.address": "127.0.0.1:1",
+    "auth.pepper": "salt",
+    "chat.unknown_price": "free",
+    "credits.default_grant": "7",
+    "credits.per_usd": "7",
+    "credits.tenant_unlimited": "false",
+    "egress.allow_private_hosts": '["other"]',
+    "egress.allow_http_hosts": '["other"]',
+    "providers": '{"other": {}}',
+}
+"""Another value than the default, for settings that are no plain number."""
+
+
+def test_every_setting_stands_there_once_with_its_default() -> None:
+    assert [(bare(row[0]), bare(row[2])) for row in SETTINGS] == list(values(config.Settings()))
+
+
+def test_every_key_of_a_provider_stands_there_with_its_default() -> None:
+    rows = tables(PAGE, "key in `[providers.<name>]`")
+
+    assert [(bare(row[0]), bare(row[1])) for row in rows] == list(values(config.ProviderSection()))
+
+
+def test_every_key_of_a_model_stands_there_with_its_default() -> None:
+    rows = tables(PAGE, "key in `[[providers.<name>.models]]`")
+
+    named, *others = [(bare(row[0]), bare(row[1])) for row in rows]
+    assert named == ("name", "required")
+    assert others == list(values(config.ModelSection(name="any")))[1:]
+
+
+def test_every_provider_stands_there_in_the_order_that_counts() -> None:
+    assert [bare(row[0]) for row in tables(PAGE, "provider")] == [*builtin.NAMES, SANDBOX.name]
+
+
+@pytest.mark.parametrize("row", tables(PAGE, "provider"), ids=lambda row: bare(row[0]))
+def test_the_short_names_configure_the_provider(
+    row: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"api_key": row[1], "base_url": row[2]}
+    names = {bare(cell): f"https://{key}" for key, cell in given.items() if not cell.startswith("none")}
+
+    settings = config.load(names)
+
+    said = [(name, key, getattr(each, key)) for name, each in settings.providers.items() for key in given]
+    assert [value for _, _, value in said if value] == list(names.values())
+    assert {name for name, _, _ in said} <= {bare(row[0])}
+
+
+@pytest.mark.parametrize("row", SETTINGS, ids=lambda row: bare(row[0]))
+def test_the_name_in_the_environment_sets_that_setting_and_no_other(
+    row: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    key, name, default = map(bare, row[:3])
+
+    settings = config.load({name: OTHER.get(key) or str(json.loads(default) + 1)})
+
+    changed = set(values(settings)) - set(values(config.Settings()))
+    assert {path for path, _ in changed} == {key}
+
+
+def values(section: msgspec.Struct, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every key and its value, as the page spells them, in order."""
+    for name in section.__struct_fields__:
+        value = getattr(section, name)
+        if isinstance(value, msgspec.Struct):
+            yield from values(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", "unset" if value is None else json.dumps(msgspec.to_builtins(value))
