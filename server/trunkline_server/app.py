@@ -16,7 +16,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import uvloop
 
 from trunkline.v1 import admin_pb2, chat_pb2, credits_pb2, models_pb2, providers_pb2
@@ -28,6 +27,7 @@ from trunkline_server.core.catalogue import Catalogue
 from trunkline_server.core.model import ModelEntry, configured_model
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.page_token import PageTokens
+from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary, Deadlines
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract
@@ -61,6 +61,7 @@ from trunkline_server.store.keys import CHANNEL as KEYS_CHANNEL
 from trunkline_server.store.keys import Keys, NewKey
 from trunkline_server.store.ledger import Ledger, LedgerSettings
 from trunkline_server.store.migrate import migrate
+from trunkline_server.store.opening import DatabaseUnusable, opening
 from trunkline_server.store.page import Page
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.store.usage import Usage
@@ -106,11 +107,14 @@ def run(settings: Settings) -> int:
     except StartError as error:
         sys.stderr.write(f"trunkline: {error}\n")
         return 1
+    except asyncio.CancelledError:  # a signal came before it served
+        return 0
     return 0
 
 
 async def _serve(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    _end_on_signals()
     async with opened(settings) as house:
         _obey_signals(house.drain)
         _announce(house)
@@ -122,14 +126,17 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
     """The whole gateway, serving; everything is closed in reverse at the end."""
     async with AsyncExitStack() as stack:
         try:
-            house = await _open(settings, stack)
-        except OSError as error:
+            with opening():
+                house = await _open(settings, stack)
+        except (OSError, DatabaseUnusable) as error:
             raise StartError(str(error)) from error
         yield house
 
 
 async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     settings.data_path.mkdir(parents=True, exist_ok=True)
+    addresses = AddressFile(settings.data_path / "addresses.json")
+    addresses.forget_unless(settings.grpc.address)
     database = await _open_database(settings, stack)
     secret = settings.auth.pepper.encode() + await installation_secret(database)
     replica_id = ids.new_uuid().hex
@@ -187,8 +194,10 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     for chore in _chores(ledger, results, keys, callers):
         stack.callback(asyncio.get_running_loop().create_task(chore.repeat()).cancel)
     address = await server.start()
+    stack.push_async_callback(gateway.drained)
     stack.push_async_callback(server.stop, 0)
-    _write_addresses(settings, {"grpc": address})
+    addresses.write({"grpc": address})
+    stack.callback(addresses.forget, address)
     gc.collect()
     gc.freeze()
     return House(settings, server, drain, gateway, journal, address, admin_key)
@@ -297,18 +306,17 @@ def _chores(ledger: Ledger, results: Idempotency, keys: Keys, callers: Callers) 
     ]
 
 
-def _write_addresses(settings: Settings, addresses: dict[str, str]) -> None:
-    """Written whole or not at all: others wait for this file."""
-    path = settings.data_path / "addresses.json"
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(msgspec.json.encode(addresses))
-    partial.replace(path)
-
-
 def _write_private(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(text + "\n")
+
+
+def _end_on_signals() -> None:
+    """Until it serves, a signal ends the start; what was opened is closed."""
+    task = asyncio.current_task()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel if task else sys.exit)
 
 
 def _obey_signals(drain: Drain) -> None:

@@ -10,17 +10,18 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from trunkline_server.core.money import from_decimal_text
+from trunkline_server.providers.builtin import NAMES
+from trunkline_server.providers.settings import ProviderSettings
 
 PREFIX: Final = "TRUNKLINE_"
 CLIENT_NAMES: Final = ("TRUNKLINE_ADDRESS", "TRUNKLINE_API_KEY")
 """Names that are not settings: clients on the same machine read them."""
-PROVIDERS_WITH_ENVIRONMENT: Final = ("openai", "anthropic", "gemini")
-"""Providers that `<NAME>_API_KEY` and `<NAME>_BASE_URL` configure."""
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
@@ -109,12 +110,27 @@ class ProviderSection(Section, frozen=True):
     """One provider."""
 
     enabled: bool = True
-    wire: Literal["openai", "anthropic", "gemini"] | None = None
+    wire: Literal["openai", "azure", "anthropic", "gemini", "cohere", "ollama"] | None = None
     base_url: str = ""
     api_key: str = ""
+    key_header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]*$")] = ""
     headers: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)
     free: bool = False
     models: tuple[ModelSection, ...] = ()
+
+    @property
+    def settings(self) -> ProviderSettings:
+        """What the provider itself needs of it."""
+        return ProviderSettings(
+            enabled=self.enabled,
+            dialect=self.wire or "",
+            base_url=self.base_url,
+            api_key=self.api_key,
+            key_header=self.key_header,
+            headers=self.headers,
+            query=self.query,
+        )
 
     def __repr__(self) -> str:
         return f"ProviderSection(enabled={self.enabled}, wire={self.wire!r})"
@@ -139,6 +155,11 @@ class Settings(Section, frozen=True):
     @property
     def data_path(self) -> Path:
         return Path(self.data_dir).expanduser().absolute()
+
+    @property
+    def provider_settings(self) -> dict[str, ProviderSettings]:
+        """By the name of the provider."""
+        return {name: section.settings for name, section in self.providers.items()}
 
     def __repr__(self) -> str:
         return "Settings(***)"
@@ -205,7 +226,7 @@ def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> None:
 
 def _add_providers(tree: dict[str, Any], given: Mapping[str, str]) -> None:
     providers = tree.setdefault("providers", {})
-    for provider in PROVIDERS_WITH_ENVIRONMENT:
+    for provider in NAMES:
         for key in ("api_key", "base_url"):
             value = given.get(f"{provider.upper()}_{key.upper()}", "")
             if value and isinstance(providers, dict):
@@ -233,8 +254,18 @@ def _check(settings: Settings) -> None:
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise ConfigError(f"{key}: {address!r} is not host:port")
+    _check_database_url(settings.database_url)
     for name, provider in settings.providers.items():
         _check_provider(name, provider)
+
+
+def _check_database_url(url: str) -> None:
+    """The url itself is never told: a password may stand in it."""
+    try:
+        if url and urlsplit(url).scheme not in ("postgresql", "postgres"):
+            raise ValueError("another scheme")
+    except ValueError:
+        raise ConfigError("database_url: is not of the form postgresql://user@host:5432/name") from None
 
 
 def _check_provider(name: str, provider: ProviderSection) -> None:

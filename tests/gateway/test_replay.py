@@ -16,14 +16,22 @@ from tests.wire.recorded import Exchange, cut, exchanges, fold, read
 from trunkline.v1 import chat_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
-from trunkline_server.providers.builtin import ANTHROPIC, BUILTIN, GEMINI, OPENAI
+from trunkline_server.providers.builtin import declarations
 from trunkline_server.providers.provider import Provider
 
 RECORDED = {
-    OPENAI.name: ("gpt-4o", ("openai__chat-completions__", "azure__deployments-chat-completions__")),
-    ANTHROPIC.name: ("claude-sonnet-4-5", ("anthropic__messages__",)),
-    GEMINI.name: ("gemini-2.5-flash", ("gemini__generatecontent__", "gemini__streamgeneratecontent__")),
+    "openai": ("gpt-4o", ("openai__chat-completions__", "azure__deployments-chat-completions__")),
+    "anthropic": ("claude-sonnet-4-5", ("anthropic__messages__",)),
+    "gemini": ("gemini-2.5-flash", ("gemini__generatecontent__", "gemini__streamgeneratecontent__")),
+    "mistral": ("mistral-small-latest", ("mistral__chat-completions__",)),
+    "cohere": ("command-a-03-2025", ("cohere__v2-chat__",)),
+    "groq": ("llama-3.3-70b-versatile", ("groq__chat-completions__",)),
+    "xai": ("grok-4-fast", ("xai__chat-completions__",)),
+    "huggingface": ("openai/gpt-oss-120b", ("huggingface__chat-completions",)),
+    "ollama": ("llama3", ("ollama__api-chat__",)),
+    "openrouter": ("openai/gpt-4o-mini", ("openrouter__chat-completions__",)),
 }
+FAILED = "fr:finish_reason=ERROR"
 CALLER_ERRORS = {"PROVIDER_REJECTED", "MODEL_NOT_FOUND", "CONTEXT_TOO_LONG"}
 OUR_ERRORS = {"PROVIDER_CREDENTIALS", "PROVIDER_QUOTA", "PROVIDERS_EXHAUSTED"}
 
@@ -49,13 +57,13 @@ def cases(*, good: bool) -> list[Any]:
 
 
 def _cases(*, good: bool) -> Iterator[Any]:
-    for provider in BUILTIN:
+    for provider in declarations():
         model, prefixes = RECORDED[provider.name]
         for parameter in (each for prefix in prefixes for each in exchanges(prefix)):
             exchange = parameter.values[0]
             if exchange is None:
                 yield parameter
-            elif exchange.good == good:
+            elif good == (exchange.good and "__error__" not in exchange.name and FAILED not in exchange.tags):
                 yield pytest.param(Case(provider, model, exchange), id=f"{provider.name}-{parameter.id}")
 
 
@@ -107,7 +115,8 @@ async def test_an_answer_arrives_whole(case: Case, start_gateway: StartGateway) 
 async def test_an_error_is_told_without_the_providers_words(case: Case, start_gateway: StartGateway) -> None:
     input = question("replay", f"{case.provider.name}/{case.model}")
     async with replaying(case, start_gateway) as (gateway, upstream):
-        upstream.respond(lambda _: Upstream.whole(case.exchange.body, status=case.exchange.status))
+        headers = {"content-type": case.exchange.content_type}
+        upstream.respond(lambda _: Upstream.whole(case.exchange.body, status=case.exchange.status, headers=headers))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await gateway.chat.Complete(chat_pb2.CompleteRequest(input=input), metadata=gateway.metadata())
     assert reason_of(caught.value) in CALLER_ERRORS | OUR_ERRORS

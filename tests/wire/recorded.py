@@ -42,7 +42,7 @@ class Exchange:
 
     @property
     def streamed(self) -> bool:
-        return "kind:sse" in self.tags
+        return not {"kind:sse", "kind:ndjson"}.isdisjoint(self.tags)
 
     def question(self) -> Any:
         return json.loads(self.request)

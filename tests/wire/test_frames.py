@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
-from trunkline_server.wire.frames import LINE_BYTES_MAX, EventStream
+from trunkline_server.wire.frames import LINE_BYTES_MAX, EventStream, LineStream
 
 BODY = b"".join(
     [
@@ -59,3 +59,24 @@ def test_a_line_without_end_is_broken() -> None:
     with pytest.raises(UpstreamFailure) as failed:
         stream.feed(b"x")
     assert failed.value.kind is FailureKind.BROKEN
+
+
+LINES = 'one\r\n\r\n{"two": "ä€😀"}\n\n three\nfour'.encode()
+
+
+def lines(*pieces: bytes) -> list[bytes]:
+    stream = LineStream()
+    return [*(line for piece in pieces for line in stream.feed(piece)), *stream.close()]
+
+
+@given(st.lists(st.integers(0, len(LINES))))
+def test_lines_may_be_cut_anywhere(positions: list[int]) -> None:
+    edges = [0, *sorted(positions), len(LINES)]
+    told = [line.strip() for line in lines(*(LINES[start:end] for start, end in pairwise(edges)))]
+    assert told == [b"one", '{"two": "ä€😀"}'.encode(), b"three", b"four"]
+
+
+def test_a_line_is_told_as_soon_as_it_has_ended() -> None:
+    stream = LineStream()
+    assert stream.feed(b"a") == []
+    assert stream.feed(b"b\nc") == [b"ab"]

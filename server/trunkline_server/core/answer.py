@@ -10,13 +10,18 @@ one event. Whoever wants it whole never drains, and no event is built.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import orjson
 
 from trunkline.v1 import chat_pb2, content_pb2, usage_pb2
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.ids import new_uuid
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+_Candidates: TypeAlias = "RepeatedCompositeFieldContainer[chat_pb2.Candidate]"
 
 TEXT: Final = "text"
 REASONING: Final = "reasoning"
@@ -244,11 +249,25 @@ class Answer:
 
     def candidates(self) -> list[chat_pb2.Candidate]:
         """The answers as far as they are known."""
-        return [_whole(each) for each in self._ordered()]
+        whole = chat_pb2.Completion()
+        self.write(whole.candidates)
+        return list(whole.candidates)
+
+    def write(self, candidates: _Candidates) -> None:
+        """Spell the answers, as far as they are known, at the end of a list."""
+        for each in self._ordered():
+            for part in each.open.values():
+                part.fill()
+            whole = candidates.add()
+            whole.CopyFrom(each.proto)
+            whole.message.role = content_pb2.ROLE_ASSISTANT
+            whole.message.parts.extend(each.parts)
 
     # How parts grow.
 
     def _ordered(self) -> list[_Candidate]:
+        if len(self._candidates) == 1:
+            return list(self._candidates.values())
         return [self._candidates[index] for index in sorted(self._candidates)]
 
     def _candidate(self, index: int) -> _Candidate:
@@ -366,16 +385,6 @@ def _is_object(text: str) -> bool:
         return not text or isinstance(orjson.loads(text), dict)
     except orjson.JSONDecodeError:
         return False
-
-
-def _whole(candidate: _Candidate) -> chat_pb2.Candidate:
-    for part in candidate.open.values():
-        part.fill()
-    whole = chat_pb2.Candidate()
-    whole.CopyFrom(candidate.proto)
-    whole.message.role = content_pb2.ROLE_ASSISTANT
-    whole.message.parts.extend(candidate.parts)
-    return whole
 
 
 def _ending(candidate: chat_pb2.Candidate) -> chat_pb2.ChatEvent:

@@ -41,5 +41,9 @@ class Call:
     idempotency_key: str = ""
     trailers: dict[str, str] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)
+    is_billed: bool = False
+    """The bill is written: what still goes out is the last of it."""
     on_silence: Callable[[], Message | None] | None = None
     """Makes the message that keeps a silent stream alive, if there may be one yet."""
+    on_sent_beside: Callable[[Message], None] | None = None
+    """Hears of every such message, so that a stream can be repeated with it."""

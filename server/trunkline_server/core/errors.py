@@ -4,7 +4,7 @@ Exception
 ├── TrunklineError        has a `Reason`; the door turns it into a gRPC status by one table
 └── UpstreamFailure       a provider failed (core/failure.py); the gateway retries, or turns it into a TrunklineError
 
-The message and every fact of a `TrunklineError` are public: they never hold provider text, prompt text, SQL or a secret.
+The message and every fact of a `TrunklineError` are public: never provider text, prompt text, SQL or a secret.
 What happened inside goes into `__cause__`, which stays on this side of the door.
 """
 

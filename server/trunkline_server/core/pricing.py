@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Final
 
@@ -150,9 +151,10 @@ def disjoint(counts: Mapping[str, int]) -> dict[str, int]:
 
 def _dearest(price: Price, tier: Tier, counts: Mapping[str, int]) -> int:
     amount = 0
+    named = PART_OF.keys() & counts.keys()
     for unit, count in counts.items():
         if unit not in PART_OF and count > 0:
-            rates = [tier.rate(each) for each in (unit, *_parts(unit, counts))]
+            rates = [tier.rate(each) for each in (unit, *_parts(unit, frozenset(named)))]
             known = [rate for rate in rates if rate is not None]
             if not known:
                 raise price_unknown(f"{unit!r} by price {price.version!r}")
@@ -160,8 +162,9 @@ def _dearest(price: Price, tier: Tier, counts: Mapping[str, int]) -> int:
     return amount
 
 
-def _parts(whole: str, named: Mapping[str, int]) -> list[str]:
-    return [part for part in PART_OF if (part in USUAL_PARTS or part in named) and _root(part) == whole]
+@cache
+def _parts(whole: str, named: frozenset[str]) -> tuple[str, ...]:
+    return tuple(part for part in PART_OF if (part in USUAL_PARTS or part in named) and _root(part) == whole)
 
 
 def _root(unit: str) -> str:

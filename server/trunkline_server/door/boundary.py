@@ -20,19 +20,21 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.ids import new_uuid
 from trunkline_server.door.caller import Callers, Credentials
 from trunkline_server.door.contract import Contract, Method
 from trunkline_server.door.journal import Journal
 from trunkline_server.door.pulse import Pulse
 from trunkline_server.door.replays import Many, Once, Replays
-from trunkline_server.door.status import CODES, trailers_of
+from trunkline_server.door.status import CODES, MESSAGE_CHARS_MAX, trailers_of
 
 _log = logging.getLogger(__name__)
 
 DEADLINE_S_MAX: Final = 900.0
 DEADLINE_S_MIN: Final = 0.05
+USER_CHARS_MAX: Final = 255
+_SAID_ONCE: Final = frozenset(("x-trunkline-user", "x-trunkline-account", "idempotency-key"))
 _MALFORMED: Final = object()
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -93,7 +95,7 @@ class Boundary:
             began = time.perf_counter()
             call = self._announce(method, context)
             try:
-                await self._enter(method, call, request)
+                await self._enter(method, call, request, context)
                 async with asyncio.timeout_at(call.deadline):
                     response = await self._replays.once(call, request, function, reply)
                 context.set_trailing_metadata(_metadata(call))
@@ -111,7 +113,7 @@ class Boundary:
             began = time.perf_counter()
             call = self._announce(method, context)
             try:
-                await self._enter(method, call, request)
+                await self._enter(method, call, request, context)
                 async with asyncio.timeout_at(call.deadline):
                     with Pulse(context, call, self._heartbeat_s) as pulse:
                         async with aclosing(self._replays.many(call, request, function, reply)) as messages:
@@ -134,9 +136,10 @@ class Boundary:
         call.deadline = loop.time() + min(own_s if told_s is None else told_s, DEADLINE_S_MAX)
         return call
 
-    async def _enter(self, method: Method, call: Call, request: Any) -> None:
+    async def _enter(self, method: Method, call: Call, request: Any, context: Context) -> None:
         credentials = cast(Credentials, call.facts.pop("credentials"))
         call.caller = await self._callers.identify(credentials, method.scope)
+        _check_names(call, context)
         if request is _MALFORMED:
             raise TrunklineError(Reason.MALFORMED_MESSAGE, f"the request is no {method.request}")
         self._contract.validate(request)
@@ -145,14 +148,14 @@ class Boundary:
 
     async def _fail(self, call: Call, context: Context, began: float, error: BaseException) -> NoReturn:
         call.facts.pop("credentials", None)
-        if isinstance(error, asyncio.CancelledError) or context.done():
+        if context.done():
             self._record(call, began, "CANCELLED")
             raise asyncio.CancelledError from None
         told = _told(error)
         call.facts["reason"] = told.reason.value
         self._record(call, began, CODES[told.reason].name)
         trailers = _metadata(call) + tuple(trailers_of(told, call.request_id).items())
-        await context.abort(CODES[told.reason], told.message, trailers)
+        await context.abort(CODES[told.reason], told.message[:MESSAGE_CHARS_MAX], trailers)
 
     def _record(self, call: Call, began: float, code: str) -> None:
         duration_ms = round((time.perf_counter() - began) * 1000, 1)
@@ -194,6 +197,16 @@ def _read_metadata(method: str, context: Context) -> tuple[Call, Credentials]:
     return call, Credentials(tuple(tokens), context.peer())
 
 
+def _check_names(call: Call, context: Context) -> None:
+    """Names that callers give have one value; a second one was added by somebody in between."""
+    given = [key for key, _ in context.invocation_metadata() or () if key in _SAID_ONCE]
+    for name in given:
+        if given.count(name) > 1:
+            raise invalid(name, "is given more than once")
+    if len(call.user_id) > USER_CHARS_MAX or not (call.user_id.isascii() and call.user_id.isprintable()):
+        raise invalid("x-trunkline-user", f"must be at most {USER_CHARS_MAX} printable ASCII characters")
+
+
 def _clean(text: str) -> str:
     """A request id from outside, as long as it is short and plain."""
     return text if len(text) <= 128 and text.isascii() and text.isprintable() else ""
@@ -207,6 +220,8 @@ def _told(error: BaseException) -> TrunklineError:
     """What the caller is told; what they are not told is logged under an id that both have."""
     if isinstance(error, TrunklineError):
         return error
+    if isinstance(error, asyncio.CancelledError):  # not by the caller: gRPC would leave a caller without any end
+        return TrunklineError(Reason.CANCELLED, "the call was cancelled")
     if isinstance(error, TimeoutError):
         return TrunklineError(Reason.DEADLINE, "the call's time is over", metadata={"stage": "call"})
     error_id = new_uuid().hex[-12:]

@@ -50,6 +50,11 @@ class Pulse:
         self._writing = False
         self._since = self._loop.time()
 
+    def _send_beside(self, message: Message) -> None:
+        if self._call.on_sent_beside is not None:
+            self._call.on_sent_beside(message)
+        self._beat = self._loop.create_task(self._send(message))
+
     def _tick(self) -> None:
         silent_s = self._loop.time() - self._since
         if self._writing and silent_s >= STUCK_AFTER_S and self._task is not None:
@@ -58,6 +63,6 @@ class Pulse:
         due = not self._writing and silent_s >= self._heartbeat_s
         message = self._call.on_silence() if due and self._call.on_silence is not None else None
         if message is not None:
-            self._beat = self._loop.create_task(self._send(message))
+            self._send_beside(message)
         wait_s = self._heartbeat_s if due or self._writing else self._heartbeat_s - silent_s
         self._timer = self._loop.call_later(max(wait_s, 0.01), self._tick)

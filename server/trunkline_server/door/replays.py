@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from trunkline_server.core import ids
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import TrunklineError, invalid
+from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.framing import framed, split
 from trunkline_server.store.idempotency import Fresh, Idempotency, Replay, Scope
 
@@ -68,13 +68,15 @@ class Replays:
                 async for message in messages:
                     yield message
                 return
-            kept = bytearray()
+            kept = _Kept()
+            call.on_sent_beside = kept.add
             async with run:
                 async for message in messages:
-                    if len(kept) <= RESULT_BYTES_MAX:
-                        kept += framed(message.SerializeToString())
+                    kept.add(message)
+                    if call.is_billed:  # its caller may leave with the last message in hand, and must not pay again
+                        await run.keep(call, bytes(kept.data))
                     yield message
-                await run.keep(call, bytes(kept))
+                await run.keep(call, bytes(kept.data))
 
     def _key(self, call: Call, request: Any) -> str:
         """The call's name, from the request or the metadata."""
@@ -97,15 +99,31 @@ class Replays:
         return _Run(self._store, scope, begun) if isinstance(begun, Fresh) else begun
 
 
+class _Kept:
+    """The messages of a stream so far; what is too large to be kept is not collected to its end."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def add(self, message: Message) -> None:
+        if len(self.data) <= RESULT_BYTES_MAX:
+            self.data += framed(message.SerializeToString())
+
+
 class _Run:
-    """The one execution of a named call: keeps its lease alive, and clears the name when there is no answer to keep."""
+    """The one execution of a named call: keeps its lease alive, and clears the name when there is no answer to keep.
+
+    Where another has taken the name over, because this process was away for too long, the execution is ended.
+    """
 
     def __init__(self, store: Idempotency, scope: Scope, fresh: Fresh) -> None:
         self._store = store
         self._scope = scope
         self._fence = fresh.fence
         self._kept = False
+        self._lost = False
         self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
         self._beat: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(HEARTBEAT_S, self._tick)
 
@@ -118,9 +136,16 @@ class _Run:
         self._timer.cancel()
         if not self._kept:
             await asyncio.shield(self._forget())
+        if self._lost and self._task is not None and isinstance(error, asyncio.CancelledError):
+            self._task.uncancel()
+            raise TrunklineError(
+                Reason.IDEMPOTENCY_IN_PROGRESS, "another execution took this request_id over", retry_after_s=1.0
+            ) from None
 
     async def keep(self, call: Call, response: bytes) -> None:
         """Keep the answer. One that cannot be kept still reaches its caller, who then has no reason to ask again."""
+        if self._kept:
+            return
         self._kept = True
         if len(response) > RESULT_BYTES_MAX:
             _log.warning("replay.too_large method=%s bytes=%d", call.method, len(response))
@@ -128,7 +153,7 @@ class _Run:
         completion_id = ids.parse("cmpl", call.trailers.get(COMPLETION_TRAILER, ""))
         result = Replay(response, call.trailers, completion_id=completion_id)
         try:
-            await self._store.finish(self._scope, self._fence, result)
+            await asyncio.shield(self._store.finish(self._scope, self._fence, result))
         except TrunklineError as error:
             _log.warning("replay.not_kept method=%s reason=%s", call.method, error.reason.value)
 
@@ -144,9 +169,17 @@ class _Run:
 
     async def _heartbeat(self) -> None:
         try:
-            await self._store.heartbeat(self._scope, self._fence)
+            alive = await self._store.heartbeat(self._scope, self._fence)
         except TrunklineError as error:
             _log.warning("replay.no_heartbeat reason=%s", error.reason.value)
+        else:
+            self._end_unless(alive)
+
+    def _end_unless(self, alive: bool) -> None:  # noqa: FBT001 - what the store said
+        if alive or self._kept or self._lost or self._task is None:
+            return
+        self._lost = True
+        self._task.cancel()
 
 
 def _repeat(call: Call, replay: Replay) -> bytes:

@@ -19,7 +19,8 @@ DETAILS_KEY: Final = "grpc-status-details-bin"
 PUSHBACK_KEY: Final = "grpc-retry-pushback-ms"
 STATUS_BYTES_MAX: Final = 4096
 """Above 8 KiB of trailers gRPC begins to lose the real code."""
-_MESSAGE_CHARS_MAX: Final = 512
+MESSAGE_CHARS_MAX: Final = 512
+_VIOLATIONS_BYTES_MAX: Final = 2560
 _FAILURES_MAX: Final = 8
 
 _REASONS: Final[Mapping[StatusCode, tuple[Reason, ...]]] = {
@@ -76,7 +77,7 @@ _PRECONDITIONS: Final = frozenset(_REASONS[StatusCode.FAILED_PRECONDITION]) - {R
 
 def to_status(error: TrunklineError, request_id: str) -> status_pb2.Status:
     """The whole status with its details, small enough to arrive."""
-    status = status_pb2.Status(code=CODES[error.reason].value[0], message=error.message[:_MESSAGE_CHARS_MAX])
+    status = status_pb2.Status(code=CODES[error.reason].value[0], message=error.message[:MESSAGE_CHARS_MAX])
     for detail in _details(error, request_id):
         packed = status.details.add()
         packed.Pack(detail)
@@ -129,11 +130,14 @@ def _duration(seconds: float) -> Duration:
 
 
 def _bad_request(error: TrunklineError) -> error_details_pb2.BadRequest:
-    violations = (
-        error_details_pb2.BadRequest.FieldViolation(field=each.field[:256], description=each.description[:256])
-        for each in error.violations
-    )
-    return error_details_pb2.BadRequest(field_violations=violations)
+    """The first violations, as many as leave room for other details."""
+    request = error_details_pb2.BadRequest()
+    for each in error.violations:
+        request.field_violations.add(field=each.field[:256], description=each.description[:256])
+        if request.ByteSize() > _VIOLATIONS_BYTES_MAX:
+            del request.field_violations[-1]
+            break
+    return request
 
 
 def _quota_failure(error: TrunklineError) -> error_details_pb2.QuotaFailure:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import orjson
 
-from trunkline.v1 import chat_pb2, usage_pb2
+from trunkline.v1 import chat_pb2, content_pb2, usage_pb2
 from trunkline_server.core import ids, money
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
@@ -91,6 +91,7 @@ class Admission:
             began=began,
             answer=Answer(streaming=streaming),
             create_time=now(),
+            output_tokens_max=offer.max_output_tokens if offer.cap or not account.unlimited else None,
         )
 
     async def account(self, call: Call, route: Route) -> AccountRef:
@@ -173,12 +174,15 @@ def _dear_units(input: chat_pb2.ChatInput, tokens: int) -> dict[str, int]:
     """Kinds of input that cost more than plain input, and are there only when asked for."""
     parts = [part for message in input.messages for part in message.parts]
     units = {}
-    hints = [each.cache_hint for each in parts] + [each.cache_hint for each in input.tools]
-    if any(hint.ttl_seconds >= HOUR_S for hint in hints):
+    if any(map(_wants_hour, parts)) or any(map(_wants_hour, input.tools)):
         units["cache_write_1h"] = tokens
     if any(part.HasField("audio") for part in parts):
         units["input_audio"] = tokens
     return units
+
+
+def _wants_hour(hinted: content_pb2.Part | content_pb2.Tool) -> bool:
+    return hinted.HasField("cache_hint") and hinted.cache_hint.ttl_seconds >= HOUR_S
 
 
 def _limit_known(route: Route) -> bool:

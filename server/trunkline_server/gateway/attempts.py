@@ -74,6 +74,10 @@ def _pause_s(failure: UpstreamFailure, retries: int, remaining_s: float) -> floa
         case Retry.AT_ONCE:
             return 0.0
         case Retry.BACKOFF | Retry.IF_IDEMPOTENT:
-            return random.uniform(0, min(BACKOFF_S_MAX, BACKOFF_BASE_S * 2**retries))
+            return _backoff_s(retries)
         case Retry.AS_TOLD | Retry.NEVER:
-            return None
+            return _backoff_s(retries) if failure.should_retry else None
+
+
+def _backoff_s(retries: int) -> float:
+    return random.uniform(0, min(BACKOFF_S_MAX, BACKOFF_BASE_S * 2**retries))

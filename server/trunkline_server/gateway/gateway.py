@@ -20,17 +20,19 @@ from trunkline.v1 import chat_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
-from trunkline_server.core.failure import Charge, UpstreamFailure
+from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.gateway import refusals
 from trunkline_server.gateway.admission import Admission
-from trunkline_server.gateway.attempts import Budgets, Plan
+from trunkline_server.gateway.attempts import ATTEMPT_S_MIN, Budgets, Plan
 from trunkline_server.gateway.live import LiveCall, LiveCalls
 from trunkline_server.gateway.output import Output
-from trunkline_server.gateway.patience import Limits, Patience
+from trunkline_server.gateway.patience import SETTLE_RESERVE_S, Limits, Patience
 from trunkline_server.gateway.run import Run, outcome_of
 from trunkline_server.gateway.settlement import Settlement, measure
 
 COMPLETION_TRAILER: Final = "x-trunkline-completion-id"
+LEAVE_S: Final = 10.0
+"""How long calls that were cancelled may take to leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +56,33 @@ class Gateway:
         self._settings = settings
         self._budgets = Budgets()
 
-    async def complete(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.Completion:
-        """The answer in one piece."""
+    async def complete(self, call: Call, input: chat_pb2.ChatInput) -> Run:
+        """The answer in one piece, in a run that has ended."""
         output = Output(input)
         async with self._run(call, input, streaming=False) as run:
             await self._answer(run)
             if output.faults(run.answer):
                 await self._repair(run, output)
-        return run.completion()
+        return run
 
     async def stream(self, call: Call, input: chat_pb2.ChatInput) -> AsyncGenerator[chat_pb2.ChatEvent, None]:
         """The answer as it comes in."""
         output = Output(input)
         async with self._run(call, input, streaming=True) as run:
             call.on_silence = partial(_heartbeat, run)
-            async with aclosing(self._attempts(run)) as reads:
+            async with aclosing(self._reads(run)) as reads:
                 async for _ in reads:
                     for event in run.events():
                         yield event
             for event in run.last_events():
                 yield event
             output.require(run.answer)
+        call.is_billed = True
         yield run.completed()
 
     async def drained(self) -> None:
-        """Every bill of a call that has ended is written."""
-        await self._settlement.drained()
+        """Every call has ended and told its bill. For after the door is shut, which cancels what still runs."""
+        await self.live.ended(LEAVE_S)
 
     @asynccontextmanager
     async def _run(self, call: Call, input: chat_pb2.ChatInput, *, streaming: bool) -> AsyncIterator[Run]:
@@ -118,54 +121,60 @@ class Gateway:
             raise refusals.stopped(live.stopped, run.partial()) from None
 
     async def _answer(self, run: Run) -> None:
-        async with aclosing(self._attempts(run)) as reads:
-            async for _ in reads:
-                pass
+        """Ask until there is a whole answer. Raises the last failure."""
+        plan = self._plan(run)
+        while True:
+            began = self._begin(run, plan)
+            try:
+                with Patience(self._limits(run), run.call.deadline):
+                    await run.route.upstream.answer(run.ask, run.answer)
+            except UpstreamFailure as failure:
+                await self._after(run, plan, failure, began)
+            else:
+                run.answered(began)
+                return
 
-    async def _attempts(self, run: Run) -> AsyncGenerator[None, None]:
+    async def _reads(self, run: Run) -> AsyncGenerator[None, None]:
         """Ask until there is an answer; yields after each read. Raises the last failure."""
         plan = self._plan(run)
-        loop = asyncio.get_running_loop()
         while True:
-            plan.made += 1
-            began = time.perf_counter()
+            began = self._begin(run, plan)
             try:
-                async with aclosing(self._attempt(run)) as reads:
-                    async for _ in reads:
-                        yield
-            except UpstreamFailure as late:
-                failure = late if run.begun else late.before_content()
-                run.note(failure, time.perf_counter() - began)
-                run.reported_counts = failure.rule.charge is Charge.REPORTED
-                pause_s = None if run.begun else plan.pause_s(failure, run.call.deadline - loop.time())
-                if pause_s is None:
-                    raise failure from late.__cause__
+                with Patience(self._limits(run), run.call.deadline) as patience:
+                    async with aclosing(run.route.upstream.chat(run.ask, run.answer)) as reads:
+                        async for _ in reads:
+                            patience.heard()
+                            yield
+                            if run.is_past_cap:
+                                break
+            except UpstreamFailure as failure:
+                await self._after(run, plan, failure, began)
             else:
-                run.note(None, time.perf_counter() - began)
+                run.answered(began)
                 return
-            await asyncio.sleep(pause_s)
-            run.answer, run.reported_counts = Answer(streaming=run.streaming), False
 
-    async def _attempt(self, run: Run) -> AsyncGenerator[None, None]:
-        """Ask once."""
+    def _begin(self, run: Run, plan: Plan) -> float:
+        """An attempt begins, where there is time for an answer and its bill."""
+        if run.call.deadline - asyncio.get_running_loop().time() < SETTLE_RESERVE_S + ATTEMPT_S_MIN:
+            raise TrunklineError(Reason.DEADLINE, "no time is left to ask", metadata={"stage": "provider"})
+        plan.made += 1
         run.in_flight = True
-        try:
-            with Patience(self._limits(run), run.call.deadline) as patience:
-                async with aclosing(run.route.upstream.chat(run.ask, run.answer)) as reads:
-                    async for _ in reads:
-                        patience.heard()
-                        if run.first_token_s is None and run.answer.has_content:
-                            run.first_token_s = time.perf_counter() - run.began
-                        yield
-        except UpstreamFailure:
-            run.in_flight = False
-            raise
-        run.in_flight = False
+        return time.perf_counter()
+
+    async def _after(self, run: Run, plan: Plan, late: UpstreamFailure, began: float) -> None:
+        """An attempt failed: wait until the next one may begin, or raise."""
+        failure = late if run.begun else late.before_content()
+        run.failed(failure, began)
+        remaining_s = run.call.deadline - asyncio.get_running_loop().time()
+        pause_s = None if run.begun else plan.pause_s(failure, remaining_s)
+        if pause_s is None:
+            raise failure from late.__cause__
+        await asyncio.sleep(pause_s)
+        run.answer, run.reported_counts = Answer(streaming=run.streaming), False
 
     async def _repair(self, run: Run, output: Output) -> None:
         """Tell the model what is wrong with its answer, once, and take the better one or none."""
         used, _ = measure(run)
-        run.rounds.append(used)
         question = output.repair(run.input, run.answer)
         offer = self.admission.offer(question, run.route, charged=not run.account.unlimited)
         run.hold = await self.admission.extend(run, offer.most_nanos)
@@ -173,6 +182,7 @@ class Gateway:
         run.ask = self.admission.ask(run.call, question, offer, streaming=False)
         run.ask.warnings = warnings
         run.input_tokens_estimate = offer.input_tokens
+        run.rounds.append(used)
         run.answer = Answer(streaming=False)
         await self._answer(run)
         output.require(run.answer)
@@ -187,9 +197,8 @@ class Gateway:
 
     def _limits(self, run: Run) -> Limits:
         routing = run.input.routing
-        attempt_s = (
-            routing.attempt_timeout.ToTimedelta().total_seconds() if routing.HasField("attempt_timeout") else None
-        )
+        told = routing.attempt_timeout
+        attempt_s = told.seconds + told.nanos / 1e9 if routing.HasField("attempt_timeout") else None
         # a whole answer is one read, which comes when the model is done
         first_s = self._settings.first_token_timeout_s if run.streaming else float("inf")
         return Limits(first_s, self._settings.idle_timeout_s, attempt_s)

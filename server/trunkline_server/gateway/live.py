@@ -34,6 +34,12 @@ class LiveCalls:
         live = self._calls.get(completion_id)
         return live is not None and live.tenant_id == tenant_id
 
+    async def ended(self, within_s: float) -> None:
+        """Waits until nothing runs, but no longer than that."""
+        tasks = {live.task for live in self._calls.values()} - {asyncio.current_task()}
+        if tasks:
+            await asyncio.wait(tasks, timeout=within_s)
+
     @contextmanager
     def entered(self, tenant_id: UUID, completion_id: UUID) -> Iterator[LiveCall]:
         """The current task runs this call."""

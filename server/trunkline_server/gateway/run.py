@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from trunkline.v1 import chat_pb2, errors_pb2, usage_pb2
@@ -15,7 +14,8 @@ from trunkline_server.core import ids, money
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.call import Call
-from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.core.failure import Charge, UpstreamFailure
+from trunkline_server.core.money import NANOS
 from trunkline_server.core.pricing import Bill
 from trunkline_server.gateway.routes import Route
 from trunkline_server.store.accounts import AccountRef
@@ -23,6 +23,9 @@ from trunkline_server.store.holds import Reserved
 
 FINISHED_CUT = frozenset((chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS, chat_pb2.FINISH_REASON_CONTEXT_WINDOW))
 FINISHED_FILTERED = frozenset((chat_pb2.FINISH_REASON_CONTENT_FILTER, chat_pb2.FINISH_REASON_RECITATION))
+CAP_EXCESS = 1.01
+CAP_SLACK_TOKENS = 8
+"""Some providers end a word or two late."""
 
 
 @dataclass(slots=True)
@@ -41,6 +44,8 @@ class Run:
     began: float
     answer: Answer
     create_time: Timestamp
+    output_tokens_max: int | None
+    """Where each answer is cut if it does not end by itself; None: it may be as long as the provider likes."""
     end_time: Timestamp | None = None
     attempts: list[chat_pb2.Attempt] = field(default_factory=list)
     failures: list[errors_pb2.UpstreamFailure] = field(default_factory=list)
@@ -65,29 +70,57 @@ class Run:
         """The caller has had an event."""
         return self.sequence > 0
 
-    def note(self, failure: UpstreamFailure | None, duration_s: float) -> None:
-        """Remember an attempt."""
-        kind, status = (failure.kind.value, failure.http_status) if failure else ("", 200)
-        self.attempts.append(
-            chat_pb2.Attempt(
+    def answered(self, began: float) -> None:
+        """The attempt that began then has ended with an answer, or was cut where its answer should have ended.
+
+        A provider that is cut is still at work, so its bill is counted.
+        """
+        self.in_flight = self.is_past_cap
+        if self.in_flight:
+            self._cut()
+        self._note("", 200, began)
+
+    def failed(self, failure: UpstreamFailure, began: float) -> None:
+        """The attempt failed: what nobody heard of its answer is gone, and not charged; what was reported stays."""
+        self.in_flight = False
+        self.reported_counts = failure.rule.charge is Charge.REPORTED
+        self._note(failure.kind.value, failure.http_status, began)
+        self.failures.append(
+            errors_pb2.UpstreamFailure(
                 provider=self.route.provider,
                 model=self.route.model,
-                succeeded=failure is None,
-                failure_kind=kind,
-                http_status=status,
-                duration=Duration(seconds=int(duration_s), nanos=int(duration_s % 1 * 1e9)),
+                http_status=failure.http_status,
+                code=failure.code,
+                kind=failure.kind.value,
             )
         )
-        if failure is not None:
-            self.failures.append(
-                errors_pb2.UpstreamFailure(
-                    provider=self.route.provider,
-                    model=self.route.model,
-                    http_status=status,
-                    code=failure.code,
-                    kind=kind,
-                )
-            )
+        if not self.begun:
+            reported, self.answer = self.answer.usage, Answer(streaming=self.streaming)
+            self.answer.usage = reported
+
+    def _note(self, failure_kind: str, http_status: int, began: float) -> None:
+        attempt = chat_pb2.Attempt(
+            provider=self.route.provider,
+            model=self.route.model,
+            succeeded=not failure_kind,
+            failure_kind=failure_kind,
+            http_status=http_status,
+        )
+        attempt.duration.seconds, attempt.duration.nanos = divmod(int((time.perf_counter() - began) * 1e9), NANOS)
+        self.attempts.append(attempt)
+
+    @property
+    def is_past_cap(self) -> bool:
+        """The provider goes on where it should have ended. A delta is one token at least."""
+        cap = self.output_tokens_max
+        if cap is None or self.answer.delta_count <= cap:
+            return False
+        answers = max(self.input.sampling.candidate_count, 1)
+        return self.answer.delta_count > cap * answers * CAP_EXCESS + CAP_SLACK_TOKENS
+
+    def _cut(self) -> None:
+        for candidate in self.answer.ends():
+            self.answer.finish(chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS, "", candidate=candidate.index)
 
     # What a stream says.
 
@@ -96,6 +129,7 @@ class Run:
         if not self.answer.has_content:
             return
         if not self.begun:
+            self.first_token_s = time.perf_counter() - self.began
             yield self.started()
         for event in self.answer.drain():
             yield self.numbered(event)
@@ -141,24 +175,23 @@ class Run:
 
     # What a unary call says.
 
-    def completion(self) -> chat_pb2.Completion:
-        """The whole answer and its bill."""
-        return chat_pb2.Completion(
-            completion_id=self.spelled_id,
-            provider=self.route.provider,
-            model=self.answer.model or self.route.model,
-            provider_response_id=self.answer.response_id,
-            create_time=self.create_time,
-            end_time=self.end_time,
-            candidates=self.answer.candidates(),
-            usage=self.usage,
-            cost=money.usd(self.bill.cost_nano_usd),
-            charge=money.credits(self.bill.charge_nanos),
-            attempts=self.attempts,
-            warnings=self.ask.warnings,
-            outcome=self.outcome,
-            price_version=self.bill.price_version,
-        )
+    def write(self, completion: chat_pb2.Completion) -> None:
+        """Spell the whole answer and its bill, in place: an answer can be long."""
+        completion.completion_id = self.spelled_id
+        completion.provider = self.route.provider
+        completion.model = self.answer.model or self.route.model
+        completion.provider_response_id = self.answer.response_id
+        completion.create_time.CopyFrom(self.create_time)
+        if self.end_time is not None:
+            completion.end_time.CopyFrom(self.end_time)
+        self.answer.write(completion.candidates)
+        completion.usage.CopyFrom(self.usage)
+        completion.cost.unit, completion.cost.nanos = money.USD, self.bill.cost_nano_usd
+        completion.charge.unit, completion.charge.nanos = money.CREDIT, self.bill.charge_nanos
+        completion.attempts.extend(self.attempts)
+        completion.warnings.extend(self.ask.warnings)
+        completion.outcome = self.outcome
+        completion.price_version = self.bill.price_version
 
     def partial(self) -> errors_pb2.PartialResult:
         """How far it came."""
@@ -172,7 +205,7 @@ class Run:
 
 def now() -> Timestamp:
     """The wall clock."""
-    seconds, nanos = divmod(time.time_ns(), 1_000_000_000)
+    seconds, nanos = divmod(time.time_ns(), NANOS)
     return Timestamp(seconds=seconds, nanos=nanos)
 
 

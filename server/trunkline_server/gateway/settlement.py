@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Mapping
 from functools import reduce
 from typing import Any, Final
 
@@ -27,31 +26,30 @@ COUNTED_PARTIAL: Final = "counted_partial"
 ESTIMATE: Final = "estimate"
 NONE: Final = "none"
 
+SOURCES: Final = {number: name for name, number in usage_pb2.UsageSource.items()}
+OUTCOMES: Final = {number: name for name, number in chat_pb2.Outcome.items()}
+FINISH_REASONS: Final = {number: name for name, number in chat_pb2.FinishReason.items()}
+NOTHING: Final[Mapping[str, Any]] = {}
+
 
 class Settlement:
-    """Closes holds. Runs outside the caller's deadline: a caller who leaves does not stop it."""
+    """Closes holds. The ledger applies what it was once told, though the caller leaves or the process drains."""
 
     def __init__(self, ledger: Ledger, credits_per_usd_nanos: int) -> None:
         self._ledger = ledger
         self._rate_nanos = credits_per_usd_nanos
-        self._closing: set[asyncio.Task[None]] = set()
 
     async def settle(self, run: Run, outcome: chat_pb2.Outcome.ValueType, error_reason: str = "") -> None:
         """Write the bill into the run and into the ledger."""
         run.outcome = outcome
         run.end_time = now()
         last, basis = measure(run)
-        run.usage = reduce(added, run.rounds, last)
+        run.usage = reduce(added, run.rounds, last) if run.rounds else last
         run.bill = self._price(run, last)
         if basis == ESTIMATE:
             run.ask.warn(chat_pb2.WARNING_CODE_USAGE_ESTIMATED, "", "the provider reported no usage")
         run.call.trailers[CHARGE_TRAILER] = money.to_decimal_text(run.bill.charge_nanos)
-        await self._shielded(self._close(run, _row(run, basis, error_reason)))
-
-    async def drained(self) -> None:
-        """Every bill is written."""
-        while self._closing:
-            await asyncio.wait(self._closing)
+        await self._close(run, _row(run, basis, error_reason))
 
     def _price(self, run: Run, last: usage_pb2.Usage) -> Bill:
         """Each round is a call of its own to the provider, and billed so."""
@@ -61,12 +59,6 @@ class Settlement:
         bills = [bill(price, usage, self._rate_nanos) for usage in (*run.rounds, last) if usage.ByteSize()]
         cost = sum(each.cost_nano_usd for each in bills)
         return Bill(cost, sum(each.charge_nanos for each in bills), price.version)
-
-    async def _shielded(self, closing: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(closing)
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-        await asyncio.shield(task)
 
     async def _close(self, run: Run, row: UsageRow) -> None:
         try:
@@ -148,18 +140,18 @@ def _row(run: Run, basis: str, error_reason: str) -> UsageRow:
         cache_write_input_tokens=usage.cache_write_input_tokens,
         output_tokens=usage.output_tokens,
         reasoning_output_tokens=usage.reasoning_output_tokens,
-        unit_counts=dict(usage.unit_counts),
-        usage_source=usage_pb2.UsageSource.Name(usage.source),
+        unit_counts=dict(usage.unit_counts) if usage.unit_counts else NOTHING,
+        usage_source=SOURCES[usage.source],
         basis=basis,
         cost_nano_usd=run.bill.cost_nano_usd,
         charge_nanos=run.bill.charge_nanos,
         price_version=run.bill.price_version,
-        outcome=chat_pb2.Outcome.Name(run.outcome),
-        finish_reason=chat_pb2.FinishReason.Name(endings[0].finish_reason) if endings else "",
+        outcome=OUTCOMES[run.outcome],
+        finish_reason=FINISH_REASONS[endings[0].finish_reason] if endings else "",
         error_reason=error_reason,
         attempts=len(run.attempts),
         first_token_ms=round((run.first_token_s or 0) * 1000),
         duration_ms=round((time.perf_counter() - run.began) * 1000),
-        labels=dict(run.input.labels),
+        labels=dict(run.input.labels) if run.input.labels else NOTHING,
         request_id=call.request_id,
     )

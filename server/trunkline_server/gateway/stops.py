@@ -32,7 +32,7 @@ class Stops:
             self._live.stop(completion_id)
             return
         hold = await self._ledger.get_hold(tenant_id, completion_id)
-        if hold.state != "held":
+        if hold.state != "held" or hold.request_id:  # a name of its own has only a caller's reservation
             raise not_found("completion", ids.spell("cmpl", completion_id))
         await self._database.notify(CHANNEL, completion_id.hex)
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.providers.client import Response, Transport
+from trunkline_server.providers.settings import ProviderSettings
 from trunkline_server.wire.dialect import Wire
 from trunkline_server.wire.http import HttpRequest
 
 ERROR_BYTES_MAX: Final = 256 * 1024
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024
+ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
 
 
 def bearer(key: str) -> Mapping[str, str]:
@@ -28,11 +30,18 @@ def header(name: str) -> Callable[[str], Mapping[str, str]]:
     return lambda key: {name: key}
 
 
+class OwnTransport(Transport, Protocol):
+    """A transport that is closed at the end."""
+
+    async def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Provider:
     """A declaration. `takes_urls`: the provider fetches the addresses in a message itself; else the gateway does.
 
-    `closed`: the catalogue has all of its models.
+    `only_if_named`: it is off until the settings say something about it. `closed`: the catalogue has all of its models.
+    `transport` makes a way to it that is not our HTTP client.
     """
 
     name: str
@@ -40,8 +49,10 @@ class Provider:
     wire: Wire
     sign: Callable[[str], Mapping[str, str]] = bearer
     needs_key: bool = True
+    only_if_named: bool = False
     takes_urls: bool = True
     closed: bool = False
+    transport: Callable[[ProviderSettings], OwnTransport] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,14 @@ class Upstream:
                 yield
             decoder.close()
 
+    async def answer(self, ask: Ask, answer: Answer) -> None:
+        """Ask for a whole answer. Raises UpstreamFailure."""
+        async with self.transport.open(self.wire.encode_chat(ask)) as response:
+            await self._accept(response)
+            decoder = self.wire.decode_chat(ask, answer, response.headers.get("content-type", ""))
+            decoder.feed(await response.read(ANSWER_BYTES_MAX))
+            decoder.close()
+
     async def count(self, ask: Ask) -> int | None:
         """Input tokens as the provider counts them; None where it cannot."""
         request = self.wire.encode_count(ask)
@@ -89,4 +108,12 @@ class Upstream:
             return
         if response.status < 400:
             raise UpstreamFailure(FailureKind.BROKEN, response.status)
-        raise self.wire.failure(response.status, response.headers, await response.read(ERROR_BYTES_MAX))
+        raise self.wire.failure(response.status, response.headers, await _told(response))
+
+
+async def _told(response: Response) -> bytes:
+    """What an error says; nothing where that is too long or breaks off, for the status stands."""
+    try:
+        return await response.read(ERROR_BYTES_MAX)
+    except UpstreamFailure:
+        return b""

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 from urllib.parse import urlsplit
 
+from trunkline.v1 import models_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
-from trunkline_server.providers.builtin import BUILTIN, compatible
+from trunkline_server.providers import builtin, installed
 from trunkline_server.providers.client import ClientSettings, HttpTransport
-from trunkline_server.providers.provider import Provider, Upstream
-from trunkline_server.providers.sandbox import SANDBOX, SandboxTransport
+from trunkline_server.providers.installed import Broken
+from trunkline_server.providers.own import own
+from trunkline_server.providers.provider import OwnTransport, Provider, Upstream, header
+from trunkline_server.providers.query import WithQuery
+from trunkline_server.providers.sandbox import SANDBOX
+from trunkline_server.providers.settings import ProviderSettings
 
+__all__ = ["Listed", "ProviderSettings", "Registry"]
 
-@dataclass(frozen=True, slots=True)
-class ProviderSettings:
-    """What the operator says about one provider."""
-
-    enabled: bool = True
-    dialect: str = ""
-    base_url: str = ""
-    api_key: str = field(default="", repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+UNSAID: Final = ProviderSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A provider, on or off; `missing` says what it lacks."""
+    """A provider, on or off; `missing` says what it lacks. One that could not be loaded has no dialect."""
 
-    provider: Provider
+    name: str
     missing: str
+    dialect: str = ""
+    capabilities: Collection[models_pb2.Capability.ValueType] = ()
 
     @property
     def enabled(self) -> bool:
@@ -40,12 +41,12 @@ class Registry:
     """Made inside the running loop; connections to a provider are made when it is first asked."""
 
     def __init__(self, settings: Mapping[str, ProviderSettings], client: ClientSettings) -> None:
+        self._client = client
         self._listed: dict[str, Listed] = {}
         self._upstreams: dict[str, Upstream] = {}
-        self._transports: list[HttpTransport] = []
-        for provider, given in _declared(settings):
-            self._add(provider, given, client)
-        self._add_sandbox(settings.get(SANDBOX.name, ProviderSettings()))
+        self._transports: list[OwnTransport] = []
+        for found in _declared(settings):
+            self._add(found, settings.get(found.name))
 
     @property
     def enabled(self) -> Sequence[str]:
@@ -72,47 +73,64 @@ class Registry:
         for transport in self._transports:
             await transport.close()
 
-    def _add(self, provider: Provider, given: ProviderSettings, client: ClientSettings) -> None:
-        missing = _missing(provider, given)
-        self._listed[provider.name] = Listed(provider, missing)
-        if missing:
+    def _add(self, found: Provider | Broken, given: ProviderSettings | None) -> None:
+        if isinstance(found, Broken):
+            self._listed[found.name] = Listed(found.name, found.reason)
             return
-        headers = {**(provider.sign(given.api_key) if given.api_key else {}), **given.headers}
-        transport = HttpTransport(provider.base_url, headers, client)
+        provider = _as_told(found, given or UNSAID)
+        missing = _missing(provider, given) or self._open(provider, given or UNSAID)
+        self._listed[provider.name] = Listed(provider.name, missing, provider.wire.name, provider.wire.capabilities)
+
+    def _open(self, provider: Provider, given: ProviderSettings) -> str:
+        """Why it could not be opened; empty where it was."""
+        try:
+            transport = self._transport(provider, given)
+        except Exception as error:  # noqa: BLE001 - the way to an installed provider is other people's code
+            broken = installed.failed(provider.name, error)
+            installed.report(broken)
+            return broken.reason
         self._transports.append(transport)
-        self._upstreams[provider.name] = Upstream(provider, transport)
+        asking = WithQuery(transport, given.query) if given.query else transport
+        self._upstreams[provider.name] = Upstream(provider, asking)
+        return ""
 
-    def _add_sandbox(self, given: ProviderSettings) -> None:
-        self._listed[SANDBOX.name] = Listed(SANDBOX, "" if given.enabled else "it is switched off")
-        if given.enabled:
-            self._upstreams[SANDBOX.name] = Upstream(SANDBOX, SandboxTransport())
-
-
-def _declared(settings: Mapping[str, ProviderSettings]) -> list[tuple[Provider, ProviderSettings]]:
-    """Ours, with the operator's address where one is given, then the operator's own servers."""
-    declared = [
-        (_moved(each, settings.get(each.name)), settings.get(each.name, ProviderSettings())) for each in BUILTIN
-    ]
-    known = {each.name for each in BUILTIN} | {SANDBOX.name}
-    own = [
-        (compatible(name, given.base_url, given.dialect or "openai"), given)
-        for name, given in settings.items()
-        if name not in known
-    ]
-    return declared + own
+    def _transport(self, provider: Provider, given: ProviderSettings) -> OwnTransport:
+        if provider.transport is not None:
+            return provider.transport(given)
+        signed = provider.sign(given.api_key) if given.api_key else {}
+        return HttpTransport(provider.base_url, {**signed, **given.headers}, self._client)
 
 
-def _moved(provider: Provider, given: ProviderSettings | None) -> Provider:
-    if given is None or not given.base_url:
-        return provider
-    return replace(provider, base_url=given.base_url)
+def _declared(settings: Mapping[str, ProviderSettings]) -> Iterator[Provider | Broken]:
+    """Ours, those of other packages, the operator's own servers, and the sandbox last."""
+    yield from builtin.declarations()
+    others = list(installed.installed(taken=(*builtin.NAMES, SANDBOX.name)))
+    yield from others
+    known = {*builtin.NAMES, SANDBOX.name, *(each.name for each in others)}
+    yield from (own(name, given.dialect) for name, given in settings.items() if name not in known)
+    yield SANDBOX
 
 
-def _missing(provider: Provider, given: ProviderSettings) -> str:
-    if not given.enabled:
+def _as_told(provider: Provider, given: ProviderSettings) -> Provider:
+    """The declaration with the operator's own words over it."""
+    sign = header(given.key_header) if given.key_header else provider.sign
+    wire = own(provider.name, given.dialect).wire if given.dialect else provider.wire
+    return replace(provider, base_url=given.base_url or provider.base_url, sign=sign, wire=wire)
+
+
+def _missing(provider: Provider, given: ProviderSettings | None) -> str:
+    if provider.only_if_named and given is None:
+        return f"it needs a base_url ({_variable(provider, 'BASE_URL')})"
+    if given is not None and not given.enabled:
         return "it is switched off"
-    if not urlsplit(provider.base_url).hostname:
+    if provider.transport is None and not urlsplit(provider.base_url).hostname:
         return "it needs a base_url"
-    if provider.needs_key and not given.api_key:
-        return f"it needs an API key ({provider.name.upper()}_API_KEY)"
+    if provider.needs_key and not (given and given.api_key):
+        return f"it needs an API key ({_variable(provider, 'API_KEY')})"
     return ""
+
+
+def _variable(provider: Provider, key: str) -> str:
+    """What to set in the environment."""
+    name = provider.name.upper()
+    return f"{name}_{key}" if provider.name in builtin.NAMES else f"TRUNKLINE_PROVIDERS__{name}__{key}"

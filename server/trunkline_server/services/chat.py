@@ -42,7 +42,10 @@ class ChatService:
 
     async def complete(self, call: Call, request: chat_pb2.CompleteRequest) -> chat_pb2.CompleteResponse:
         input = await self._whole(call, request.input)
-        return chat_pb2.CompleteResponse(completion=await self.gateway.complete(call, input))
+        run = await self.gateway.complete(call, input)
+        response = chat_pb2.CompleteResponse()
+        run.write(response.completion)
+        return response
 
     async def stream(
         self, call: Call, request: chat_pb2.StreamRequest
@@ -97,10 +100,12 @@ class ChatService:
         own = replace(call, trailers={}, facts={})
         async with places:
             try:
-                whole = await self._whole(own, input)
-                return chat_pb2.CompleteManyResult(completion=await self.gateway.complete(own, whole))
+                run = await self.gateway.complete(own, await self._whole(own, input))
             except TrunklineError as error:
                 return chat_pb2.CompleteManyResult(error=self.describe(error, call.request_id))
+        result = chat_pb2.CompleteManyResult()
+        run.write(result.completion)
+        return result
 
     async def _whole(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
         """The question, checked, with what the provider would have to fetch itself fetched."""

@@ -1,5 +1,7 @@
 """One queue of ledger operations and the connection that applies them, a batch at a time.
 
+While many ask at once, a batch gathers for a millisecond; a lone operation goes at once.
+
 A batch that got no answer is sent again, with pauses. One that was refused as a whole is sent in parts, so that a bad
 operation fails alone. One that waits for a lock of somebody else goes aside, so that its neighbours go on.
 """
@@ -30,6 +32,7 @@ _BLOCKED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncp
 
 PAUSE_MIN_S = 0.02
 PAUSE_MAX_S = 0.25
+GATHER_S = 0.001
 
 Outcome: TypeAlias = asyncpg.Record
 
@@ -115,6 +118,8 @@ class Lane:
         try:
             while batch := self._take():
                 await self._commit(batch)
+                if len(batch) > 1:  # many callers at once: a larger batch costs each of them less
+                    await asyncio.sleep(GATHER_S)
         finally:
             self.worker = None
             self._idle()

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 import orjson
 
-from trunkline.v1 import models_pb2
+from trunkline.v1 import content_pb2, models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
+from trunkline_server.core.errors import invalid
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.wire.http import HttpRequest
 
 JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "application/json"}
 STREAM_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "text/event-stream"}
 COUNT_MAX: Final = 2**63 - 1
+FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 Shape = TypeVar("Shape")
 
@@ -32,6 +34,7 @@ class Decoder(Protocol):
         """The body has ended. Raises UpstreamFailure where it may not end here."""
 
 
+@runtime_checkable
 class Wire(Protocol):
     """A provider's dialect: pure, without I/O."""
 
@@ -106,6 +109,18 @@ def merge(body: dict[str, object], options: Mapping[str, object]) -> dict[str, o
     return body
 
 
+def hosted(tool: content_pb2.HostedTool) -> dict[str, object]:
+    """A tool that the provider runs, declared as the caller declares it."""
+    return {"type": tool.type, **{name: orjson.Fragment(bytes(value)) for name, value in _config(tool).items()}}
+
+
+def arguments(call: content_pb2.ToolCallPart) -> object:
+    """A call's arguments as an object. What the model itself spelled wrongly is no JSON: it becomes a field of one."""
+    if call.state == content_pb2.TOOL_CALL_STATE_INVALID:
+        return {"invalid_json": call.arguments_json}
+    return raw(call.arguments_json)
+
+
 def parse(decoder: msgspec.json.Decoder[Shape], data: bytes) -> Shape:
     """What a provider sent, in the shape it should have."""
     try:
@@ -129,6 +144,11 @@ def count(number: float | None) -> int:
     return int(number) if number < COUNT_MAX else COUNT_MAX
 
 
+def cut(answer: Answer) -> UpstreamFailure:
+    """The answer ended before its end."""
+    return UpstreamFailure(FailureKind.INTERRUPTED if answer.has_content else FailureKind.BROKEN)
+
+
 def media_type(content_type: str) -> str:
     """A `content-type` header without its parameters."""
     return content_type.partition(";")[0].strip().lower()
@@ -138,3 +158,10 @@ def require_stream(content_type: str) -> None:
     """A streamed answer must say that it is one: an HTML page with status 200 is a broken provider."""
     if not content_type.startswith(("text/event-stream", "application/x-ndjson", "application/stream+json")):
         raise UpstreamFailure(FailureKind.BROKEN)
+
+
+def _config(tool: content_pb2.HostedTool) -> dict[str, msgspec.Raw]:
+    try:
+        return FIELDS.decode(tool.config_json or "{}")
+    except (ValueError, RecursionError):
+        raise invalid("input.tools", "config_json must be the text of a JSON object") from None

@@ -1,8 +1,11 @@
-"""Frames in a stream of bytes: server-sent events (WHATWG HTML, section 9.2), cut anywhere, with LF or CRLF."""
+"""Frames in a stream of bytes that is cut anywhere, with LF or CRLF: server-sent events (WHATWG HTML, section 9.2), and
+lines of JSON.
+"""
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from abc import ABC, abstractmethod
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 
@@ -11,19 +14,20 @@ LINE_BYTES_MAX: Final = 8 * 1024 * 1024
 ServerEvent: TypeAlias = tuple[bytes, bytes]  # its name (`b""` where it has none) and its data
 
 
-class EventStream:
-    """Splits a body into server-sent events. Comments and fields other than `event` and `data` are skipped."""
+Frame = TypeVar("Frame")
 
-    __slots__ = ("_data", "_name", "_tail", "_tail_bytes")
+
+class Frames(ABC, Generic[Frame]):
+    """Keeps a line that has not ended yet until it has."""
+
+    __slots__ = ("_tail", "_tail_bytes")
 
     def __init__(self) -> None:
         self._tail: list[bytes] = []
         self._tail_bytes = 0
-        self._name = b""
-        self._data: list[bytes] = []
 
-    def feed(self, data: bytes) -> list[ServerEvent]:
-        """The events that this piece completes."""
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that this piece completes."""
         end = data.rfind(b"\n")
         if end < 0:
             self._keep(data)
@@ -37,8 +41,8 @@ class EventStream:
             self._keep(rest)
         return self._read(head)
 
-    def close(self) -> list[ServerEvent]:
-        """The events that the end of the body completes: some providers leave out the last blank line."""
+    def close(self) -> list[Frame]:
+        """The frames that the end of the body completes: some providers leave out the last line's end."""
         head = b"".join(self._tail)
         self._tail.clear()
         return self._read(head + b"\n")
@@ -48,6 +52,21 @@ class EventStream:
         if self._tail_bytes > LINE_BYTES_MAX:
             raise UpstreamFailure(FailureKind.BROKEN)
         self._tail.append(data)
+
+    @abstractmethod
+    def _read(self, lines: bytes) -> list[Frame]:
+        """The frames in whole lines; the last of them comes without its end."""
+
+
+class EventStream(Frames[ServerEvent]):
+    """Splits a body into server-sent events. Comments and fields other than `event` and `data` are skipped."""
+
+    __slots__ = ("_data", "_name")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._name = b""
+        self._data: list[bytes] = []
 
     def _read(self, lines: bytes) -> list[ServerEvent]:
         if b"\r" in lines:
@@ -68,3 +87,12 @@ class EventStream:
                 name = line[6:].strip()
         self._name, self._data = name, data
         return events
+
+
+class LineStream(Frames[bytes]):
+    """Splits a body into lines, each a JSON text of its own (NDJSON). Blank lines are skipped."""
+
+    __slots__ = ()
+
+    def _read(self, lines: bytes) -> list[bytes]:
+        return [line for line in lines.split(b"\n") if line and line != b"\r"]

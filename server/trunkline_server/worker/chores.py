@@ -27,5 +27,9 @@ class Chore:
             await asyncio.sleep(self.every_s * random.uniform(0.9, 1.1))
             try:
                 await self.work()
-            except TrunklineError as error:
-                _log.warning("chore.failed name=%s reason=%s", self.name, error.reason.value)
+            except Exception as error:  # noqa: BLE001 - a chore that stays undone locks money for ever
+                _log.warning("chore.failed name=%s reason=%s", self.name, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    return error.reason.value if isinstance(error, TrunklineError) else type(error).__name__

@@ -21,4 +21,5 @@ SANDBOX: Final = Provider(
     wire=OpenAIChat(sampling_fields=COMPATIBLE_SAMPLING, stop_sequences_max=16, thoughts_field="reasoning_content"),
     needs_key=False,
     closed=True,
+    transport=lambda _: SandboxTransport(),
 )

@@ -29,6 +29,7 @@ CAPABILITIES = frozenset(
         models_pb2.CAPABILITY_REASONING,
     }
 )
+WITHOUT_FILES = CAPABILITIES - {models_pb2.CAPABILITY_AUDIO_INPUT, models_pb2.CAPABILITY_DOCUMENT_INPUT}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from trunkline_server.core.errors import invalid
 from trunkline_server.wire.openai_chat.calls import FREE_TEXT
 from trunkline_server.wire.openai_chat.parts import Content, content_of, encode_part, text_block
 from trunkline_server.wire.openai_chat.quirks import Quirks
+from trunkline_server.wire.openai_chat.tools import encode_call_id
 
 BLOCKS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -79,7 +80,7 @@ class _Turn:
         elif owned and part.provider_state.data == FREE_TEXT:
             self._calls.append(_custom(part.tool_call))
         else:
-            self._calls.append(_function(part.tool_call))
+            self._calls.append(_function(part.tool_call, self._quirks))
 
     def _add_speech(self, part: content_pb2.Part, *, owned: bool) -> None:
         if owned and part.provider_state.item_id:
@@ -95,9 +96,9 @@ def _blocks(state: bytes, path: str) -> list[orjson.Fragment]:
         raise invalid(f"input.{path}.provider_state", "this is not what the provider gave") from None
 
 
-def _function(call: content_pb2.ToolCallPart) -> dict[str, object]:
+def _function(call: content_pb2.ToolCallPart, quirks: Quirks) -> dict[str, object]:
     function = {"name": call.name, "arguments": call.arguments_json or "{}"}
-    return {"id": call.call_id, "type": "function", "function": function}
+    return {"id": encode_call_id(call.call_id, quirks), "type": "function", "function": function}
 
 
 def _custom(call: content_pb2.ToolCallPart) -> dict[str, object]:

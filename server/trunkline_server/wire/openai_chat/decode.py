@@ -49,7 +49,7 @@ class _Reader:
         if reply.usage or reply.x_groq:
             self._count(reply)
         if reply.error:
-            raise failures.of_error(reply.error)
+            raise failures.of_error(reply.error, reply.error_type)
         for choice in reply.choices or ():
             said = choice.delta or choice.message
             if said is not None:
@@ -66,7 +66,7 @@ class _Reader:
 
     def end(self) -> None:
         """The answer is over; candidates that were not told why they ended, end now."""
-        for candidate in self._answer.candidates():
+        for candidate in self._answer.ends():
             if candidate.index not in self._finished:
                 self._finish(candidate.index, "")
 

@@ -12,6 +12,10 @@ from trunkline_server.wire.openai_chat.messages import encode_messages
 from trunkline_server.wire.openai_chat.quirks import Quirks
 from trunkline_server.wire.openai_chat.tools import encode_tool_choice, encode_tools
 
+SAMPLING: Final = (
+    *("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty"),
+    *("candidate_count", "seed", "top_logprobs"),
+)
 EFFORTS: Final = {
     chat_pb2.REASONING_EFFORT_NONE: "none",
     chat_pb2.REASONING_EFFORT_MINIMAL: "minimal",
@@ -43,15 +47,14 @@ def encode_sampling(ask: Ask, quirks: Quirks) -> Iterator[tuple[str, object]]:
     sampling = ask.input.sampling
     if ask.max_output_tokens is not None:
         yield quirks.max_tokens_field, ask.max_output_tokens
-    for field in ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "candidate_count", "seed"):
+    for field in SAMPLING:
         if sampling.HasField(field):
             if field in quirks.sampling_fields:
                 yield quirks.sampling_fields[field], getattr(sampling, field)
             else:
                 ask.drop(f"sampling.{field}", "the provider has no such setting")
-    if sampling.HasField("top_logprobs"):
+    if sampling.HasField("top_logprobs") and "top_logprobs" in quirks.sampling_fields:
         yield "logprobs", True
-        yield "top_logprobs", sampling.top_logprobs
     if sampling.stop_sequences:
         yield "stop", _stop_sequences(ask, quirks)
 

@@ -50,6 +50,7 @@ VAGUE: Final = {  # the status and the text say more
     "internal_error",
     "internal_server_error",
     "service_unavailable",
+    "validation",
 }
 TEXTS: Final = (
     (r"exceeded your current quota|credit balance|spending limit|out of credits|available credits", FailureKind.QUOTA),
@@ -58,7 +59,7 @@ TEXTS: Final = (
         r"maximum prompt length|context (length|window|size)|prompt (is )?too long|too many tokens",
         FailureKind.CONTEXT_TOO_LONG,
     ),
-    (r"model\b.{0,200}\b(does not exist|not found|decommissioned)", FailureKind.MODEL_UNKNOWN),
+    (r"model\b.{0,200}\b(does not exist|not found|decommissioned)|not a valid model", FailureKind.MODEL_UNKNOWN),
     (r"content management policy|content policy|\bflagged\b", FailureKind.FILTERED),
     (r"rate limit|overloaded|capacity exceeded|too many requests", FailureKind.THROTTLED),
 )
@@ -87,9 +88,9 @@ def of_event(data: bytes) -> UpstreamFailure:
     return of_error(_parse(data))
 
 
-def of_error(error: object) -> UpstreamFailure:
-    """An error object inside status 200; it may know the status that it would have had."""
-    told = _told(error)
+def of_error(error: object, type_: str | None = None) -> UpstreamFailure:
+    """An error inside status 200; it may know the status that it would have had. `type_` is what stands beside it."""
+    told = _told({"error": error, "error_type": type_} if type_ else error)
     return _failure(told.status or 200, {}, told)
 
 

@@ -38,7 +38,7 @@ class _Conversation:
 
     def add(self, message: content_pb2.Message, path: str) -> None:
         if message.role == content_pb2.ROLE_ASSISTANT:
-            self._say(encode_assistant(message, self._ask, self._quirks, path), message.name)
+            self._say(encode_assistant(message, self._ask, self._quirks, path), self._name(message, path))
             return
         content: list[Content] = []
         for index, part in enumerate(message.parts):
@@ -48,7 +48,8 @@ class _Conversation:
             else:
                 content += encode_part(part, self._ask, self._quirks, place)
         if content:
-            self._say({"role": self._role(message.role, path), "content": content_of(content)}, message.name)
+            said = {"role": self._role(message.role, path), "content": content_of(content)}
+            self._say(said, self._name(message, path))
 
     def end(self) -> list[dict[str, object]]:
         self._show_pictures()
@@ -69,6 +70,12 @@ class _Conversation:
         if self._pictures:
             self._messages.append({"role": "user", "content": self._pictures})
             self._pictures = []
+
+    def _name(self, message: content_pb2.Message, path: str) -> str:
+        if message.name and not self._quirks.speaker_names:
+            self._ask.drop(f"{path}.name", "the provider takes no names of speakers")
+            return ""
+        return message.name
 
     def _role(self, role: content_pb2.Role.ValueType, path: str) -> str:
         if role not in ROLES:

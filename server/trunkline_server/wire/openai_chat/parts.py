@@ -73,7 +73,7 @@ def text_block(text: str) -> Content:
 
 def _image(image: content_pb2.ImagePart, path: str) -> Content:
     picture: dict[str, object] = {"url": _address(image.blob, "image/png", f"{path}.image")}
-    if image.detail:
+    if image.detail in DETAILS:
         picture["detail"] = DETAILS[image.detail]
     return {"type": "image_url", "image_url": picture}
 

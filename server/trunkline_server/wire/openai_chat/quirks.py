@@ -13,6 +13,7 @@ OPENAI_SAMPLING: Final[Mapping[str, str]] = {
     "presence_penalty": "presence_penalty",
     "candidate_count": "n",
     "seed": "seed",
+    "top_logprobs": "top_logprobs",
 }
 COMPATIBLE_SAMPLING: Final[Mapping[str, str]] = {**OPENAI_SAMPLING, "top_k": "top_k"}
 
@@ -25,6 +26,8 @@ class Quirks:
     `thoughts_field` is where the server shows a model's thoughts and takes them back.
     `thought_blocks_field` is where it sends blocks of its own with them, such as signatures, and wants those back.
     `counts_thoughts_apart`: its completion tokens do not include the reasoning tokens.
+    `speaker_names`: a message can say who speaks.
+    `call_id_chars`: it takes only ids of tool calls that are exactly so many letters and digits; 0: any.
     """
 
     sampling_fields: Mapping[str, str] = field(default_factory=lambda: OPENAI_SAMPLING)
@@ -38,3 +41,5 @@ class Quirks:
     developer_role: bool = True
     sends_stream_options: bool = True
     required_tool_choice: str = "required"
+    speaker_names: bool = True
+    call_id_chars: int = 0

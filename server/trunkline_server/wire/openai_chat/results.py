@@ -6,6 +6,7 @@ from trunkline.v1 import content_pb2
 from trunkline_server.core.ask import Ask
 from trunkline_server.wire.openai_chat.parts import Content, content_of, encode_part, text_block
 from trunkline_server.wire.openai_chat.quirks import Quirks
+from trunkline_server.wire.openai_chat.tools import encode_call_id
 
 
 def encode_result(
@@ -18,7 +19,7 @@ def encode_result(
     content = content_of([text_block(text) for text in texts]) or ""
     if shown:
         shown.insert(0, text_block(f"From tool call {result.call_id}:"))
-    return {"role": "tool", "tool_call_id": result.call_id, "content": content}, shown
+    return {"role": "tool", "tool_call_id": encode_call_id(result.call_id, quirks), "content": content}, shown
 
 
 def _sort(result: content_pb2.ToolResultPart, ask: Ask, quirks: Quirks, path: str) -> tuple[list[str], list[Content]]:

@@ -142,6 +142,7 @@ class Reply(Shape):
     choices: list[Choice] | None = None
     usage: Usage | None = None
     error: object = None
+    error_type: str | None = None
     id: str | None = None
     model: str | None = None
     x_groq: Extension | None = None

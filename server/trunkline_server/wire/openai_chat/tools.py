@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -53,3 +54,11 @@ def encode_tool_choice(choice: content_pb2.ToolChoice, quirks: Quirks) -> object
     if choice.mode == content_pb2.TOOL_CHOICE_MODE_NONE:
         return "none"
     return quirks.required_tool_choice if choice.mode == content_pb2.TOOL_CHOICE_MODE_REQUIRED else "auto"
+
+
+def encode_call_id(call_id: str, quirks: Quirks) -> str:
+    """The id as the server takes it: one of another shape is replaced, each time by the same."""
+    chars = quirks.call_id_chars
+    if not chars or (len(call_id) == chars and call_id.isascii() and call_id.isalnum()):
+        return call_id
+    return sha256(call_id.encode()).hexdigest()[:chars]

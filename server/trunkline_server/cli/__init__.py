@@ -1,0 +1,33 @@
+"""The console: what an operator types. One file per command; each is loaded only when it is asked for."""
+
+from __future__ import annotations
+
+import click
+
+from trunkline_server import __version__
+from trunkline_server.cli.console import Console
+
+COMMANDS = {
+    "serve": "Run the gateway until a signal.",
+    "migrate": "Bring the database to the schema of this version.",
+    "config": "Look at the settings.",
+    "doctor": "Say what is missing here, and how to mend it.",
+    "chat": "Ask a model, and print its answer as it comes.",
+    "models": "List the models that can be called.",
+    "providers": "List the providers, and test them.",
+    "keys": "Make, list, rotate and revoke API keys.",
+    "credits": "Grant credits, and look at accounts.",
+    "tenants": "Make and list tenants.",
+    "version": "Print the version.",
+}
+
+
+@click.group(
+    cls=Console,
+    package=__name__,
+    summaries=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+@click.version_option(__version__, prog_name="trunkline", message="%(prog)s %(version)s")
+def main() -> None:
+    """One gRPC gateway to every AI provider, with exact credits."""

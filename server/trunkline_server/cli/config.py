@@ -1,0 +1,54 @@
+"""`trunkline config`: the settings in effect, without their secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import click
+import msgspec
+
+from trunkline_server.cli import settings
+
+MASK: Final = "***"
+_SECRET: Final = ("api_key", "database_url", "headers", "pepper", "query", "redis_url")
+
+
+@click.group("config")
+def command() -> None:
+    """Look at the settings."""
+
+
+@command.command("check")
+def check() -> None:
+    """Validate the settings and print those in effect, secrets masked.
+
+    Exits with 2, and one line that names the key, when a setting is wrong.
+    """
+    for name, value in _flat(msgspec.to_builtins(settings.load())):
+        click.echo(f"{name} = {value}")
+
+
+def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in tree.items():
+        name = f"{path}{key}"
+        if isinstance(value, dict) and value and key not in _SECRET:
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, json.dumps(_masked(key, value), ensure_ascii=False)
+
+
+def _masked(key: str, value: Any) -> Any:
+    if key in _SECRET and value:
+        return MASK
+    return _without_login(value) if key == "base_url" else value
+
+
+def _without_login(url: str) -> str:
+    """A URL can carry a name, a password and a key in its query."""
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    query = parts.query and MASK
+    return urlunsplit((parts.scheme, f"{login and MASK}{at}{host}", parts.path, query, ""))

@@ -1,0 +1,43 @@
+"""The database as commands meet it: open as long as it is needed, its failures told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from trunkline_server.cli.failure import Failure
+from trunkline_server.config import Settings
+from trunkline_server.store.embedded import EmbeddedPostgres
+from trunkline_server.store.opening import DatabaseUnusable, opening
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the database of the settings; the embedded one runs until the end of the block."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    _make(settings)
+    embedded = await EmbeddedPostgres.start(settings.data_path / "postgres")
+    try:
+        yield embedded.url
+    finally:
+        await embedded.stop()
+
+
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """Ends the command where the database does not answer, does not let us in, or is not ours. Says no URL: it has a
+    password."""
+    try:
+        with opening():
+            yield
+    except DatabaseUnusable as error:
+        raise Failure(str(error)) from None
+
+
+def _make(settings: Settings) -> None:
+    try:
+        settings.data_path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failure(f"data_dir: {settings.data_path} cannot be made ({error.strerror})") from None

@@ -1,0 +1,92 @@
+"""The way to a gateway: where it is, which key opens it, and calls whose errors are told in one line."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import click
+import grpc
+
+from trunkline_server.cli.failure import Misuse
+from trunkline_server.cli.place import Place
+from trunkline_server.cli.refusal import failure_of
+
+CALL_TIMEOUT_S = 30.0
+PAGE_SIZE = 200
+
+P = ParamSpec("P")
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Result = TypeVar("Result")
+
+
+class PageRequest(Protocol):
+    """A request of any list."""
+
+    page_size: int
+    page_token: str
+
+
+PageRequestT = TypeVar("PageRequestT", bound=PageRequest)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """An open channel and what to send along."""
+
+    channel: grpc.Channel
+    key: str
+
+    def metadata(self, user: str = "") -> tuple[tuple[str, str], ...]:
+        """Who is calling."""
+        sent = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        if user:
+            sent["x-trunkline-user"] = user
+        return tuple(sent.items())
+
+    def call(self, method: grpc.UnaryUnaryMultiCallable[Request, Response], request: Request) -> Response:
+        """One short call."""
+        return method(request, metadata=self.metadata(), timeout=CALL_TIMEOUT_S)
+
+    def pages(
+        self, method: grpc.UnaryUnaryMultiCallable[PageRequestT, Response], request: PageRequestT, limit: int | None
+    ) -> Iterator[Response]:
+        """One answer for each page, until the last or until `limit` rows were asked for."""
+        left = limit
+        while left is None or left > 0:
+            request.page_size = PAGE_SIZE if left is None else min(left, PAGE_SIZE)
+            page: Any = self.call(method, request)
+            yield page
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
+            left = None if left is None else left - request.page_size
+
+
+def to_gateway(command: Callable[Concatenate[Gateway, P], Result]) -> Callable[..., Result]:
+    """Gives a command the options `--address` and `--key`, and the gateway they lead to as its first argument."""
+
+    @click.option("--address", envvar="TRUNKLINE_ADDRESS", show_envvar=True, help="The gateway's, host:port.")
+    @click.option("--key", envvar="TRUNKLINE_API_KEY", show_envvar=True, help="API key.  [default: admin.key]")
+    @functools.wraps(command)
+    def with_gateway(address: str | None, key: str | None, *args: P.args, **kwargs: P.kwargs) -> Result:
+        with _opened(Place.find(address, key)) as gateway:
+            return command(gateway, *args, **kwargs)
+
+    return with_gateway
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[Gateway]:
+    options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
+    with grpc.insecure_channel(place.address, options=options) as channel:
+        try:
+            yield Gateway(channel, place.key)
+        except grpc.RpcError as error:
+            raise failure_of(error, place.address) from None
+        except UnicodeError:
+            raise Misuse("an argument or the input is not UTF-8 text") from None

@@ -1,0 +1,108 @@
+"""`trunkline keys`: API keys. A secret goes to stdout alone, so that it can be taken straight into a variable."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from trunkline.v1 import admin_pb2, admin_pb2_grpc
+from trunkline_server.cli.duration import Duration
+from trunkline_server.cli.gateway import Gateway, to_gateway
+from trunkline_server.cli.rows import listing, show, when
+
+
+@click.group("keys")
+def command() -> None:
+    """Make, list, rotate and revoke API keys."""
+
+
+@command.command("create")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    default=("chat:*", "models:read"),
+    show_default=True,
+    help="What the key may do, such as chat:write or credits:*; * is everything. Give it again for more.",
+)
+@click.option("--model", "models", multiple=True, help="A model it may call, provider/model or provider/*; none: all.")
+@click.option(
+    "--expires", type=Duration(), metavar="DURATION", help="How long it lives, such as 30d; default: for ever."
+)
+@click.option("--tenant", "tenant_id", default="", metavar="ID", help="The tenant it is for; default: the caller's.")
+@to_gateway
+def create(
+    gateway: Gateway,
+    /,
+    *,
+    name: str,
+    scopes: tuple[str, ...],
+    models: tuple[str, ...],
+    expires: timedelta | None,
+    tenant_id: str,
+) -> None:
+    """Make an API key and print its secret, which is shown only now."""
+    request = admin_pb2.CreateApiKeyRequest(name=name, scopes=scopes, allowed_models=models, tenant_id=tenant_id)
+    if expires is not None:
+        request.expire_time.FromDatetime(datetime.now(UTC) + expires)
+    answer = gateway.call(_admin(gateway).CreateApiKey, request)
+    _hand_over(answer.api_key, answer.secret)
+
+
+@command.command("list")
+@listing()
+@to_gateway
+def list_(gateway: Gateway, /, *, limit: int | None, as_json: bool) -> None:
+    """List the tenant's keys, without their secrets."""
+    pages = gateway.pages(_admin(gateway).ListApiKeys, admin_pb2.ListApiKeysRequest(), limit)
+    show((key for page in pages for key in page.api_keys), _COLUMNS, as_json=as_json)
+
+
+@command.command("revoke")
+@click.argument("key_id")
+@to_gateway
+def revoke(gateway: Gateway, /, *, key_id: str) -> None:
+    """End a key now."""
+    answer = gateway.call(_admin(gateway).RevokeApiKey, admin_pb2.RevokeApiKeyRequest(key_id=key_id))
+    click.echo(f"{answer.api_key.key_id} is revoked")
+
+
+@command.command("rotate")
+@click.argument("key_id")
+@click.option("--overlap", type=Duration(), metavar="DURATION", help="How long the old secret lives on; default: 24h.")
+@to_gateway
+def rotate(gateway: Gateway, /, *, key_id: str, overlap: timedelta | None) -> None:
+    """Give a key a new secret and print it; it is shown only now."""
+    request = admin_pb2.RotateApiKeyRequest(key_id=key_id)
+    if overlap is not None:
+        request.overlap.FromTimedelta(overlap)
+    answer = gateway.call(_admin(gateway).RotateApiKey, request)
+    _hand_over(answer.api_key, answer.secret)
+
+
+def _admin(gateway: Gateway) -> admin_pb2_grpc.AdminServiceStub:
+    return admin_pb2_grpc.AdminServiceStub(gateway.channel)
+
+
+def _hand_over(key: admin_pb2.ApiKey, secret: str) -> None:
+    click.secho(f"{key.key_id} ({key.name}): {' '.join(key.scopes)}; the secret is shown only now", dim=True, err=True)
+    click.echo(secret)
+
+
+def _state(key: admin_pb2.ApiKey) -> str:
+    if key.HasField("revoke_time"):
+        return f"revoked {when(key.revoke_time)}"
+    return f"expires {when(key.expire_time)}" if key.HasField("expire_time") else "valid"
+
+
+_COLUMNS = {
+    "KEY": lambda key: key.key_id,
+    "NAME": lambda key: key.name,
+    "SCOPES": lambda key: " ".join(key.scopes),
+    "MODELS": lambda key: " ".join(key.allowed_models) or "all",
+    "MADE": lambda key: when(key.create_time),
+    "LAST USED": lambda key: when(key.last_use_time),
+    "STATE": _state,
+}

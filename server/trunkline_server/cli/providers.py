@@ -1,0 +1,66 @@
+"""`trunkline providers`: which are on, and whether they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from trunkline.v1 import providers_pb2, providers_pb2_grpc
+from trunkline_server.cli.gateway import Gateway, to_gateway
+from trunkline_server.cli.rows import listing, show
+
+
+@click.group("providers")
+def command() -> None:
+    """List the providers, and test them."""
+
+
+@command.command("list")
+@listing()
+@to_gateway
+def list_(gateway: Gateway, /, *, limit: int | None, as_json: bool) -> None:
+    """List the providers, those that are off included."""
+    show(_listed(gateway, limit), _COLUMNS, as_json=as_json)
+
+
+@command.command("test")
+@click.argument("names", nargs=-1)
+@to_gateway
+def test(gateway: Gateway, /, *, names: tuple[str, ...]) -> None:
+    """Ask providers whether they answer and take the key: all that are on, or those named. Costs nothing.
+
+    Exits with 1 when one of them does not.
+    """
+    tested = [_test(gateway, name) for name in names or _enabled(gateway)]
+    raise click.exceptions.Exit(0 if all(tested) else 1)
+
+
+def _test(gateway: Gateway, name: str) -> bool:
+    method = providers_pb2_grpc.ProviderServiceStub(gateway.channel).TestProvider
+    result = gateway.call(method, providers_pb2.TestProviderRequest(name=name))
+    click.echo(f"{name}: {_outcome(result)} in {result.duration.ToMilliseconds()} ms")
+    return result.ok
+
+
+def _outcome(result: providers_pb2.TestProviderResponse) -> str:
+    if result.ok:
+        return f"ok, {result.model_count} models"
+    return f"{result.failure_kind}{f' (HTTP {result.http_status})' if result.http_status else ''}"
+
+
+def _enabled(gateway: Gateway) -> Sequence[str]:
+    return [provider.name for provider in _listed(gateway, None) if provider.enabled]
+
+
+def _listed(gateway: Gateway, limit: int | None) -> Sequence[providers_pb2.Provider]:
+    method = providers_pb2_grpc.ProviderServiceStub(gateway.channel).ListProviders
+    pages = gateway.pages(method, providers_pb2.ListProvidersRequest(), limit)
+    return [provider for page in pages for provider in page.providers]
+
+
+_COLUMNS = {
+    "PROVIDER": lambda provider: provider.name,
+    "WIRE": lambda provider: provider.wire,
+    "STATE": lambda provider: "on" if provider.enabled else f"off: {provider.disabled_reason}",
+}

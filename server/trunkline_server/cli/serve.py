@@ -1,0 +1,24 @@
+"""`trunkline serve`: the gateway itself, in the foreground."""
+
+from __future__ import annotations
+
+import click
+
+from trunkline_server.cli import settings
+from trunkline_server.cli.database import failures_told
+
+
+@click.command("serve")
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Run the gateway until a signal.
+
+    SIGTERM lets running calls finish; Ctrl-C ends them. Settings come from trunkline.toml (or TRUNKLINE_CONFIG) and
+    the environment; with none at all it starts with a database of its own under ./.trunkline and the sandbox provider.
+    """
+    given = settings.load()
+    from trunkline_server import app  # noqa: PLC0415 - wrong settings are told without loading the whole house
+
+    with failures_told():
+        code = app.run(given)
+    ctx.exit(code)

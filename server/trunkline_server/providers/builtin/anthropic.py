@@ -1,0 +1,12 @@
+"""Anthropic."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunkline_server.providers.provider import Provider, header
+from trunkline_server.wire.anthropic import Anthropic
+
+PROVIDER: Final = Provider(
+    name="anthropic", base_url="https://api.anthropic.com", wire=Anthropic(), sign=header("x-api-key")
+)

@@ -1,0 +1,16 @@
+"""Google Gemini, with a key of AI Studio."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunkline_server.providers.provider import Provider, header
+from trunkline_server.wire.gemini import Gemini
+
+PROVIDER: Final = Provider(
+    name="gemini",
+    base_url="https://generativelanguage.googleapis.com",
+    wire=Gemini(),
+    sign=header("x-goog-api-key"),
+    takes_urls=False,
+)

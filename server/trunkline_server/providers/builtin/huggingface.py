@@ -1,0 +1,20 @@
+"""Hugging Face's router, behind which a dozen others answer: it is told only what all of them take."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
+
+PROVIDER: Final = Provider(
+    name="huggingface",
+    base_url="https://router.huggingface.co/v1",
+    wire=OpenAIChat(
+        capabilities=WITHOUT_FILES,
+        max_tokens_field="max_tokens",
+        end_user_field="",
+        developer_role=False,
+        speaker_names=False,
+    ),
+)

@@ -1,0 +1,29 @@
+"""Mistral. It refuses fields that it does not know, and ids of tool calls that others made up."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
+from trunkline_server.wire.openai_chat.quirks import OPENAI_SAMPLING
+
+PROVIDER: Final = Provider(
+    name="mistral",
+    base_url="https://api.mistral.ai/v1",
+    wire=OpenAIChat(
+        capabilities=WITHOUT_FILES,
+        sampling_fields={
+            **{field: name for field, name in OPENAI_SAMPLING.items() if field != "top_logprobs"},
+            "seed": "random_seed",
+        },
+        max_tokens_field="max_tokens",
+        stop_sequences_max=16,
+        end_user_field="",
+        developer_role=False,
+        sends_stream_options=False,
+        required_tool_choice="any",
+        speaker_names=False,
+        call_id_chars=9,
+    ),
+)

@@ -1,0 +1,19 @@
+"""xAI. Its completion tokens leave the thoughts out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
+
+PROVIDER: Final = Provider(
+    name="xai",
+    base_url="https://api.x.ai/v1",
+    wire=OpenAIChat(
+        capabilities=WITHOUT_FILES,
+        thoughts_field="reasoning_content",
+        counts_thoughts_apart=True,
+        developer_role=False,
+    ),
+)

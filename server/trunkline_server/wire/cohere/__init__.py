@@ -1,0 +1,70 @@
+"""Cohere's Chat API, version 2: messages made of content blocks, streamed as named events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from trunkline.v1 import models_pb2
+from trunkline_server.core.answer import Answer
+from trunkline_server.core.ask import Ask
+from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.wire import dialect
+from trunkline_server.wire.cohere import failures
+from trunkline_server.wire.cohere.decode import BodyDecoder, StreamDecoder
+from trunkline_server.wire.cohere.encode import encode_chat
+from trunkline_server.wire.cohere.shapes import MODELS
+from trunkline_server.wire.http import HttpRequest
+
+CAPABILITIES: Final = frozenset(
+    {
+        models_pb2.CAPABILITY_CHAT,
+        models_pb2.CAPABILITY_STREAM,
+        models_pb2.CAPABILITY_TOOLS,
+        models_pb2.CAPABILITY_IMAGE_INPUT,
+        models_pb2.CAPABILITY_DOCUMENT_INPUT,
+        models_pb2.CAPABILITY_JSON_SCHEMA,
+        models_pb2.CAPABILITY_REASONING,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Cohere:
+    """The wire."""
+
+    name: str = "cohere"
+    capabilities: frozenset[models_pb2.Capability.ValueType] = CAPABILITIES
+    delta_is_token: bool = True
+    needs_cap: bool = False
+    path: str = "/v2/chat"
+    models_path: str = "/v1/models?endpoint=chat&page_size=1000"
+
+    def encode_chat(self, ask: Ask) -> HttpRequest:
+        body = dialect.spell(encode_chat(ask))
+        return HttpRequest("POST", self.path, dialect.STREAM_HEADERS if ask.stream else dialect.JSON_HEADERS, body)
+
+    def decode_chat(self, ask: Ask, answer: Answer, content_type: str) -> dialect.Decoder:
+        match dialect.media_type(content_type):
+            case "application/json":
+                return BodyDecoder(ask, answer)
+            case "text/event-stream":
+                return StreamDecoder(ask, answer)
+            case _:
+                raise UpstreamFailure(FailureKind.BROKEN)
+
+    def encode_count(self, ask: Ask) -> HttpRequest | None:  # noqa: ARG002 - the dialect counts plain text only
+        return None
+
+    def decode_count(self, body: bytes) -> int:  # noqa: ARG002 - never asked, so never answered
+        raise UpstreamFailure(FailureKind.BROKEN)
+
+    def encode_models(self) -> HttpRequest:
+        return HttpRequest("GET", self.models_path, dialect.JSON_HEADERS)
+
+    def decode_models(self, body: bytes) -> list[str]:
+        return [model.name for model in dialect.parse(MODELS, body).models]
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
+        return failures.of_body(status, headers, body)

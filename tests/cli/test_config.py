@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.cli.conftest import Typed
+from trunkline_server import config
+from trunkline_server.config import Settings
+
+SECRET = "tell-nobody"
+
+
+def _shown(text: str) -> dict[str, object]:
+    return {name: json.loads(value) for name, _, value in (line.partition(" = ") for line in text.splitlines())}
+
+
+def test_shows_what_is_in_effect(typed: Typed, quiet_place: Path) -> None:
+    (quiet_place / "trunkline.toml").write_text("[chat]\nattempts_max = 2\n[providers.own]\nbase_url = 'http://h/v1'\n")
+    result = typed("config", "check", given={"TRUNKLINE_CREDITS__PER_USD": "20"})
+    shown = _shown(result.stdout)
+    assert result.exit_code == 0
+    assert shown["chat.attempts_max"] == 2
+    assert shown["credits.per_usd"] == "20"
+    assert shown["grpc.address"] == Settings().grpc.address
+    assert shown["providers.own.base_url"] == "http://h/v1"
+
+
+def test_shows_every_setting(typed: Typed) -> None:
+    shown = _shown(typed("config", "check").stdout)
+    sections = {name.split(".")[0] for name in shown}
+    assert sections == set(Settings.__struct_fields__)
+
+
+def test_masks_what_is_secret(typed: Typed, quiet_place: Path) -> None:
+    own = [f"base_url = 'https://joe:{SECRET}@h:8/v1?key={SECRET}'"]
+    own += [f"{table} = {{ x-key = '{SECRET}' }}" for table in ("headers", "query")]
+    (quiet_place / "trunkline.toml").write_text("\n".join(["[providers.own]", *own]))
+    given = {
+        "TRUNKLINE_DATABASE_URL": f"postgresql://u:{SECRET}@h/d",
+        "TRUNKLINE_REDIS_URL": f"redis://:{SECRET}@h",
+        "TRUNKLINE_AUTH__PEPPER": SECRET,
+        "OPENAI_API_KEY": SECRET,
+    }
+    result = typed("config", "check", given=given)
+    assert SECRET not in result.output
+    assert _shown(result.stdout)["providers.own.base_url"] == "https://***@h:8/v1?***"
+    assert _shown(result.stdout)["providers.openai.api_key"] == "***"
+
+
+def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed: Typed) -> None:
+    """A new setting with a secret must be masked: whoever adds a text setting decides here."""
+    harmless = {"data_dir", "log_level", "grpc.address", "http.address", "credits.default_grant", "credits.per_usd"}
+    harmless |= {"chat.unknown_price", "providers.own.base_url", "providers.own.key_header", "providers.own.wire"}
+    own = config.ProviderSection(
+        base_url="http://h", wire="openai", api_key=SECRET, headers={"a": SECRET}, query={"a": SECRET}
+    )
+    texts = {name for name, value in _texts(msgspec.to_builtins(Settings(providers={"own": own})))}
+    given = {"TRUNKLINE_PROVIDERS__OWN__API_KEY": SECRET, "TRUNKLINE_PROVIDERS__OWN__BASE_URL": "http://h"}
+    masked = {"database_url", "redis_url", "auth.pepper", "providers.own.api_key", "providers.own.headers.a"}
+    masked |= {"providers.own.query.a"}
+    assert texts == harmless | masked
+    assert SECRET not in typed("config", "check", given=given).output
+
+
+def _texts(tree: dict[str, object], path: str = "") -> list[tuple[str, str]]:
+    found = []
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found += _texts(value, f"{path}{key}.")
+        elif isinstance(value, str):
+            found.append((f"{path}{key}", value))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "key"),
+    [
+        ("TRUNKLINE_GRPC__ADRESS", "x", "grpc.adress"),
+        ("TRUNKLINE_GRPC__ADDRESS", "nowhere", "grpc.address"),
+        ("TRUNKLINE_CHAT__ATTEMPTS_MAX", "many", "chat.attempts_max"),
+        ("TRUNKLINE_CREDITS__PER_USD", "1,5", "credits.per_usd"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(typed: Typed, name: str, value: str, key: str) -> None:
+    for command in (("config", "check"), ("serve",), ("migrate",), ("chat", "hi")):
+        result = typed(*command, given={name: value})
+        assert result.exit_code == 2, command
+        assert result.stdout == ""
+        assert result.stderr.startswith(f"trunkline: {key}: ")
+        assert result.stderr.count("\n") == 1
+
+
+def test_names_of_clients_are_no_settings() -> None:
+    config.load(dict.fromkeys(config.CLIENT_NAMES, "x"))

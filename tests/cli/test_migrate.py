@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.cli.conftest import Typed
+from trunkline_server.store.embedded import EmbeddedPostgres
+from trunkline_server.store.migrate import bundled
+
+NAMES = "".join(f"{migration.name}\n" for migration in bundled())
+
+
+async def test_an_empty_database_is_brought_up_to_date(empty_url: str, typed: Typed) -> None:
+    async def run(*options: str) -> tuple[int, str, str]:
+        result = await asyncio.to_thread(typed, "migrate", *options, given={"TRUNKLINE_DATABASE_URL": empty_url})
+        return result.exit_code, result.stdout, result.stderr
+
+    assert await run("--check") == (1, NAMES, "")
+    assert await run() == (0, NAMES, "")
+    assert await run() == (0, "", "nothing is pending\n")
+    assert await run("--check") == (0, "", "nothing is pending\n")
+
+
+def test_a_check_makes_nothing(typed: Typed, quiet_place: Path) -> None:
+    result = typed("migrate", "--check")
+    assert (result.exit_code, result.stdout) == (1, NAMES)
+    assert list(quiet_place.iterdir()) == []
+
+
+def test_the_embedded_database(typed: Typed, quiet_place: Path) -> None:
+    assert typed("migrate").stdout == NAMES
+    assert typed("migrate", "--check").exit_code == 0
+    assert not (quiet_place / ".trunkline/postgres/data/postmaster.pid").exists()
+
+
+def test_a_database_that_does_not_answer(typed: Typed) -> None:
+    for command in ("migrate", "serve"):
+        result = typed(command, given={"TRUNKLINE_DATABASE_URL": "postgresql://joe:secret@127.0.0.1:1/d"})
+        assert result.exit_code == 1
+        assert result.stderr.splitlines()[-1] == (
+            "trunkline: database_url: no database answers there; start it, or correct the address"
+        )
+        assert "secret" not in result.output
+
+
+def test_an_address_that_is_none(typed: Typed) -> None:
+    result = typed("migrate", given={"TRUNKLINE_DATABASE_URL": "mysql://joe:secret@h/d"})
+    assert result.exit_code == 1
+    assert result.stderr.startswith("trunkline: database_url: the database refuses (ClientConfigurationError)")
+
+
+async def test_a_database_that_refuses(postgres_server: EmbeddedPostgres, typed: Typed) -> None:
+    given = {"TRUNKLINE_DATABASE_URL": postgres_server.cluster.url(database="not_there")}
+    result = await asyncio.to_thread(typed, "migrate", given=given)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("trunkline: database_url: the database refuses (InvalidCatalogNameError); check")
+
+
+def test_a_place_that_cannot_be_made(typed: Typed, quiet_place: Path) -> None:
+    (quiet_place / "file").write_text("")
+    result = typed("migrate", given={"TRUNKLINE_DATA_DIR": str(quiet_place / "file/under")})
+    assert result.exit_code == 1
+    assert result.stderr.startswith("trunkline: data_dir: ")

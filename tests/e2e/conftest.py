@@ -1,0 +1,7 @@
+"""The fixtures of the end-to-end tests."""
+
+from __future__ import annotations
+
+from tests.fixtures.served import serve
+
+__all__ = ["serve"]

@@ -1,0 +1,30 @@
+"""Chores go on: one that fails today is done again tomorrow."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from trunkline_server.core.errors import store_unavailable
+from trunkline_server.worker.chores import Chore
+
+
+@pytest.mark.parametrize("error", [store_unavailable(), OSError("canary"), ValueError("canary")])
+async def test_a_chore_outlives_its_failures(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    done = asyncio.Event()
+    failures = [error, error]
+
+    async def work() -> None:
+        if failures:
+            raise failures.pop()
+        done.set()
+
+    repeating = asyncio.create_task(Chore("sweep", 0.001, work).repeat())
+    await asyncio.wait_for(done.wait(), 5)
+    repeating.cancel()
+    await asyncio.gather(repeating, return_exceptions=True)
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+    assert "sweep" in caplog.text
+    assert "canary" not in caplog.text
