@@ -283,13 +283,14 @@ def test_a_price_with_a_fraction_cannot_be_read() -> None:
 def test_plain_calls_cost_what_the_general_rule_says(counts: list[int], prices: list[int]) -> None:
     units = dict(zip(("input", "cached_input", "cache_write", "output", "reasoning", "request"), prices, strict=True))
     price = Price("plain", date(2026, 1, 1), (Tier(0, units),))
-    names = (
-        "input_tokens",
-        "cached_input_tokens",
-        "cache_write_input_tokens",
-        "output_tokens",
-        "reasoning_output_tokens",
+    tokens, cached, written, output, reasoning = counts
+    usage = usage_pb2.Usage(
+        input_tokens=tokens,
+        cached_input_tokens=cached,
+        cache_write_input_tokens=written,
+        output_tokens=output,
+        reasoning_output_tokens=reasoning,
     )
-    usage = usage_pb2.Usage(**dict(zip(names, counts, strict=True)))
-    general = usage_pb2.Usage(**dict(zip(names, counts, strict=True)), unit_counts={"searches": 0})
+    general = usage_pb2.Usage(unit_counts={"searches": 0})
+    general.MergeFrom(usage)
     assert bill(price, usage, NANOS) == bill(price, general, NANOS)
