@@ -172,6 +172,7 @@ AFTER: list[tuple[list[Step], FailureKind]] = [
     ([head(200, {"transfer-encoding": "chunked"}), chunk(b"abc"), CLOSE], FailureKind.INTERRUPTED),
     ([head(200, {"transfer-encoding": "chunked"}), chunk(b"abc")[:-3], CLOSE], FailureKind.INTERRUPTED),
     ([head(200, {"content-length": "9"}), b"abc", CLOSE], FailureKind.INTERRUPTED),
+    ([head(200, {}), b"abc", RESET], FailureKind.INTERRUPTED),
     ([head(200, {"content-length": "9", "content-encoding": "gzip"}), b"not gzip!"], FailureKind.BROKEN),
 ]
 
@@ -401,6 +402,52 @@ async def test_those_who_wait_for_a_connection_get_it_in_turn(upstream: Upstream
     await transport.close()
 
 
+async def test_nobody_overtakes_those_who_wait(upstream: Upstream) -> None:
+    transport = client_of(upstream, ClientSettings(connections_max=1))
+    upstream.respond(lambda _: upstream.whole(b"x"))
+
+    async def ask(*paths: str) -> None:
+        for path in paths:
+            await body_of(transport, HttpRequest("GET", path))
+
+    await asyncio.gather(ask("/0", "/2"), ask("/1"))
+    assert [seen.path for seen in upstream.requests] == ["/base/0", "/base/1", "/base/2"]
+    assert upstream.connections == 1
+    await transport.close()
+
+
+async def test_a_failed_dial_leaves_its_place(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    transport = client_of(upstream, ClientSettings(connections_max=1))
+
+    async def failing(dial: Dial, make: Callable[[], Connection]) -> Connection:
+        raise OSError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Dial, "connect", failing)
+        assert (await failure_of(transport)).kind is FailureKind.NEVER_SENT
+    upstream.reply(b"x")
+    assert await body_of(transport) == [b"x"]
+    await transport.close()
+
+
+async def test_a_cancelled_call_does_not_finish_sending() -> None:
+    loop, size = asyncio.get_running_loop(), 30_000_000
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        transport = HttpTransport(f"http://127.0.0.1:{server.getsockname()[1]}", {})
+        call = asyncio.create_task(body_of(transport, HttpRequest("POST", "/", {}, bytes(size))))
+        peer, _ = await loop.sock_accept(server)
+        with peer:
+            seen = len(await loop.sock_recv(peer, 100))
+            call.cancel()
+            await asyncio.wait([call])
+            with contextlib.suppress(ConnectionError):
+                while data := await asyncio.wait_for(loop.sock_recv(peer, 1 << 20), 5):
+                    seen += len(data)
+        assert seen < size
+        await transport.close()
+
+
 async def test_closing_ends_what_is_open_and_sends_nothing_more(upstream: Upstream, transport: HttpTransport) -> None:
     idle = upstream.reply(b"x")
     busy = upstream.stream([b"abc", asyncio.Event()])
@@ -418,7 +465,8 @@ async def test_closing_ends_what_is_open_and_sends_nothing_more(upstream: Upstre
 
 async def test_silence_counts_anew_for_each_call_of_a_connection(upstream: Upstream) -> None:
     transport = client_of(upstream, ClientSettings(read_timeout_s=0.1))
-    for _ in range(3):
+    first = time.monotonic()
+    while time.monotonic() - first < 0.05:
         upstream.reply(b"x")
         await body_of(transport)
     upstream.hang()

@@ -59,6 +59,20 @@ async def test_the_next_address_gets_its_turn_when_one_is_slow(listening: Addres
     assert 0.2 < time.monotonic() - begun < 2
 
 
+async def test_where_two_answer_at_once_one_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dial, "_HEAD_START_S", 0.0)
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        address = (socket.AF_INET, server.getsockname())
+        with await first_of([address, address]) as sock:
+            peers = [(await loop.sock_accept(server))[0] for _ in range(2)]
+            loser = next(peer for peer in peers if peer.getpeername() != sock.getsockname())
+            assert await asyncio.wait_for(loop.sock_recv(loser, 1), 5) == b""
+        for peer in peers:
+            peer.close()
+
+
 async def test_no_address_answers(closed: Address) -> None:
     with pytest.raises(ConnectionRefusedError):
         await first_of([closed, closed])
