@@ -39,11 +39,13 @@ from trunkline_server.door.status import to_status
 from trunkline_server.gateway.admission import Admission, AdmissionSettings
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
+from trunkline_server.gateway.learning import Learning
 from trunkline_server.gateway.live import LiveCalls
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.stops import Stops
+from trunkline_server.gateway.sync import Sync
 from trunkline_server.providers.client import ClientSettings
 from trunkline_server.providers.egress import Egress
 from trunkline_server.providers.registry import Registry
@@ -71,6 +73,9 @@ _log = logging.getLogger(__name__)
 
 OTHER_TIMEOUT_S: Final = 10.0
 MANY_TIMEOUT_S: Final = 600.0
+SYNC_TIMEOUT_S: Final = 30.0
+SYNC_EVERY_S: Final = 24 * 3600
+SYNC_FIRST_WITHIN_S: Final = 3600
 
 NAMED_BY_CALLER: Final = frozenset(("/trunkline.v1.CreditService/GrantCredits", "/trunkline.v1.CreditService/Reserve"))
 MODEL_FILES: Final = ("models.json", "sandbox.json", "ollama.json")
@@ -142,6 +147,8 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     replica_id = ids.new_uuid().hex
     ledger = await _open_ledger(settings, database, stack)
     routes = await _open_routes(settings, stack)
+    learning = Learning(routes, database)
+    sync = Sync(routes.registry, learning)
     live = LiveCalls()
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, live.stop_all)
     gateway = _gateway(settings, routes, ledger, live)
@@ -182,7 +189,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     services = [
         (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
         (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
-        (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens)),
+        (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),
         (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], ProviderService(routes.registry, tokens)),
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
     ]
@@ -191,8 +198,10 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     await database.listen(KEYS_CHANNEL, callers.forget)
     await ledger.accounts.follow()
     await stops.follow()
-    for chore in _chores(ledger, results, keys, callers):
-        stack.callback(asyncio.get_running_loop().create_task(chore.repeat()).cancel)
+    await learning.follow()
+    chores = [*_chores(ledger, results, keys, callers), *_catalogue_chores(learning, sync)]
+    for work in (learning.keep(), *(chore.repeat() for chore in chores)):
+        stack.callback(asyncio.get_running_loop().create_task(work).cancel)
     address = await server.start()
     stack.push_async_callback(gateway.drained)
     stack.push_async_callback(server.stop, 0)
@@ -286,11 +295,13 @@ def _policy(settings: Settings) -> EgressPolicy:
 
 
 def _deadlines(settings: Settings) -> Deadlines:
-    chat = settings.chat
-    return Deadlines(
-        {"Complete": chat.unary_timeout_s, "Stream": chat.stream_timeout_s, "CompleteMany": MANY_TIMEOUT_S},
-        OTHER_TIMEOUT_S,
-    )
+    own = {
+        "Complete": settings.chat.unary_timeout_s,
+        "Stream": settings.chat.stream_timeout_s,
+        "CompleteMany": MANY_TIMEOUT_S,
+        "SyncModels": SYNC_TIMEOUT_S,
+    }
+    return Deadlines(own, OTHER_TIMEOUT_S)
 
 
 def _server_settings(settings: Settings) -> ServerSettings:
@@ -303,6 +314,13 @@ def _chores(ledger: Ledger, results: Idempotency, keys: Keys, callers: Callers) 
         Chore("expire_reservations", 5, ledger.expire_due),
         Chore("purge_answers", 600, results.purge),
         Chore("note_key_use", 60, lambda: keys.note_use(callers.take_used())),
+    ]
+
+
+def _catalogue_chores(learning: Learning, sync: Sync) -> list[Chore]:
+    return [
+        Chore("refresh_catalogue", 300, learning.refresh),
+        Chore("sync_models", SYNC_EVERY_S, sync.all, SYNC_FIRST_WITHIN_S),
     ]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Final
 
 from trunkline_server.core.call import Caller
@@ -15,7 +17,6 @@ from trunkline_server.core.pricing import Price
 from trunkline_server.providers.provider import Upstream
 from trunkline_server.providers.registry import Registry
 
-DAY_S: Final = 86_400
 NAMES_MAX: Final = 4096
 """Names come from callers, so what is remembered about them is bounded."""
 
@@ -35,30 +36,49 @@ class Route:
 
 
 class Routes:
-    """Finds routes; everything is in memory, and what was found for a name is kept for the day."""
+    """Finds routes; everything is in memory, and what was found for a name is kept until a price changes."""
 
     def __init__(self, catalogue: Catalogue, registry: Registry) -> None:
         self.registry = registry
         self._found: dict[str, Route] = {}
-        self._day = 0
         self.use(catalogue)
 
     def use(self, catalogue: Catalogue) -> None:
         """Find models and prices here from now on; calls that run keep theirs."""
         self.catalogue = catalogue
-        self._found.clear()
+        self._forget()
 
     def find(self, name: str, caller: Caller) -> Route:
-        """Raises MODEL_NOT_FOUND, MODEL_NOT_ALLOWED, PROVIDER_DISABLED."""
-        day = int(time.time()) // DAY_S
-        if day != self._day or len(self._found) >= NAMES_MAX:
-            self._found.clear()
-            self._day = day
+        """The route of a name; that of an alias is the first of its models that the caller can call.
+
+        Raises MODEL_NOT_FOUND, MODEL_NOT_ALLOWED, PROVIDER_DISABLED.
+        """
+        if time.time() >= self._good_until or len(self._found) >= NAMES_MAX:
+            self._forget()
+        models = self.catalogue.aliases.get(name)
+        return self.find_model(name, caller) if models is None else self._first(models, caller)
+
+    def find_model(self, name: str, caller: Caller) -> Route:
+        """The same, of a name that is no alias."""
         route = self._found.get(name)
         if route is None:
             route = self._found[name] = self._look_up(name, caller)
         _require(caller, route.provider, route.model, name)
         return route
+
+    def _first(self, models: Sequence[str], caller: Caller) -> Route:
+        refusals = []
+        for name in models:
+            try:
+                return self.find_model(name, caller)
+            except TrunklineError as error:
+                refusals.append(error)
+        raise refusals[0]
+
+    def _forget(self) -> None:
+        self._found.clear()
+        change = self.catalogue.next_change(datetime.now(UTC))
+        self._good_until = change.timestamp() if change else inf
 
     def _look_up(self, name: str, caller: Caller) -> Route:
         candidates = self.catalogue.candidates(name, self.registry.enabled)
@@ -70,7 +90,7 @@ class Routes:
         entry = self.catalogue.find(provider, model)
         if entry is None and upstream.provider.closed:
             raise not_found("model", name, Reason.MODEL_NOT_FOUND)
-        return Route(upstream, model, entry, entry.price_on(datetime.now(UTC).date()) if entry else None)
+        return Route(upstream, model, entry, entry.price_at(datetime.now(UTC)) if entry else None)
 
 
 def _require(caller: Caller, provider: str, model: str, name: str) -> None:

@@ -38,7 +38,7 @@ class Ollama(OpenAI):
     def calling(self, play: Play) -> list[bytes]:
         return [self._line({"content": "", "tool_calls": [_whole_call(play.call or Call("", ()))]})]
 
-    def ending(self, play: Play) -> bytes:  # noqa: ARG002 - it ends in one way
+    def ending(self, play: Play) -> bytes:
         return self._line({"content": ""}, **_END)
 
     def error_event(self) -> bytes:
