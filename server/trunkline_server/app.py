@@ -27,6 +27,7 @@ from trunkline_server.core.catalogue import Catalogue
 from trunkline_server.core.model import ModelEntry, configured_model
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.page_token import PageTokens
+from trunkline_server.core.sealing import KeyRing
 from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary, Deadlines
 from trunkline_server.door.caller import Callers
@@ -42,6 +43,7 @@ from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.learning import Learning
 from trunkline_server.gateway.live import LiveCalls
 from trunkline_server.gateway.media import Media
+from trunkline_server.gateway.own_accounts import OwnAccounts
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.stops import Stops
@@ -65,6 +67,8 @@ from trunkline_server.store.ledger import Ledger, LedgerSettings
 from trunkline_server.store.migrate import migrate
 from trunkline_server.store.opening import DatabaseUnusable, opening
 from trunkline_server.store.page import Page
+from trunkline_server.store.provider_accounts import ProviderAccounts
+from trunkline_server.store.tenant_keys import TenantKeys
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.store.usage import Usage
 from trunkline_server.worker.chores import Chore
@@ -149,6 +153,8 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     routes = await _open_routes(settings, stack)
     learning = Learning(routes, database)
     sync = Sync(routes.registry, learning)
+    accounts = ProviderAccounts(database, await _tenant_keys(settings, database, secret))
+    own = OwnAccounts(routes, database, accounts)
     live = LiveCalls()
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, live.stop_all)
     gateway = _gateway(settings, routes, ledger, live)
@@ -190,7 +196,10 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
         (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
         (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),
-        (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], ProviderService(routes.registry, tokens)),
+        (
+            providers_pb2.DESCRIPTOR.services_by_name["ProviderService"],
+            ProviderService(routes.registry, tokens, accounts, own),
+        ),
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
     ]
     handlers = [(descriptor.full_name, boundary.handler(descriptor, service)) for descriptor, service in services]
@@ -199,8 +208,9 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     await ledger.accounts.follow()
     await stops.follow()
     await learning.follow()
-    chores = [*_chores(ledger, results, keys, callers), *_catalogue_chores(learning, sync)]
-    for work in (learning.keep(), *(chore.repeat() for chore in chores)):
+    await own.follow()
+    chores = [*_chores(ledger, results, keys, callers), *_catalogue_chores(learning, own, sync)]
+    for work in (learning.keep(), own.keep(), *(chore.repeat() for chore in chores)):
         stack.callback(asyncio.get_running_loop().create_task(work).cancel)
     address = await server.start()
     stack.push_async_callback(gateway.drained)
@@ -223,6 +233,17 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
     database = await Database.open(DatabaseSettings(url, given.pool_max, given.command_timeout_s))
     stack.push_async_callback(database.close)
     return database
+
+
+async def _tenant_keys(settings: Settings, database: Database, secret: bytes) -> TenantKeys:
+    """Refuses to start where what is sealed could not be opened: a key lost now is a key lost for good."""
+    keys = TenantKeys(database, KeyRing.of(settings.secrets.keys, secret))
+    if lacking := await keys.check():
+        which = (
+            "auth.pepper: was changed" if lacking == [0] else f"secrets.kek: version {max(lacking)} is missing or wrong"
+        )
+        raise StartError(f"{which}, and tenants' keys are sealed with it; put the old one back")
+    return keys
 
 
 def _open_journal(stack: AsyncExitStack) -> Journal:
@@ -317,9 +338,10 @@ def _chores(ledger: Ledger, results: Idempotency, keys: Keys, callers: Callers) 
     ]
 
 
-def _catalogue_chores(learning: Learning, sync: Sync) -> list[Chore]:
+def _catalogue_chores(learning: Learning, own: OwnAccounts, sync: Sync) -> list[Chore]:
     return [
         Chore("refresh_catalogue", 300, learning.refresh),
+        Chore("refresh_provider_accounts", 300, own.refresh),
         Chore("sync_models", SYNC_EVERY_S, sync.all, SYNC_FIRST_WITHIN_S),
     ]
 

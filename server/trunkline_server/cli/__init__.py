@@ -15,9 +15,10 @@ COMMANDS = {
     "chat": "Ask a model, and print its answer as it comes.",
     "models": "List the models that can be called, sync them with providers, and name them.",
     "prices": "List and set prices.",
-    "providers": "List the providers, and test them.",
+    "providers": "List the providers, test them, and keep accounts of one's own there.",
     "keys": "Make, list, rotate and revoke API keys.",
     "credits": "Grant credits, and look at accounts.",
+    "secrets": "Rotate the key that tenants' secrets are sealed under.",
     "tenants": "Make and list tenants.",
     "version": "Print the version.",
 }

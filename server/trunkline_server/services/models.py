@@ -38,15 +38,17 @@ class ModelService:
 
     async def list_models(self, call: Call, request: models_pb2.ListModelsRequest) -> models_pb2.ListModelsResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
+        providers = self.routes.providers(call.caller)
         rows = [
             entry
             for entry in self.routes.catalogue.listing(request.provider)
-            if entry.provider in self.routes.registry.enabled
+            if entry.provider in providers
             and call.caller.may_use(entry.provider, entry.model)
             and _behind(paging.cursor, entry)
         ]
         page, token = paging.cut(rows, lambda entry: (entry.provider, entry.model))
-        return models_pb2.ListModelsResponse(models=map(self._listed, page), next_page_token=token)
+        models = [_listed(providers[entry.provider], entry) for entry in page]
+        return models_pb2.ListModelsResponse(models=models, next_page_token=token)
 
     async def get_model(self, call: Call, request: models_pb2.GetModelRequest) -> models_pb2.GetModelResponse:
         route = self.routes.find(request.name, call.caller)
@@ -120,13 +122,13 @@ class ModelService:
             if error.reason is not Reason.PROVIDER_DISABLED:
                 raise
 
-    def _listed(self, entry: ModelEntry) -> models_pb2.Model:
-        provider = self.routes.registry.upstream(entry.provider).provider
-        return _model(provider, entry.model, entry, entry.price_at(datetime.now(UTC)))
-
 
 def _behind(cursor: Sequence[object] | None, entry: ModelEntry, *place: int) -> bool:
     return not cursor or (entry.provider, entry.model, *place) > tuple(cursor)
+
+
+def _listed(provider: Provider, entry: ModelEntry) -> models_pb2.Model:
+    return _model(provider, entry.model, entry, entry.price_at(datetime.now(UTC)))
 
 
 def _model(provider: Provider, name: str, entry: ModelEntry | None, price: Price | None) -> models_pb2.Model:
