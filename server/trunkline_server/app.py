@@ -203,7 +203,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
     ]
     handlers = [(descriptor.full_name, boundary.handler(descriptor, service)) for descriptor, service in services]
-    server = Server(_server_settings(settings), handlers)
+    server = Server(_server_settings(settings), handlers, callers)
     await database.listen(KEYS_CHANNEL, callers.forget)
     await ledger.accounts.follow()
     await stops.follow()

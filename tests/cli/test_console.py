@@ -11,7 +11,7 @@ from tests.cli.conftest import Typed
 from trunkline_server import __version__
 from trunkline_server.cli import COMMANDS, main
 
-HEAVY = ("aiohttp", "asyncpg", "google.protobuf", "grpc", "msgspec", "rich", "trunkline_server.app", "uvloop")
+HEAVY = ("asyncpg", "google.protobuf", "grpc", "httptools", "msgspec", "rich", "trunkline_server.app", "uvloop")
 
 
 def _commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Typed
 from trunkline_server.store.embedded import EmbeddedPostgres
 from trunkline_server.store.migrate import bundled
@@ -43,10 +45,13 @@ def test_a_database_that_does_not_answer(typed: Typed) -> None:
         assert "secret" not in result.output
 
 
-def test_an_address_that_is_none(typed: Typed) -> None:
-    result = typed("migrate", given={"TRUNKLINE_DATABASE_URL": "mysql://joe:secret@h/d"})
-    assert result.exit_code == 1
-    assert result.stderr.startswith("trunkline: database_url: the database refuses (ClientConfigurationError)")
+@pytest.mark.parametrize("where", ["h:port/d", "127.0.0.1:99999/d", "127.0.0.1:1/d?sslmode=odd"])
+def test_an_address_that_is_none(typed: Typed, where: str) -> None:
+    for command in ("migrate", "doctor"):
+        result = typed(command, given={"TRUNKLINE_DATABASE_URL": f"postgresql://joe:secret@{where}"})
+        assert result.exit_code == 1
+        assert "secret" not in result.output
+        assert "database" in (result.stderr or result.stdout)
 
 
 async def test_a_database_that_refuses(postgres_server: EmbeddedPostgres, typed: Typed) -> None:

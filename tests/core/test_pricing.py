@@ -274,3 +274,23 @@ def test_each_token_is_counted_once(usage: usage_pb2.Usage) -> None:
 def test_a_price_with_a_fraction_cannot_be_read() -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(b'{"version":"v","effective_from":"2026-01-01","tiers":[[0,{"input":0.5}]]}', type=Price)
+
+
+@given(
+    counts=st.lists(st.integers(-5, 10**6), min_size=5, max_size=5),
+    prices=st.lists(st.integers(0, 10**9), min_size=6, max_size=6),
+)
+def test_plain_calls_cost_what_the_general_rule_says(counts: list[int], prices: list[int]) -> None:
+    units = dict(zip(("input", "cached_input", "cache_write", "output", "reasoning", "request"), prices, strict=True))
+    price = Price("plain", date(2026, 1, 1), (Tier(0, units),))
+    tokens, cached, written, output, reasoning = counts
+    usage = usage_pb2.Usage(
+        input_tokens=tokens,
+        cached_input_tokens=cached,
+        cache_write_input_tokens=written,
+        output_tokens=output,
+        reasoning_output_tokens=reasoning,
+    )
+    general = usage_pb2.Usage(unit_counts={"searches": 0})
+    general.MergeFrom(usage)
+    assert bill(price, usage, NANOS) == bill(price, general, NANOS)

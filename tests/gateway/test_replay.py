@@ -31,6 +31,8 @@ RECORDED = {
     "ollama": ("llama3", ("ollama__api-chat__",)),
     "openrouter": ("openai/gpt-4o-mini", ("openrouter__chat-completions__",)),
 }
+RESPONSES = {"openai": ("o3-pro", ("openai__responses__", "xai__responses__", "openrouter__responses__"))}
+"""A model that is asked in the other dialect of its provider."""
 FAILED = "fr:finish_reason=ERROR"
 CALLER_ERRORS = {"PROVIDER_REJECTED", "MODEL_NOT_FOUND", "CONTEXT_TOO_LONG"}
 OUR_ERRORS = {"PROVIDER_CREDENTIALS", "PROVIDER_QUOTA", "PROVIDERS_EXHAUSTED"}
@@ -58,8 +60,14 @@ def cases(*, good: bool) -> list[Any]:
 
 def _cases(*, good: bool) -> Iterator[Any]:
     for provider in declarations():
-        model, prefixes = RECORDED[provider.name]
-        for parameter in (each for prefix in prefixes for each in exchanges(prefix)):
+        yield from _replays(provider, *RECORDED[provider.name], good=good)
+        if provider.name in RESPONSES:
+            yield from _replays(provider, *RESPONSES[provider.name], good=good)
+
+
+def _replays(provider: Provider, model: str, prefixes: tuple[str, ...], *, good: bool) -> Iterator[Any]:
+    for prefix in prefixes:
+        for parameter in exchanges(prefix):
             exchange = parameter.values[0]
             if exchange is None:
                 yield parameter

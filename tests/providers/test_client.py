@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import socket
 import ssl
 import subprocess
 import time
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ import pytest
 from tests.fixtures.upstream import CLOSE, RESET, Answer, Step, Upstream, chunk, head
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.providers.client import ClientSettings, HttpTransport
+from trunkline_server.providers.http.connection import Connection
+from trunkline_server.providers.http.dial import Dial
 from trunkline_server.wire.http import HttpRequest
 
 SECRET = "sk-canary-0123456789"
@@ -168,6 +172,7 @@ AFTER: list[tuple[list[Step], FailureKind]] = [
     ([head(200, {"transfer-encoding": "chunked"}), chunk(b"abc"), CLOSE], FailureKind.INTERRUPTED),
     ([head(200, {"transfer-encoding": "chunked"}), chunk(b"abc")[:-3], CLOSE], FailureKind.INTERRUPTED),
     ([head(200, {"content-length": "9"}), b"abc", CLOSE], FailureKind.INTERRUPTED),
+    ([head(200, {}), b"abc", RESET], FailureKind.INTERRUPTED),
     ([head(200, {"content-length": "9", "content-encoding": "gzip"}), b"not gzip!"], FailureKind.BROKEN),
 ]
 
@@ -200,6 +205,32 @@ async def test_nobody_listens() -> None:
         transport = HttpTransport(f"http://127.0.0.1:{closed.getsockname()[1]}", {})
         assert (await failure_of(transport)).kind is FailureKind.NEVER_SENT
     await transport.close()
+
+
+async def test_a_connection_that_is_taken_and_dropped() -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    transport = HttpTransport(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", {})
+    for _ in range(20):
+        assert (await failure_of(transport)).kind in (FailureKind.NEVER_SENT, FailureKind.AMBIGUOUS)
+    await transport.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_connection_that_ends_before_it_is_used_is_never_sent(
+    upstream: Upstream, transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = Dial.connect
+
+    async def too_late(dial: Dial, make: Callable[[], Connection]) -> Connection:
+        connection = await connect(dial, make)
+        connection.abort()
+        await asyncio.sleep(0)
+        return connection
+
+    monkeypatch.setattr(Dial, "connect", too_late)
+    assert (await failure_of(transport)).kind is FailureKind.NEVER_SENT
+    assert not upstream.requests
 
 
 async def test_a_host_without_an_address() -> None:
@@ -302,6 +333,190 @@ async def test_a_path_cannot_name_another_host(transport: HttpTransport) -> None
         transport.open(HttpRequest("GET", "@example.com/"))
 
 
+async def test_an_answer_that_says_farewell_ends_its_connection(upstream: Upstream, transport: HttpTransport) -> None:
+    for _ in range(2):
+        answer = upstream.reply(b"x", headers={"connection": "close"})
+        assert await body_of(transport) == [b"x"]
+        await answer.client_left()
+    assert upstream.connections == 2
+
+
+@pytest.mark.parametrize("surplus", [b"HTTP/1.1 200 OK\r\n", b"?"])
+async def test_a_connection_that_talks_unasked_is_not_used_again(
+    upstream: Upstream, transport: HttpTransport, surplus: bytes
+) -> None:
+    go = asyncio.Event()
+    unasked = upstream.script(Answer([head(200, {"content-length": "1"}) + b"x", go, surplus]))
+    assert await body_of(transport) == [b"x"]
+    go.set()
+    await unasked.client_left()
+    upstream.reply(b"y")
+    assert await body_of(transport) == [b"y"]
+    assert upstream.connections == 2
+
+
+async def test_an_answer_before_the_request_was_sent_whole() -> None:
+    left = asyncio.Queue[None]()
+
+    async def refuse_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head(413, {"content-length": "0"}))
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        left.put_nowait(None)
+
+    server = await asyncio.start_server(refuse_at_once, "127.0.0.1", 0)
+    transport = HttpTransport(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", {})
+    for _ in range(2):
+        async with transport.open(HttpRequest("POST", "/", {}, b"x" * 20_000_000)) as response:
+            assert response.status == 413
+        await left.get()  # it was not kept
+    await transport.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_idle_connections_are_closed_in_time(upstream: Upstream) -> None:
+    transport = client_of(upstream, ClientSettings(keep_alive_s=0.05))
+    answers = [upstream.stream([b"x"]) for _ in range(3)]
+    await asyncio.gather(*(body_of(transport) for _ in answers))
+    assert upstream.connections == 3
+    for answer in answers:
+        await answer.client_left()
+    await transport.close()
+
+
+async def test_those_who_wait_for_a_connection_get_it_in_turn(upstream: Upstream) -> None:
+    transport = client_of(upstream, ClientSettings(connections_max=1))
+    go = asyncio.Event()
+    first = upstream.stream([go, b"x"])
+    calls = [asyncio.create_task(body_of(transport, HttpRequest("GET", f"/{i}"))) for i in range(10)]
+    upstream.respond(lambda _: upstream.whole(b"x"))
+    await first.asked()
+    calls.pop(4).cancel()
+    go.set()
+    assert await asyncio.gather(*calls) == [[b"x"]] * 9
+    assert [seen.path for seen in upstream.requests] == [f"/base/{i}" for i in (0, 1, 2, 3, 5, 6, 7, 8, 9)]
+    assert upstream.connections == 1
+    await transport.close()
+
+
+async def test_nobody_overtakes_those_who_wait(upstream: Upstream) -> None:
+    transport = client_of(upstream, ClientSettings(connections_max=1))
+    upstream.respond(lambda _: upstream.whole(b"x"))
+
+    async def ask(*paths: str) -> None:
+        for path in paths:
+            await body_of(transport, HttpRequest("GET", path))
+
+    await asyncio.gather(ask("/0", "/2"), ask("/1"))
+    assert [seen.path for seen in upstream.requests] == ["/base/0", "/base/1", "/base/2"]
+    assert upstream.connections == 1
+    await transport.close()
+
+
+async def test_a_failed_dial_leaves_its_place(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    transport = client_of(upstream, ClientSettings(connections_max=1))
+
+    async def failing(dial: Dial, make: Callable[[], Connection]) -> Connection:
+        raise OSError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Dial, "connect", failing)
+        assert (await failure_of(transport)).kind is FailureKind.NEVER_SENT
+    upstream.reply(b"x")
+    assert await body_of(transport) == [b"x"]
+    await transport.close()
+
+
+async def test_a_cancelled_call_does_not_finish_sending() -> None:
+    loop, size = asyncio.get_running_loop(), 30_000_000
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        transport = HttpTransport(f"http://127.0.0.1:{server.getsockname()[1]}", {})
+        call = asyncio.create_task(body_of(transport, HttpRequest("POST", "/", {}, bytes(size))))
+        peer, _ = await loop.sock_accept(server)
+        with peer:
+            seen = len(await loop.sock_recv(peer, 100))
+            call.cancel()
+            await asyncio.wait([call])
+            with contextlib.suppress(ConnectionError):
+                while data := await asyncio.wait_for(loop.sock_recv(peer, 1 << 20), 5):
+                    seen += len(data)
+        assert seen < size
+        await transport.close()
+
+
+async def test_closing_ends_what_is_open_and_sends_nothing_more(upstream: Upstream, transport: HttpTransport) -> None:
+    idle = upstream.reply(b"x")
+    busy = upstream.stream([b"abc", asyncio.Event()])
+    async with transport.open(CHAT) as kept:
+        other = asyncio.create_task(failure_of(transport))
+        await busy.asked()
+        await kept.read(10)
+    await transport.close()
+    assert (await other).kind in (FailureKind.AMBIGUOUS, FailureKind.INTERRUPTED)
+    await idle.client_left()
+    await busy.client_left()
+    assert (await failure_of(transport)).kind is FailureKind.NEVER_SENT
+    assert len(upstream.requests) == 2
+
+
+async def test_silence_counts_anew_for_each_call_of_a_connection(upstream: Upstream) -> None:
+    transport = client_of(upstream, ClientSettings(read_timeout_s=0.1))
+    first = time.monotonic()
+    while time.monotonic() - first < 0.05:
+        upstream.reply(b"x")
+        await body_of(transport)
+    upstream.hang()
+    begun = time.monotonic()
+    assert (await failure_of(transport)).kind is FailureKind.AMBIGUOUS
+    assert time.monotonic() - begun >= 0.09
+    assert upstream.connections == 1
+    await transport.close()
+
+
+async def test_a_slow_reader_is_not_silence(upstream: Upstream) -> None:
+    transport = client_of(upstream, ClientSettings(read_timeout_s=0.05))
+    answer = upstream.stream([b"x" * 65_536] * 200)
+    async with transport.open(CHAT) as response:
+        pieces = response.chunks()
+        size = len(await anext(pieces))
+        with pytest.raises(TimeoutError):
+            await answer.sent(within_s=0.2)
+        async for piece in pieces:
+            size += len(piece)
+    assert size == 65_536 * 200
+    await transport.close()
+
+
+async def test_packed_pieces_arrive_at_once(upstream: Upstream, transport: HttpTransport) -> None:
+    packer, go = zlib.compressobj(wbits=31), asyncio.Event()
+    first = packer.compress(b"data: 1\n\n") + packer.flush(zlib.Z_SYNC_FLUSH)
+    rest = packer.compress(b"data: 2\n\n") + packer.flush()
+    upstream.stream([first, go, rest], headers={"content-encoding": "gzip"})
+    async with transport.open(CHAT) as response:
+        pieces = response.chunks()
+        assert await anext(pieces) == b"data: 1\n\n"
+        go.set()
+        assert [piece async for piece in pieces] == [b"data: 2\n\n"]
+
+
+async def test_nothing_of_one_answer_shows_in_the_next(upstream: Upstream, transport: HttpTransport) -> None:
+    upstream.reply(b"mine", headers={"x-a": "1"})
+    upstream.reply(b"yours")
+    async with transport.open(CHAT) as mine:
+        stale = mine.chunks()
+        await mine.read(10)
+    async with transport.open(CHAT) as yours:
+        assert "x-a" not in yours.headers
+        with pytest.raises(UpstreamFailure, match="INTERRUPTED"):
+            await anext(stale)
+        assert await yours.read(10) == b"yours"
+    assert upstream.connections == 1
+
+
 def certificate(folder: Path, name: str) -> Path:
     """A self-signed certificate and its key, in one file."""
     file = folder / f"{name}.pem"
@@ -348,3 +563,29 @@ async def test_tls_that_cannot_be_trusted_is_never_sent(tmp_path: Path, name: st
         assert (await failure_of(transport)).kind is FailureKind.NEVER_SENT
         assert not upstream.requests
         await transport.close()
+
+
+async def test_tls_carries_much_both_ways_and_waits_for_the_reader(tmp_path: Path) -> None:
+    file = certificate(tmp_path, "IP:127.0.0.1")
+    async with Upstream(tls=tls_server(file)) as upstream:
+        transport = client_of(upstream, ClientSettings(ca_file=str(file)))
+        answer = upstream.stream([b"x" * 65_536] * 200)
+        request = HttpRequest("POST", "/", {}, bytes(3_000_000))
+        async with transport.open(request) as response:
+            pieces = response.chunks()
+            size = len(await anext(pieces))
+            with pytest.raises(TimeoutError):
+                await answer.sent(within_s=0.2)
+            async for piece in pieces:
+                size += len(piece)
+        assert (size, upstream.requests[0].body) == (65_536 * 200, request.body)
+        upstream.raw(head(200, {}), b"until the end")
+        assert b"".join(await body_of(transport)) == b"until the end"
+        upstream.raw(head(200, {"content-length": "9"}), b"abc", RESET)
+        assert (await failure_of(transport)).kind is FailureKind.INTERRUPTED
+        await transport.close()
+
+
+async def test_an_authority_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        HttpTransport("https://example.com", {}, ClientSettings(ca_file=str(tmp_path / "none")))

@@ -28,6 +28,7 @@ from tests.providers.conformance.openai_chat import (
     OpenAI,
     OpenRouter,
 )
+from tests.providers.conformance.openai_responses import Completions, Responses
 from tests.providers.conformance.play import HELLO, WEATHER, Play
 from tests.providers.conformance.stage import KEY, PREFIX, SandboxStage, ServerStage, Stage, before_a_server
 from tests.providers.thirdparty.distribution import install_documented, on_the_path
@@ -60,7 +61,8 @@ class Acme(OpenAI):
 
 
 CASES = (
-    Case("openai", OpenAI()),
+    Case("openai", Completions()),
+    Case("openai", Responses()),
     Case("anthropic", Anthropic()),
     Case("gemini", Gemini()),
     Case("mistral", Mistral()),

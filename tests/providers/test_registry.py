@@ -161,7 +161,7 @@ async def test_azure_as_it_was_recorded(opened: Open, server: Server, exchange: 
 
 
 def test_the_settings_do_not_load_an_http_client() -> None:
-    code = "import sys, trunkline_server.config; sys.exit('aiohttp' in sys.modules)"
+    code = "import sys, trunkline_server.config; sys.exit('httptools' in sys.modules)"
 
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=30, env=dict(os.environ))
 

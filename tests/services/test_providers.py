@@ -59,7 +59,7 @@ async def test_providers_are_listed_by_name_and_say_what_they_lack(gateway: Runn
 async def test_one_provider(gateway: RunningGateway) -> None:
     request = providers_pb2.GetProviderRequest(name="openai")
     found = (await gateway.providers.GetProvider(request, metadata=gateway.metadata())).provider
-    assert (found.name, found.wire, found.enabled) == ("openai", "openai_chat", False)
+    assert (found.name, found.wire, found.enabled) == ("openai", "openai", False)
     unknown = providers_pb2.GetProviderRequest(name="nobody")
     missing = await refusal(gateway.providers.GetProvider(unknown, metadata=gateway.metadata()))
     assert missing == Refusal("NOT_FOUND", "RESOURCE_NOT_FOUND")

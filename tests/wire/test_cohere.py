@@ -184,6 +184,16 @@ class TestAnswers:
         (part,) = answer.candidates()[0].message.parts
         assert (part.text.text, part.text.citations[0].title) == ("x", "")
 
+    def test_a_citation_without_a_place_belongs_to_the_last_text(self) -> None:
+        placeless = {key: value for key, value in CITATION.items() if key != "content_index"}
+        told = body_to(whole({"content": [{"type": "text", "text": "x"}], "citations": [placeless]}))
+        nothing = event("citation-start", {"citations": None})
+        cited = event("citation-start", {"citations": placeless})
+        streamed = answer_to(START, block(0, "text", "x"), nothing, cited, ending())
+        (part,) = told.candidates()[0].message.parts
+        assert (part.text.text, len(part.text.citations)) == ("x", 1)
+        assert _plain(told) == _plain(streamed)
+
     def test_a_block_of_another_kind_is_kept(self) -> None:
         image = {"type": "image", "image": {"n": 12345678901234567890}}
         streamed = answer_to(START, event("content-start", {"content": image}), ending())
@@ -218,6 +228,11 @@ class TestAnswers:
     def test_finish_reasons(self, word: str | None, reason: int) -> None:
         (candidate,) = answer_to(START, block(0, "text", "x"), ending(word)).candidates()
         assert (candidate.finish_reason, candidate.provider_finish_reason) == (reason, word or "")
+
+    def test_a_call_may_take_the_place_of_another(self) -> None:
+        begun = call(0, "a", "f", '{"n":1}').replace(b"tool-call-end", b"news")
+        first, second = answer_to(START, begun, call(0, "b", "g"), ending("TOOL_CALL")).candidates()[0].message.parts
+        assert (first.tool_call.arguments_json, second.tool_call.name) == ('{"n":1}', "g")
 
     def test_a_missing_reason_is_found_in_the_content(self) -> None:
         (candidate,) = answer_to(START, call(0, "a", "f"), ending(None)).candidates()

@@ -174,7 +174,9 @@ class TestAssistant:
 
     def test_hidden_thoughts_and_calls_of_others_are_left_out(self) -> None:
         hidden = {"reasoning": {"redacted": True}}
-        ask = asking({"messages": [assistant(hidden, call("a", executor="TOOL_EXECUTOR_PROVIDER"), text("x"))]})
+        ask = asking(
+            {"messages": [assistant(hidden, call("a", executor="TOOL_EXECUTOR_PROVIDER"), result("a"), text("x"))]}
+        )
         assert body(ask)["messages"] == [{"role": "assistant", "content": "x"}]
         assert warned(ask) == [(STATE, "input.messages[0].parts[0]")]
 

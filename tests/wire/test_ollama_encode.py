@@ -80,6 +80,7 @@ class TestRequest:
             "model": "m:1",
             "messages": [{"role": "user", "content": "Hi"}],
             "options": {},
+            "truncate": False,
             "stream": False,
         }
 

@@ -143,7 +143,7 @@ def plain(sent: dict[str, Any]) -> dict[str, Any]:
     normal = {key: value for key, value in sent.items() if value not in ("", None, [])}
     messages = [{key: value for key, value in message.items() if key[:5] != "tool_"} for message in sent["messages"]]
     calls = [call["function"]["arguments"] for message in sent["messages"] for call in message.get("tool_calls", ())]
-    return {"stream": True, "options": {}, **normal, "messages": messages, "calls": calls}
+    return {"stream": True, "truncate": False, "options": {}, **normal, "messages": messages, "calls": calls}
 
 
 @every

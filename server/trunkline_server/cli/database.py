@@ -36,6 +36,16 @@ def failures_told() -> Iterator[None]:
         raise Failure(str(error)) from None
 
 
+@contextmanager
+def connecting_told() -> Iterator[None]:
+    """The same for a block that does nothing but connect: there, odd values can only come from the address."""
+    try:
+        with failures_told():
+            yield
+    except (ValueError, OverflowError):
+        raise Failure("database_url: cannot be read; it is like postgresql://user@host:5432/name") from None
+
+
 def _make(settings: Settings) -> None:
     try:
         settings.data_path.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import click
 
 from trunkline_server.cli import settings
-from trunkline_server.cli.database import database, failures_told
+from trunkline_server.cli.database import connecting_told, database
 from trunkline_server.config import Settings
 from trunkline_server.store import migrate
 
@@ -22,7 +22,7 @@ def command(ctx: click.Context, *, check: bool) -> None:
     `trunkline serve` does it too; this is for those who want it done before.
     """
     given = settings.load()
-    with failures_told():
+    with connecting_told():
         names = _pending(given) if check else _run(given, migrate.migrate)
     for name in names:
         click.echo(name)

@@ -11,7 +11,7 @@ from typing import Final
 import grpc
 
 from trunkline.v1 import admin_pb2, admin_pb2_grpc
-from trunkline_server.cli.database import failures_told
+from trunkline_server.cli.database import connecting_told
 from trunkline_server.cli.failure import Failure
 from trunkline_server.cli.finding import Finding
 from trunkline_server.cli.place import local_address, local_key
@@ -41,7 +41,7 @@ def check_database(settings: Settings) -> Finding:
     if not url:
         return Finding.ok("database", "embedded; starts with the gateway")
     try:
-        with failures_told():
+        with connecting_told():
             pending = asyncio.run(migrate.pending(url))
     except Failure as failure:
         fact, _, remedy = failure.message.removeprefix("database_url: ").partition("; ")

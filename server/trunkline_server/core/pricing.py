@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from functools import cache
+from functools import cache, cached_property
 from types import MappingProxyType
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -45,7 +45,39 @@ MIDNIGHT: Final = time()
 Nanos = Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
 
 
-class Tier(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Rates(NamedTuple):
+    """The prices of a call that uses tokens and nothing else, which nearly all do."""
+
+    input: int
+    cached_input: int
+    cache_write: int
+    output: int
+    reasoning: int
+    request: int
+
+    def amount(self, usage: usage_pb2.Usage) -> int:
+        """What such a call costs; parts are taken out of their wholes."""
+        input_left = max(0, usage.input_tokens)
+        cached = min(max(0, usage.cached_input_tokens), input_left)
+        written = min(max(0, usage.cache_write_input_tokens), input_left - cached)
+        output = max(0, usage.output_tokens)
+        reasoning = min(max(0, usage.reasoning_output_tokens), output)
+        return (
+            (input_left - cached - written) * self.input
+            + cached * self.cached_input
+            + written * self.cache_write
+            + (output - reasoning) * self.output
+            + reasoning * self.reasoning
+            + self.request
+        )
+
+    def most(self, input_tokens: int, output_tokens: int) -> int:
+        """What such a call can cost: every token may be of the dearest kind."""
+        dearest_input = max(self.input, self.cached_input, self.cache_write)
+        return input_tokens * dearest_input + output_tokens * max(self.output, self.reasoning) + self.request
+
+
+class Tier(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, dict=True):
     """The prices of a call with at least so many input tokens: by unit, nano-USD for 1,000,000 of it."""
 
     from_input_tokens: Nanos
@@ -58,6 +90,13 @@ class Tier(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
         if unit == REQUEST:
             return 0
         return self.rate(PART_OF[unit]) if unit in PART_OF else None
+
+    @cached_property
+    def usual(self) -> Rates | None:
+        """The rates for plain calls; None where one of them is missing."""
+        rates = [self.rate(unit) for unit in (INPUT, "cached_input", "cache_write", OUTPUT, "reasoning", REQUEST)]
+        known = [rate for rate in rates if rate is not None]
+        return Rates(*known) if len(known) == len(rates) else None
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,8 +152,10 @@ class Bill(msgspec.Struct, frozen=True):
 
 def bill(price: Price, usage: usage_pb2.Usage, credits_per_usd_nanos: int) -> Bill:
     """The bill for what a call used. Negative counts are 0, and no part is larger than what its whole has left."""
-    counts = disjoint(counts_of(usage))
     tier = price.tier(usage.input_tokens)
+    if tier.usual is not None and not usage.unit_counts:
+        return _rounded(price, tier.usual.amount(usage), credits_per_usd_nanos)
+    counts = disjoint(counts_of(usage))
     rates = {unit: tier.rate(unit) for unit, count in counts.items() if count}
     amount = sum(counts[unit] * (rate or 0) for unit, rate in rates.items())
     return _rounded(price, amount, credits_per_usd_nanos, tuple(sorted(u for u, rate in rates.items() if rate is None)))
@@ -131,6 +172,9 @@ def most(
 
     `units` are the other counts. A part named there (`input_audio`, `cache_write_1h`) may be any share of its whole.
     """
+    tier = price.tiers[0]
+    if len(price.tiers) == 1 and tier.usual is not None and not units:
+        return _rounded(price, tier.usual.most(input_tokens, output_tokens), credits_per_usd_nanos)
     counts = {**units, REQUEST: 1, INPUT: input_tokens, OUTPUT: output_tokens}
     reachable = [tier for tier in price.tiers if tier.from_input_tokens <= max(0, input_tokens)]
     amount = max(_dearest(price, tier, counts) for tier in reachable)

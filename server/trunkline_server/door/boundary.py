@@ -20,11 +20,12 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import Reason, TrunklineError, invalid
+from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.ids import new_uuid
-from trunkline_server.door.caller import Callers, Credentials
+from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract, Method
 from trunkline_server.door.journal import Journal
+from trunkline_server.door.metadata import ACCOUNT, IDEMPOTENCY_KEY, USER, Said
 from trunkline_server.door.pulse import Pulse
 from trunkline_server.door.replays import Many, Once, Replays
 from trunkline_server.door.status import CODES, MESSAGE_CHARS_MAX, trailers_of
@@ -33,8 +34,6 @@ _log = logging.getLogger(__name__)
 
 DEADLINE_S_MAX: Final = 900.0
 DEADLINE_S_MIN: Final = 0.05
-USER_CHARS_MAX: Final = 255
-_SAID_ONCE: Final = frozenset(("x-trunkline-user", "x-trunkline-account", "idempotency-key"))
 _MALFORMED: Final = object()
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -93,9 +92,10 @@ class Boundary:
     ) -> Callable[[Any, Context], Awaitable[Message]]:
         async def handle(request: Any, context: Context) -> Message:
             began = time.perf_counter()
-            call = self._announce(method, context)
+            said = Said.read(context.invocation_metadata() or ())
+            call = self._announce(method, said, context)
             try:
-                await self._enter(method, call, request, context)
+                await self._enter(method, call, said, request)
                 async with asyncio.timeout_at(call.deadline):
                     response = await self._replays.once(call, request, function, reply)
                 context.set_trailing_metadata(_metadata(call))
@@ -111,9 +111,10 @@ class Boundary:
     ) -> Callable[[Any, Context], Awaitable[None]]:
         async def handle(request: Any, context: Context) -> None:
             began = time.perf_counter()
-            call = self._announce(method, context)
+            said = Said.read(context.invocation_metadata() or ())
+            call = self._announce(method, said, context)
             try:
-                await self._enter(method, call, request, context)
+                await self._enter(method, call, said, request)
                 async with asyncio.timeout_at(call.deadline):
                     with Pulse(context, call, self._heartbeat_s) as pulse:
                         async with aclosing(self._replays.many(call, request, function, reply)) as messages:
@@ -126,20 +127,24 @@ class Boundary:
 
         return handle
 
-    def _announce(self, method: Method, context: Context) -> Call:
-        """What the metadata says, before anything is believed."""
-        call, credentials = _read_metadata(method.name, context)
-        call.facts["credentials"] = credentials
-        loop = asyncio.get_running_loop()
+    def _announce(self, method: Method, said: Said, context: Context) -> Call:
+        """The call as it says it is, before anything is believed."""
         told_s = cast("float | None", context.time_remaining())
         own_s = self._deadlines.of(method.name.rpartition("/")[2])
-        call.deadline = loop.time() + min(own_s if told_s is None else told_s, DEADLINE_S_MAX)
-        return call
+        time_s = min(own_s if told_s is None else told_s, DEADLINE_S_MAX)
+        return Call(
+            method=method.name,
+            caller=Callers.NOBODY,
+            request_id=said.request_id,
+            deadline=asyncio.get_running_loop().time() + time_s,
+            user_id=said.name(USER),
+            account_id=said.name(ACCOUNT),
+            idempotency_key=said.name(IDEMPOTENCY_KEY),
+        )
 
-    async def _enter(self, method: Method, call: Call, request: Any, context: Context) -> None:
-        credentials = cast(Credentials, call.facts.pop("credentials"))
-        call.caller = await self._callers.identify(credentials, method.scope)
-        _check_names(call, context)
+    async def _enter(self, method: Method, call: Call, said: Said, request: Any) -> None:
+        call.caller = await self._callers.identify(said.tokens, method.scope)
+        said.check()
         if request is _MALFORMED:
             raise TrunklineError(Reason.MALFORMED_MESSAGE, f"the request is no {method.request}")
         self._contract.validate(request)
@@ -147,7 +152,6 @@ class Boundary:
             raise TrunklineError(Reason.DEADLINE, "no time is left for this call", metadata={"stage": "entry"})
 
     async def _fail(self, call: Call, context: Context, began: float, error: BaseException) -> NoReturn:
-        call.facts.pop("credentials", None)
         if context.done():
             self._record(call, began, "CANCELLED")
             raise asyncio.CancelledError from None
@@ -173,43 +177,6 @@ def _reader(message_class: type[Message]) -> Callable[[bytes], object]:
             return _MALFORMED
 
     return read
-
-
-def _read_metadata(method: str, context: Context) -> tuple[Call, Credentials]:
-    seen: dict[str, str] = {}
-    tokens: list[str] = []
-    for key, value in context.invocation_metadata() or ():
-        if isinstance(value, bytes):
-            continue
-        if key == "authorization":
-            tokens.append(value)
-        else:
-            seen[key] = value
-    call = Call(
-        method=method,
-        caller=Callers.NOBODY,
-        request_id=_clean(seen.get("x-request-id", "")) or f"req_{new_uuid().hex}",
-        deadline=0.0,
-        user_id=seen.get("x-trunkline-user", ""),
-        account_id=seen.get("x-trunkline-account", ""),
-        idempotency_key=seen.get("idempotency-key", ""),
-    )
-    return call, Credentials(tuple(tokens), context.peer())
-
-
-def _check_names(call: Call, context: Context) -> None:
-    """Names that callers give have one value; a second one was added by somebody in between."""
-    given = [key for key, _ in context.invocation_metadata() or () if key in _SAID_ONCE]
-    for name in given:
-        if given.count(name) > 1:
-            raise invalid(name, "is given more than once")
-    if len(call.user_id) > USER_CHARS_MAX or not (call.user_id.isascii() and call.user_id.isprintable()):
-        raise invalid("x-trunkline-user", f"must be at most {USER_CHARS_MAX} printable ASCII characters")
-
-
-def _clean(text: str) -> str:
-    """A request id from outside, as long as it is short and plain."""
-    return text if len(text) <= 128 and text.isascii() and text.isprintable() else ""
 
 
 def _metadata(call: Call) -> tuple[tuple[str, str | bytes], ...]:

@@ -6,7 +6,7 @@ Keys are looked up once a minute at most; a revoked key is announced to every re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -21,17 +21,6 @@ from trunkline_server.store.tenants import Tenant, Tenants
 _KNOWN_MAX: Final = 10_000
 _STALE_S_MAX: Final = 600.0
 _INVALID: Final = "the API key is not valid"
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a caller showed: every `authorization` value, as they came, and the address they came from."""
-
-    tokens: tuple[str, ...]
-    peer: str
-
-    def __repr__(self) -> str:
-        return "Credentials(***)"
 
 
 @dataclass(slots=True)
@@ -57,9 +46,9 @@ class Callers:
         self._known: dict[bytes, _Known] = {}
         self.used: set[str] = set()
 
-    async def identify(self, credentials: Credentials, scope: str) -> Caller:
+    async def identify(self, tokens: Sequence[str], scope: str) -> Caller:
         """The caller, who has the scope. Raises AUTH_* or SCOPE_MISSING."""
-        known = await self._know(_token(credentials))
+        known = await self._know(_token(tokens))
         if known.expire_time is not None and known.expire_time <= datetime.now(UTC):
             raise TrunklineError(Reason.AUTH_EXPIRED, "the API key's time is over")
         self.used.add(known.key_id)
@@ -120,12 +109,12 @@ class Callers:
         self._known[digest] = known
 
 
-def _token(credentials: Credentials) -> str:
-    if not credentials.tokens:
+def _token(tokens: Sequence[str]) -> str:
+    if not tokens:
         raise TrunklineError(Reason.AUTH_MISSING, "send an API key as metadata `authorization: Bearer <key>`")
-    if len(credentials.tokens) > 1:
+    if len(tokens) > 1:
         raise TrunklineError(Reason.AUTH_INVALID, "send one `authorization` and no more")
-    kind, _, token = credentials.tokens[0].partition(" ")
+    kind, _, token = tokens[0].partition(" ")
     if kind.lower() != "bearer" or not token:
         raise TrunklineError(Reason.AUTH_INVALID, "`authorization` must be `Bearer <key>`")
     return token

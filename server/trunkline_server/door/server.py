@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,7 +10,9 @@ from typing import Any, Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
-from grpc_reflection.v1alpha import reflection
+
+from trunkline_server.door.caller import Callers
+from trunkline_server.door.reflecting import ReflectionGuard, is_local, reflect
 
 LIVENESS: Final = ""
 READINESS: Final = "readiness"
@@ -32,16 +33,19 @@ class ServerSettings:
 class Server:
     """Started once everything behind it is ready."""
 
-    def __init__(self, settings: ServerSettings, handlers: Sequence[tuple[str, grpc.GenericRpcHandler]]) -> None:
+    def __init__(
+        self, settings: ServerSettings, handlers: Sequence[tuple[str, grpc.GenericRpcHandler]], callers: Callers
+    ) -> None:
         self._settings = settings
-        self._server = grpc.aio.server(options=_options(settings))
+        local = is_local(settings.address)
+        guards = () if local else (ReflectionGuard(callers),)
+        self._server = grpc.aio.server(options=_options(settings), interceptors=guards)
         self._services = [name for name, _ in handlers]
         self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._server.add_generic_rpc_handlers(tuple(handler for _, handler in handlers))
-        if _reflects(settings):
-            names = (*self._services, "grpc.health.v1.Health", reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._server)
+        if local if settings.reflection is None else settings.reflection:
+            reflect(self._server, (*self._services, "grpc.health.v1.Health"))
 
     async def start(self) -> str:
         """Bind and serve; the address in use. Raises OSError where it cannot be bound."""
@@ -84,16 +88,6 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
         ("grpc.max_connection_idle_ms", 900_000),
         ("grpc.so_reuseport", 0),
     ]
-
-
-def _reflects(settings: ServerSettings) -> bool:
-    if settings.reflection is not None:
-        return settings.reflection
-    host = settings.address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Drain:

@@ -78,7 +78,7 @@ class Routes:
 
     def find_model(self, name: str, caller: Caller) -> Route:
         """The same, of a name that is no alias."""
-        key = (caller.tenant_id, name) if caller.tenant_id in self._own else name
+        key = (caller.tenant_id, name) if self._own and caller.tenant_id in self._own else name
         route = self._found.get(key)
         if route is None:
             route = self._found[key] = self._look_up(name, caller)

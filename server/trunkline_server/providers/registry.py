@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -47,8 +48,7 @@ class Registry:
         self._listed: dict[str, Listed] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._transports: list[OwnTransport] = []
-        self._keyed: dict[str, tuple[Provider, ProviderSettings]] = {}
-        self._keyless: dict[str, Transport] = {}
+        self._keyless: dict[str, tuple[Provider, Transport]] = {}
         for found in _declared(settings):
             self._add(found, settings.get(found.name))
 
@@ -79,15 +79,15 @@ class Registry:
 
     def takes_keys(self, name: str) -> bool:
         """Whether calls to a provider can go out with other keys than the gateway's: it lacks nothing but a key."""
-        return name in self._keyed
+        return name in self._keyless
 
     def keyed(self, name: str, read_key: ReadKey) -> Upstream:
         """The way to a provider with another key than the gateway's. Raises PROVIDER_DISABLED."""
-        if name not in self._keyed:
+        if name not in self._keyless:
             missing = self._listed[name].missing if name in self._listed else "it is not configured"
             raise TrunklineError(Reason.PROVIDER_DISABLED, f"provider {name!r} takes no keys: {missing or _OWN_WAY}")
-        provider, given = self._keyed[name]
-        return Upstream(provider, WithKey(self._without_key(provider, given), provider.sign, read_key))
+        provider, transport = self._keyless[name]
+        return Upstream(provider, WithKey(transport, provider.sign, read_key))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -101,7 +101,7 @@ class Registry:
         provider, told = _as_told(found, given or UNSAID), given or UNSAID
         closed = _closed(provider, given)
         if not closed and provider.transport is None:
-            self._keyed[provider.name] = (provider, told)
+            self._open_keyless(provider, told)
         missing = closed or _keyless(provider, told) or self._open(provider, told)
         self._listed[provider.name] = Listed(provider.name, missing, provider.wire.name, provider.wire.capabilities)
 
@@ -116,12 +116,13 @@ class Registry:
         self._upstreams[provider.name] = Upstream(provider, self._kept(transport, given))
         return ""
 
-    def _without_key(self, provider: Provider, given: ProviderSettings) -> Transport:
-        """One for all accounts at a provider, made when it is first needed."""
-        if provider.name not in self._keyless:
+    def _open_keyless(self, provider: Provider, given: ProviderSettings) -> None:
+        """The one way for the keys of all accounts at a provider."""
+        with suppress(
+            ValueError
+        ):  # an address or a header that cannot be used is told where the gateway's key needs it
             transport = HttpTransport(provider.base_url, given.headers, self._client)
-            self._keyless[provider.name] = self._kept(transport, given)
-        return self._keyless[provider.name]
+            self._keyless[provider.name] = (provider, self._kept(transport, given))
 
     def _kept(self, transport: OwnTransport, given: ProviderSettings) -> Transport:
         self._transports.append(transport)

@@ -1,10 +1,10 @@
-"""OpenAI, whose dialect most others speak."""
+"""OpenAI, whose older dialect most others speak; it is asked in the newer one where only that has the words."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from trunkline_server.providers.provider import Provider
-from trunkline_server.wire.openai_chat import OpenAIChat
+from trunkline_server.wire.openai import OpenAI
 
-PROVIDER: Final = Provider(name="openai", base_url="https://api.openai.com/v1", wire=OpenAIChat())
+PROVIDER: Final = Provider(name="openai", base_url="https://api.openai.com/v1", wire=OpenAI())

@@ -12,7 +12,7 @@ from trunkline_server.core.errors import Reason, invalid
 from trunkline_server.wire.anthropic.cache import mark
 from trunkline_server.wire.anthropic.fields import fields_of, items_of
 from trunkline_server.wire.anthropic.media import encode_document, encode_image
-from trunkline_server.wire.dialect import raw
+from trunkline_server.wire.dialect import arguments
 
 Block = dict[str, object]
 
@@ -90,7 +90,7 @@ def _tool_call(ask: Ask, part: content_pb2.Part, path: str) -> Block:
         return {}
     block: Block = {"type": "server_tool_use" if provided else "tool_use", "id": _id(call.call_id), "name": call.name}
     said = fields_of(state, f"{path}.provider_state.data")
-    return {**block, **said, "input": raw(call.arguments_json)}
+    return {**block, **said, "input": arguments(call)}
 
 
 def _tool_result(ask: Ask, part: content_pb2.Part, path: str) -> Block:

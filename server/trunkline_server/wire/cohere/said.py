@@ -74,6 +74,7 @@ class Listener:
         if not function.name:
             raise UpstreamFailure(FailureKind.BROKEN)
         self._planning = False
+        self._answer.close_part(key=index)
         self._answer.tool_call(index, call.id or "", function.name)
         self._answer.arguments(index, function.arguments or "")
 

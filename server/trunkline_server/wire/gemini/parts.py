@@ -9,7 +9,7 @@ import orjson
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import invalid
-from trunkline_server.wire.dialect import raw
+from trunkline_server.wire.dialect import arguments, raw
 from trunkline_server.wire.gemini.blobs import encode_blob
 from trunkline_server.wire.gemini.notes import ANSWER_ONLY
 
@@ -73,7 +73,7 @@ class PartEncoder:
         return [*blocks, self._blob(document.blob, f"{path}.document.blob")]
 
     def _call(self, call: content_pb2.ToolCallPart) -> list[Block]:
-        return [{"functionCall": {"id": call.call_id, "name": call.name, "args": raw(call.arguments_json)}}]
+        return [{"functionCall": {"id": call.call_id, "name": call.name, "args": arguments(call)}}]
 
     def _result(self, result: content_pb2.ToolResultPart, path: str) -> list[Block]:
         blocks = self.encode(result.parts, f"{path}.tool_result")

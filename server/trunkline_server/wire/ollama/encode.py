@@ -32,6 +32,7 @@ def encode_chat(ask: Ask) -> dict[str, object]:
     body.update(encode_output_format(ask.input.output_format))
     body.update(encode_logprobs(ask))
     body["options"] = dict(encode_sampling(ask))
+    body["truncate"] = False  # else it forgets the beginning of a conversation that is too long, and does not say so
     body["stream"] = ask.stream
     return dialect.merge(body, ask.options)
 
