@@ -37,13 +37,17 @@ from trunkline_server.door.server import Drain, Server, ServerSettings
 from trunkline_server.door.sink import Sink
 from trunkline_server.door.status import to_status
 from trunkline_server.gateway.admission import Admission, AdmissionSettings
+from trunkline_server.gateway.breakers import BreakerRules
+from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
+from trunkline_server.gateway.lines import Lines, LineSettings
 from trunkline_server.gateway.live import LiveCalls
 from trunkline_server.gateway.media import Media
-from trunkline_server.gateway.routes import Routes
+from trunkline_server.gateway.routes import Fallbacks, Routes
 from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.stops import Stops
+from trunkline_server.gateway.strategies import Strategies
 from trunkline_server.providers.client import ClientSettings
 from trunkline_server.providers.egress import Egress
 from trunkline_server.providers.registry import Registry
@@ -71,6 +75,7 @@ _log = logging.getLogger(__name__)
 
 OTHER_TIMEOUT_S: Final = 10.0
 MANY_TIMEOUT_S: Final = 600.0
+WATCH_TIMEOUT_S: Final = 900.0
 
 NAMED_BY_CALLER: Final = frozenset(("/trunkline.v1.CreditService/GrantCredits", "/trunkline.v1.CreditService/Reserve"))
 MODEL_FILES: Final = ("models.json", "sandbox.json", "ollama.json")
@@ -179,11 +184,12 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         expired_reservation_count=lambda: ledger.expired_count,
         drain=drain.ask,
     )
+    providers = ProviderService(routes.registry, routes.lines, tokens, lambda: drain.draining)
     services = [
         (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
         (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
         (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens)),
-        (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], ProviderService(routes.registry, tokens)),
+        (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], providers),
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
     ]
     handlers = [(descriptor.full_name, boundary.handler(descriptor, service)) for descriptor, service in services]
@@ -232,20 +238,47 @@ async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitS
 
 
 async def _open_routes(settings: Settings, stack: AsyncExitStack) -> Routes:
-    registry = Registry(settings.provider_settings, ClientSettings(read_timeout_s=settings.chat.unary_timeout_s))
+    calls_max = settings.routing.provider_calls_max
+    client = ClientSettings(read_timeout_s=settings.chat.unary_timeout_s, connections_max=calls_max)
+    registry = Registry(settings.provider_settings, client)
     stack.push_async_callback(registry.close)
     data = files("trunkline_server.data")
     models = [data.joinpath(name).read_bytes() for name in MODEL_FILES]
-    return Routes(Catalogue.load(models, _own_models(settings)), registry)
+    fallbacks = Fallbacks(settings.routing.chains, settings.routing.universal_fallback)
+    routes = Routes(Catalogue.load(models, _own_models(settings)), registry, Lines(_lines(settings)), fallbacks)
+    if unknown := routes.unknown_fallbacks():
+        raise StartError(f"routing.chains: {unknown[0]!r} is neither a model nor a provider")
+    return routes
+
+
+def _lines(settings: Settings) -> LineSettings:
+    given = settings.breakers
+    rules = BreakerRules(
+        down_in_row_max=given.failures_in_row_max,
+        calls_min=given.calls_min,
+        failure_ratio=given.failure_ratio,
+        slow_ratio=given.slow_ratio,
+        open_s=given.open_s,
+        open_s_max=given.open_s_max,
+    )
+    calls_max = settings.routing.provider_calls_max
+    return LineSettings(rules, given.slow_first_token_s, given.slow_answer_s, calls_max, given.open_s_max)
 
 
 def _gateway(settings: Settings, routes: Routes, ledger: Ledger, live: LiveCalls) -> Gateway:
     chat, per_usd = settings.chat, from_decimal_text(settings.credits.per_usd)
     admission = Admission(
-        routes, ledger, AdmissionSettings(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free")
+        Candidates(routes, _strategies(settings)),
+        ledger,
+        AdmissionSettings(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free"),
     )
     patience = GatewaySettings(chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s)
     return Gateway(admission, Settlement(ledger, per_usd), live, patience)
+
+
+def _strategies(settings: Settings) -> Strategies:
+    name = f"ROUTING_STRATEGY_{settings.routing.strategy.upper()}"
+    return Strategies(chat_pb2.RoutingStrategy.Value(name), settings.routing.weights)
 
 
 async def _first_key(settings: Settings, keys: Keys, tenants: Tenants) -> str:
@@ -288,7 +321,12 @@ def _policy(settings: Settings) -> EgressPolicy:
 def _deadlines(settings: Settings) -> Deadlines:
     chat = settings.chat
     return Deadlines(
-        {"Complete": chat.unary_timeout_s, "Stream": chat.stream_timeout_s, "CompleteMany": MANY_TIMEOUT_S},
+        {
+            "Complete": chat.unary_timeout_s,
+            "Stream": chat.stream_timeout_s,
+            "CompleteMany": MANY_TIMEOUT_S,
+            "WatchProviderHealth": WATCH_TIMEOUT_S,
+        },
         OTHER_TIMEOUT_S,
     )
 

@@ -62,16 +62,16 @@ class Catalogue:
         return frozenset(self._own) | frozenset(self._seed)
 
     def candidates(self, name: str, enabled: Sequence[str]) -> list[tuple[str, str]]:
-        """Which (provider, model) a caller's name means: none or one.
+        """Which (provider, model) a caller's name means, first choice first.
 
-        `provider/model` where its first segment is a provider, switched on or not: a name that says where it wants to
-        go goes nowhere else. Any other name: the first enabled provider that has it, one that takes every name last.
+        `provider/model` where its first segment is a provider, switched on or not, means nothing else. Any other name:
+        the enabled providers that have it, or else the first one that takes every name.
         """
         provider, _, model = name.partition("/")
         if model and (provider in enabled or provider in self.providers):
             return [(provider, model)]
         having = [(each, entry) for each in enabled if (entry := self.find(each, name))]
-        return [(each, name) for each, _ in sorted(having, key=lambda pair: pair[1].is_any)][:1]
+        return [(each, name) for each, entry in having if not entry.is_any] or [(each, name) for each, _ in having[:1]]
 
     def listing(self, provider: str | None = None) -> Sequence[ModelEntry]:
         """The models by provider and name; entries that stand for every name are left out."""

@@ -8,6 +8,7 @@ from typing import Final
 from trunkline.v1 import errors_pb2
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.gateway.choice import circuit_open
 
 RETRY_S: Final = 1.0
 
@@ -16,6 +17,7 @@ _TOLD: Final = {
     FailureKind.FILTERED: (Reason.PROVIDER_REJECTED, "the provider's content policy refuses the request"),
     FailureKind.CONTEXT_TOO_LONG: (Reason.CONTEXT_TOO_LONG, "the input is longer than the model takes"),
 }
+_ABOUT_THE_QUESTION: Final = frozenset((FailureKind.INVALID, FailureKind.FILTERED))
 _OURS: Final = {
     FailureKind.AUTH: (Reason.PROVIDER_CREDENTIALS, "the provider does not take the gateway's key"),
     FailureKind.QUOTA: (Reason.PROVIDER_QUOTA, "the gateway's account at the provider is spent"),
@@ -39,6 +41,9 @@ def told(
             failures=failures,
             partial=partial,
         )
+    retry_after_s = failure.retry_after_s or RETRY_S
+    if _differ(failures) and failure.kind not in _ABOUT_THE_QUESTION:
+        return exhausted(failures, partial, retry_after_s)
     if failure.kind is FailureKind.MODEL_UNKNOWN:
         missing = not_found("model", model, Reason.MODEL_NOT_FOUND)
         missing.failures = failures
@@ -46,9 +51,37 @@ def told(
     if failure.kind in _TOLD:
         reason, message = _TOLD[failure.kind]
         return TrunklineError(reason, message, failures=failures)
-    reason, message = _OURS.get(failure.kind, (Reason.PROVIDERS_EXHAUSTED, "no provider could answer"))
-    retry_after_s = failure.retry_after_s or RETRY_S
+    if failure.kind in _OURS:
+        reason, message = _OURS[failure.kind]
+        return TrunklineError(reason, message, retry_after_s=retry_after_s, failures=failures, partial=partial)
+    return exhausted(failures, partial, retry_after_s)
+
+
+def exhausted(
+    failures: Sequence[errors_pb2.UpstreamFailure],
+    partial: errors_pb2.PartialResult | None,
+    retry_after_s: float = RETRY_S,
+) -> TrunklineError:
+    """Whoever could be asked failed."""
+    reason, message = Reason.PROVIDERS_EXHAUSTED, "no provider could answer"
     return TrunklineError(reason, message, retry_after_s=retry_after_s, failures=failures, partial=partial)
+
+
+def no_way_in(
+    reason: Reason, due_in_s: float, failures: Sequence[errors_pb2.UpstreamFailure], partial: errors_pb2.PartialResult
+) -> TrunklineError:
+    """Whoever was asked failed, if anybody was, and nobody else can be asked now."""
+    if failures:
+        return exhausted(failures, partial)
+    if reason is Reason.CIRCUIT_OPEN:
+        return circuit_open(due_in_s)
+    return TrunklineError(Reason.OVERLOADED, "too many calls are at the provider", retry_after_s=RETRY_S)
+
+
+def _differ(failures: Sequence[errors_pb2.UpstreamFailure]) -> bool:
+    """Several models were asked, and failed in different ways."""
+    asked = {(each.provider, each.model) for each in failures}
+    return len(asked) > 1 and len({each.kind for each in failures}) > 1
 
 
 def stopped(reason: Reason, partial: errors_pb2.PartialResult) -> TrunklineError:

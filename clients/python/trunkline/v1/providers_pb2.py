@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.v1 import models_pb2 as trunkline_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctrunkline/v1/providers.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x19trunkline/v1/models.proto\"\xb3\x01\n\x08Provider\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04wire\x18\x02 \x01(\tR\x04wire\x12\x18\n\x07\x65nabled\x18\x03 \x01(\x08R\x07\x65nabled\x12\'\n\x0f\x64isabled_reason\x18\x04 \x01(\tR\x0e\x64isabledReason\x12<\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x18.trunkline.v1.CapabilityR\x0c\x63\x61pabilities\"V\n\x14ListProvidersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"u\n\x15ListProvidersResponse\x12\x34\n\tproviders\x18\x01 \x03(\x0b\x32\x16.trunkline.v1.ProviderR\tproviders\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n\x12GetProviderRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"I\n\x13GetProviderResponse\x12\x32\n\x08provider\x18\x01 \x01(\x0b\x32\x16.trunkline.v1.ProviderR\x08provider\"+\n\x13TestProviderRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"\xc2\x01\n\x14TestProviderResponse\x12\x0e\n\x02ok\x18\x01 \x01(\x08R\x02ok\x12\x35\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\x12\x1f\n\x0bmodel_count\x18\x03 \x01(\x05R\nmodelCount\x12!\n\x0c\x66\x61ilure_kind\x18\x04 \x01(\tR\x0b\x66\x61ilureKind\x12\x1f\n\x0bhttp_status\x18\x05 \x01(\x05R\nhttpStatus2\xa2\x02\n\x0fProviderService\x12]\n\rListProviders\x12\".trunkline.v1.ListProvidersRequest\x1a#.trunkline.v1.ListProvidersResponse\"\x03\x90\x02\x01\x12W\n\x0bGetProvider\x12 .trunkline.v1.GetProviderRequest\x1a!.trunkline.v1.GetProviderResponse\"\x03\x90\x02\x01\x12W\n\x0cTestProvider\x12!.trunkline.v1.TestProviderRequest\x1a\".trunkline.v1.TestProviderResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctrunkline/v1/providers.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19trunkline/v1/models.proto\"\xe9\x01\n\x08Provider\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04wire\x18\x02 \x01(\tR\x04wire\x12\x18\n\x07\x65nabled\x18\x03 \x01(\x08R\x07\x65nabled\x12\'\n\x0f\x64isabled_reason\x18\x04 \x01(\tR\x0e\x64isabledReason\x12<\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x18.trunkline.v1.CapabilityR\x0c\x63\x61pabilities\x12\x34\n\x06health\x18\x06 \x01(\x0b\x32\x1c.trunkline.v1.ProviderHealthR\x06health\"\xcf\x04\n\x0eProviderHealth\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12\x42\n\x0flast_check_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rlastCheckTime\x12\x46\n\x11last_failure_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0flastFailureTime\x12*\n\x11last_failure_kind\x18\x04 \x01(\tR\x0flastFailureKind\x12#\n\rattempt_count\x18\x05 \x01(\x03R\x0c\x61ttemptCount\x12#\n\rfailure_count\x18\x06 \x01(\x03R\x0c\x66\x61ilureCount\x12&\n\x0csuccess_rate\x18\x07 \x01(\x01H\x00R\x0bsuccessRate\x88\x01\x01\x12I\n\x13\x66irst_token_latency\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationR\x11\x66irstTokenLatency\x12@\n\x0e\x61nswer_latency\x18\t \x01(\x0b\x32\x19.google.protobuf.DurationR\ranswerLatency\x12&\n\x0fin_flight_count\x18\n \x01(\x05R\rinFlightCount\x12\x31\n\x08\x62reakers\x18\x0b \x03(\x0b\x32\x15.trunkline.v1.BreakerR\x08\x62reakersB\x0f\n\r_success_rate\"\xed\x01\n\x07\x42reaker\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32\x1a.trunkline.v1.BreakerStateR\x05state\x12\x1d\n\ncall_count\x18\x03 \x01(\x05R\tcallCount\x12#\n\rfailure_count\x18\x04 \x01(\x05R\x0c\x66\x61ilureCount\x12\x1d\n\nslow_count\x18\x05 \x01(\x05R\tslowCount\x12\x39\n\nprobe_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tprobeTime\"V\n\x14ListProvidersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"u\n\x15ListProvidersResponse\x12\x34\n\tproviders\x18\x01 \x03(\x0b\x32\x16.trunkline.v1.ProviderR\tproviders\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n\x12GetProviderRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"I\n\x13GetProviderResponse\x12\x32\n\x08provider\x18\x01 \x01(\x0b\x32\x16.trunkline.v1.ProviderR\x08provider\"+\n\x13TestProviderRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"\xc2\x01\n\x14TestProviderResponse\x12\x0e\n\x02ok\x18\x01 \x01(\x08R\x02ok\x12\x35\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\x12\x1f\n\x0bmodel_count\x18\x03 \x01(\x05R\nmodelCount\x12!\n\x0c\x66\x61ilure_kind\x18\x04 \x01(\tR\x0b\x66\x61ilureKind\x12\x1f\n\x0bhttp_status\x18\x05 \x01(\x05R\nhttpStatus\"4\n\x1aWatchProviderHealthRequest\x12\x16\n\x05names\x18\x01 \x03(\tB\x00R\x05names\"S\n\x1bWatchProviderHealthResponse\x12\x34\n\x06health\x18\x01 \x01(\x0b\x32\x1c.trunkline.v1.ProviderHealthR\x06health\"+\n\x13ResetBreakerRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"G\n\x14ResetBreakerResponse\x12/\n\x07\x62reaker\x18\x01 \x01(\x0b\x32\x15.trunkline.v1.BreakerR\x07\x62reaker\"*\n\x12OpenBreakerRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"F\n\x13OpenBreakerResponse\x12/\n\x07\x62reaker\x18\x01 \x01(\x0b\x32\x15.trunkline.v1.BreakerR\x07\x62reaker*|\n\x0c\x42reakerState\x12\x1d\n\x19\x42REAKER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42REAKER_STATE_CLOSED\x10\x01\x12\x16\n\x12\x42REAKER_STATE_OPEN\x10\x02\x12\x1b\n\x17\x42REAKER_STATE_HALF_OPEN\x10\x03\x32\xca\x04\n\x0fProviderService\x12]\n\rListProviders\x12\".trunkline.v1.ListProvidersRequest\x1a#.trunkline.v1.ListProvidersResponse\"\x03\x90\x02\x01\x12W\n\x0bGetProvider\x12 .trunkline.v1.GetProviderRequest\x1a!.trunkline.v1.GetProviderResponse\"\x03\x90\x02\x01\x12W\n\x0cTestProvider\x12!.trunkline.v1.TestProviderRequest\x1a\".trunkline.v1.TestProviderResponse\"\x00\x12q\n\x13WatchProviderHealth\x12(.trunkline.v1.WatchProviderHealthRequest\x1a).trunkline.v1.WatchProviderHealthResponse\"\x03\x90\x02\x01\x30\x01\x12Z\n\x0cResetBreaker\x12!.trunkline.v1.ResetBreakerRequest\x1a\".trunkline.v1.ResetBreakerResponse\"\x03\x90\x02\x02\x12W\n\x0bOpenBreaker\x12 .trunkline.v1.OpenBreakerRequest\x1a!.trunkline.v1.OpenBreakerResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,20 +38,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDERSERVICE'].methods_by_name['ListProviders']._serialized_options = b'\220\002\001'
   _globals['_PROVIDERSERVICE'].methods_by_name['GetProvider']._loaded_options = None
   _globals['_PROVIDERSERVICE'].methods_by_name['GetProvider']._serialized_options = b'\220\002\001'
-  _globals['_PROVIDER']._serialized_start=106
-  _globals['_PROVIDER']._serialized_end=285
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=287
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=373
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=375
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=492
-  _globals['_GETPROVIDERREQUEST']._serialized_start=494
-  _globals['_GETPROVIDERREQUEST']._serialized_end=536
-  _globals['_GETPROVIDERRESPONSE']._serialized_start=538
-  _globals['_GETPROVIDERRESPONSE']._serialized_end=611
-  _globals['_TESTPROVIDERREQUEST']._serialized_start=613
-  _globals['_TESTPROVIDERREQUEST']._serialized_end=656
-  _globals['_TESTPROVIDERRESPONSE']._serialized_start=659
-  _globals['_TESTPROVIDERRESPONSE']._serialized_end=853
-  _globals['_PROVIDERSERVICE']._serialized_start=856
-  _globals['_PROVIDERSERVICE']._serialized_end=1146
+  _globals['_PROVIDERSERVICE'].methods_by_name['WatchProviderHealth']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['WatchProviderHealth']._serialized_options = b'\220\002\001'
+  _globals['_PROVIDERSERVICE'].methods_by_name['ResetBreaker']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['ResetBreaker']._serialized_options = b'\220\002\002'
+  _globals['_PROVIDERSERVICE'].methods_by_name['OpenBreaker']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['OpenBreaker']._serialized_options = b'\220\002\002'
+  _globals['_BREAKERSTATE']._serialized_start=2149
+  _globals['_BREAKERSTATE']._serialized_end=2273
+  _globals['_PROVIDER']._serialized_start=139
+  _globals['_PROVIDER']._serialized_end=372
+  _globals['_PROVIDERHEALTH']._serialized_start=375
+  _globals['_PROVIDERHEALTH']._serialized_end=966
+  _globals['_BREAKER']._serialized_start=969
+  _globals['_BREAKER']._serialized_end=1206
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=1208
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=1294
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=1296
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1413
+  _globals['_GETPROVIDERREQUEST']._serialized_start=1415
+  _globals['_GETPROVIDERREQUEST']._serialized_end=1457
+  _globals['_GETPROVIDERRESPONSE']._serialized_start=1459
+  _globals['_GETPROVIDERRESPONSE']._serialized_end=1532
+  _globals['_TESTPROVIDERREQUEST']._serialized_start=1534
+  _globals['_TESTPROVIDERREQUEST']._serialized_end=1577
+  _globals['_TESTPROVIDERRESPONSE']._serialized_start=1580
+  _globals['_TESTPROVIDERRESPONSE']._serialized_end=1774
+  _globals['_WATCHPROVIDERHEALTHREQUEST']._serialized_start=1776
+  _globals['_WATCHPROVIDERHEALTHREQUEST']._serialized_end=1828
+  _globals['_WATCHPROVIDERHEALTHRESPONSE']._serialized_start=1830
+  _globals['_WATCHPROVIDERHEALTHRESPONSE']._serialized_end=1913
+  _globals['_RESETBREAKERREQUEST']._serialized_start=1915
+  _globals['_RESETBREAKERREQUEST']._serialized_end=1958
+  _globals['_RESETBREAKERRESPONSE']._serialized_start=1960
+  _globals['_RESETBREAKERRESPONSE']._serialized_end=2031
+  _globals['_OPENBREAKERREQUEST']._serialized_start=2033
+  _globals['_OPENBREAKERREQUEST']._serialized_end=2075
+  _globals['_OPENBREAKERRESPONSE']._serialized_start=2077
+  _globals['_OPENBREAKERRESPONSE']._serialized_end=2147
+  _globals['_PROVIDERSERVICE']._serialized_start=2276
+  _globals['_PROVIDERSERVICE']._serialized_end=2862
 # @@protoc_insertion_point(module_scope)
