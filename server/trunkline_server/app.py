@@ -262,7 +262,7 @@ def _lines(settings: Settings) -> LineSettings:
         open_s_max=given.open_s_max,
     )
     calls_max = settings.routing.provider_calls_max
-    return LineSettings(rules, given.slow_first_token_s, given.slow_answer_s, calls_max, given.open_s_max)
+    return LineSettings(rules, given.slow_first_word_s, given.slow_answer_s, calls_max, given.open_s_max)
 
 
 def _gateway(settings: Settings, routes: Routes, ledger: Ledger, live: LiveCalls) -> Gateway:

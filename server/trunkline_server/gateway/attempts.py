@@ -70,9 +70,9 @@ class Plan:
             return None
         return pause_s
 
-    def may_move(self, failure: UpstreamFailure, remaining_s: float, typical_s: float | None = None) -> bool:
+    def may_move(self, failure: UpstreamFailure, remaining_s: float) -> bool:
         """Whether another provider may be asked. No budget: a breaker keeps calls away from one that is down."""
-        if self.made >= self.attempts_max or remaining_s < max(MOVE_S_MIN, typical_s or 0.0):
+        if self.made >= self.attempts_max or remaining_s < MOVE_S_MIN:
             return False
         match failure.rule.failover:
             case Failover.NEVER:

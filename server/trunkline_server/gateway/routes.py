@@ -122,10 +122,14 @@ class Routes:
     def unknown_fallbacks(self) -> list[str]:
         """Names in the operator's chains that mean nothing."""
         names = {name for chain in self._fallbacks.chains.values() for name in chain}
-        providers = {listed.name for listed in self.registry.listing()}
-        return sorted(
-            name for name in names if name not in providers and not self.catalogue.candidates(name, tuple(providers))
-        )
+        return sorted(name for name in names if not self._is_known(name))
+
+    def _is_known(self, name: str) -> bool:
+        """As a provider, on or off, or as a model that one of them is known to have."""
+        listed = [each.name for each in self.registry.listing()]
+        if name in listed or self.catalogue.candidates(name, self.registry.enabled):
+            return True
+        return any((entry := self.catalogue.find(each, name)) and not entry.is_any for each in listed)
 
     def _look_up(self, name: str, caller: Caller) -> Chain:
         candidates = self.catalogue.candidates(name, self.registry.enabled)
