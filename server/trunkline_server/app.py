@@ -38,15 +38,19 @@ from trunkline_server.door.server import Drain, Server, ServerSettings
 from trunkline_server.door.sink import Sink
 from trunkline_server.door.status import to_status
 from trunkline_server.gateway.admission import Admission, AdmissionSettings
+from trunkline_server.gateway.breakers import BreakerRules
+from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.learning import Learning
+from trunkline_server.gateway.lines import Lines, LineSettings
 from trunkline_server.gateway.live import LiveCalls
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.own_accounts import OwnAccounts
-from trunkline_server.gateway.routes import Routes
+from trunkline_server.gateway.routes import Fallbacks, Routes
 from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.stops import Stops
+from trunkline_server.gateway.strategies import Strategies
 from trunkline_server.gateway.sync import Sync
 from trunkline_server.providers.client import ClientSettings
 from trunkline_server.providers.egress import Egress
@@ -80,6 +84,7 @@ MANY_TIMEOUT_S: Final = 600.0
 SYNC_TIMEOUT_S: Final = 30.0
 SYNC_EVERY_S: Final = 24 * 3600
 SYNC_FIRST_WITHIN_S: Final = 3600
+WATCH_TIMEOUT_S: Final = 900.0
 
 NAMED_BY_CALLER: Final = frozenset(("/trunkline.v1.CreditService/GrantCredits", "/trunkline.v1.CreditService/Reserve"))
 MODEL_FILES: Final = ("models.json", "sandbox.json", "ollama.json")
@@ -192,14 +197,12 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         expired_reservation_count=lambda: ledger.expired_count,
         drain=drain.ask,
     )
+    providers = ProviderService(routes.registry, routes.lines, tokens, accounts, own, lambda: drain.draining)
     services = [
         (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
         (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
         (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),
-        (
-            providers_pb2.DESCRIPTOR.services_by_name["ProviderService"],
-            ProviderService(routes.registry, tokens, accounts, own),
-        ),
+        (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], providers),
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
     ]
     handlers = [(descriptor.full_name, boundary.handler(descriptor, service)) for descriptor, service in services]
@@ -262,20 +265,47 @@ async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitS
 
 
 async def _open_routes(settings: Settings, stack: AsyncExitStack) -> Routes:
-    registry = Registry(settings.provider_settings, ClientSettings(read_timeout_s=settings.chat.unary_timeout_s))
+    calls_max = settings.routing.provider_calls_max
+    client = ClientSettings(read_timeout_s=settings.chat.unary_timeout_s, connections_max=calls_max)
+    registry = Registry(settings.provider_settings, client)
     stack.push_async_callback(registry.close)
     data = files("trunkline_server.data")
     models = [data.joinpath(name).read_bytes() for name in MODEL_FILES]
-    return Routes(Catalogue.load(models, _own_models(settings)), registry)
+    fallbacks = Fallbacks(settings.routing.chains, settings.routing.universal_fallback)
+    routes = Routes(Catalogue.load(models, _own_models(settings)), registry, Lines(_lines(settings)), fallbacks)
+    if unknown := routes.unknown_fallbacks():
+        raise StartError(f"routing.chains: {unknown[0]!r} is neither a model nor a provider")
+    return routes
+
+
+def _lines(settings: Settings) -> LineSettings:
+    given = settings.breakers
+    rules = BreakerRules(
+        down_in_row_max=given.failures_in_row_max,
+        calls_min=given.calls_min,
+        failure_ratio=given.failure_ratio,
+        slow_ratio=given.slow_ratio,
+        open_s=given.open_s,
+        open_s_max=given.open_s_max,
+    )
+    calls_max = settings.routing.provider_calls_max
+    return LineSettings(rules, given.slow_first_word_s, given.slow_answer_s, calls_max, given.open_s_max)
 
 
 def _gateway(settings: Settings, routes: Routes, ledger: Ledger, live: LiveCalls) -> Gateway:
     chat, per_usd = settings.chat, from_decimal_text(settings.credits.per_usd)
     admission = Admission(
-        routes, ledger, AdmissionSettings(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free")
+        Candidates(routes, _strategies(settings)),
+        ledger,
+        AdmissionSettings(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free"),
     )
     patience = GatewaySettings(chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s)
     return Gateway(admission, Settlement(ledger, per_usd), live, patience)
+
+
+def _strategies(settings: Settings) -> Strategies:
+    name = f"ROUTING_STRATEGY_{settings.routing.strategy.upper()}"
+    return Strategies(chat_pb2.RoutingStrategy.Value(name), settings.routing.weights)
 
 
 async def _first_key(settings: Settings, keys: Keys, tenants: Tenants) -> str:
@@ -321,6 +351,7 @@ def _deadlines(settings: Settings) -> Deadlines:
         "Stream": settings.chat.stream_timeout_s,
         "CompleteMany": MANY_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
+        "WatchProviderHealth": WATCH_TIMEOUT_S,
     }
     return Deadlines(own, OTHER_TIMEOUT_S)
 

@@ -28,6 +28,7 @@ CLIENT_NAMES: Final = ("TRUNKLINE_ADDRESS", "TRUNKLINE_API_KEY")
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
+Ratio = Annotated[float, Meta(gt=0, le=1)]
 ProviderName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
@@ -95,6 +96,29 @@ class ChatSection(Section, frozen=True):
     attempts_max: Annotated[int, Meta(ge=1, le=4)] = 3
     default_max_output_tokens: Count = 0
     unknown_price: Literal["reject", "free"] = "reject"
+
+
+class RoutingSection(Section, frozen=True):
+    """Which providers are asked for a call, and in which order."""
+
+    strategy: Literal["priority", "round_robin", "weighted", "least_cost", "least_latency"] = "priority"
+    universal_fallback: str = "openrouter"
+    chains: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    weights: dict[str, Annotated[float, Meta(ge=0)]] = field(default_factory=dict)
+    provider_calls_max: Positive = 256
+
+
+class BreakersSection(Section, frozen=True):
+    """When a provider's model gets no more calls, and for how long."""
+
+    failures_in_row_max: Positive = 5
+    calls_min: Positive = 20
+    failure_ratio: Ratio = 0.5
+    slow_ratio: Ratio = 0.8
+    slow_first_word_s: Seconds = 10.0
+    slow_answer_s: Seconds = 60.0
+    open_s: Seconds = 30.0
+    open_s_max: Seconds = 300.0
 
 
 class CreditsSection(Section, frozen=True):
@@ -165,6 +189,8 @@ class Settings(Section, frozen=True):
     secrets: SecretsSection = field(default_factory=SecretsSection)
     database: DatabaseSection = field(default_factory=DatabaseSection)
     chat: ChatSection = field(default_factory=ChatSection)
+    routing: RoutingSection = field(default_factory=RoutingSection)
+    breakers: BreakersSection = field(default_factory=BreakersSection)
     credits: CreditsSection = field(default_factory=CreditsSection)
     egress: EgressSection = field(default_factory=EgressSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)

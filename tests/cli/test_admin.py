@@ -129,3 +129,25 @@ async def test_testing_one_that_does_not_take_the_key(start_gateway: StartGatewa
         tested = await asyncio.to_thread(typed, "providers", "test", "openai", given=given)
     assert tested.exit_code == 1
     assert tested.stdout.startswith("openai: AUTH (HTTP 401) in ")
+
+
+async def test_how_providers_do(called: Called) -> None:
+    assert (await called("chat", "hi")).exit_code == 0
+    rows = (await called("providers", "health")).stdout.splitlines()
+    assert rows[0].split()[:4] == ["PROVIDER", "CALLS", "FAILED", "SUCCESS"]
+    assert rows[1].split()[:4] == ["sandbox", "1", "0", "100.0%"]
+    [told] = _objects((await called("providers", "health", "--json")).stdout)
+    assert (told["provider"], told["attemptCount"]) == ("sandbox", "1")
+
+
+async def test_breakers(called: Called) -> None:
+    opened = await called("breakers", "open", "sandbox/echo")
+    assert opened.stdout == "sandbox/echo is open\n"
+    rows = [row.split()[:2] for row in (await called("breakers", "list")).stdout.splitlines()]
+    assert rows == [["BREAKER", "STATE"], ["sandbox/echo", "open"], ["sandbox", "closed"]]
+    refused = await called("chat", "--model", "sandbox/echo", "hi")
+    assert refused.stderr.startswith("trunkline: CIRCUIT_OPEN: ")
+    assert (await called("breakers", "reset", "sandbox/echo")).stdout == "sandbox/echo is closed\n"
+    assert (await called("chat", "--model", "sandbox/echo", "hi")).stdout == "hi\n"
+    missing = await called("breakers", "reset", "nobody")
+    assert missing.stderr.startswith("trunkline: RESOURCE_NOT_FOUND: ")

@@ -116,8 +116,8 @@ def test_names_of_callers_are_not_remembered_without_end() -> None:
         ("openrouter/meta-llama/llama-3", ["openrouter"], [("openrouter", "meta-llama/llama-3")]),
         ("openrouter/openai/gpt-4o", ["openai", "openrouter"], [("openrouter", "openai/gpt-4o")]),
         ("meta-llama/llama-3", ["openai", "openrouter"], [("openrouter", "meta-llama/llama-3")]),
-        ("gpt-4o", ["openai", "groq"], [("openai", "gpt-4o")]),
-        ("gpt-4o", ["groq", "openai"], [("groq", "gpt-4o")]),
+        ("gpt-4o", ["openai", "groq"], [("openai", "gpt-4o"), ("groq", "gpt-4o")]),
+        ("gpt-4o", ["groq", "openai"], [("groq", "gpt-4o"), ("openai", "gpt-4o")]),
         ("gpt-4o", ["openrouter"], []),
         ("gpt-4o", [], []),
         ("GPT-4o", ["openai"], []),
@@ -131,7 +131,7 @@ def test_candidates(name: str, enabled: list[str], meant: list[tuple[str, str]])
     assert SMALL.candidates(name, enabled) == meant
 
 
-def test_a_provider_that_takes_every_name_comes_last() -> None:
+def test_a_provider_that_takes_every_name_is_meant_where_no_other_is() -> None:
     catalogue = Catalogue([LOCAL, GPT])
     assert catalogue.candidates("gpt-4o", ["ollama", "openai"]) == [("openai", "gpt-4o")]
     assert catalogue.candidates("llama3.2", ["ollama", "openai"]) == [("ollama", "llama3.2")]

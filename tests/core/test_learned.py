@@ -103,7 +103,7 @@ def test_an_offer_of_a_known_model_changes_nothing() -> None:
 def test_an_offer_without_a_price_does_not_take_a_bare_name() -> None:
     assert SEED.candidates("other", ["acme", "zeta"]) == []
     catalogue = Catalogue([OTHER], (), Learned([ModelEntry("acme", "big-new")]))
-    assert catalogue.candidates("big-new", ["acme", "zeta"]) == [("zeta", "big-new")]
+    assert catalogue.candidates("big-new", ["acme", "zeta"]) == [("zeta", "big-new"), ("acme", "big-new")]
 
 
 def test_what_is_offered_where_everything_is_free_is_free() -> None:

@@ -7,11 +7,21 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.fixtures.books import books
+from tests.fixtures.fleet import fleet, start_fleet
 from tests.fixtures.gateway import gateway, start_gateway
 from tests.fixtures.postgres import database, postgres_server, postgres_url
 from tests.fixtures.upstream import Upstream
 
-__all__ = ["books", "database", "gateway", "postgres_server", "postgres_url", "start_gateway"]
+__all__ = [
+    "books",
+    "database",
+    "fleet",
+    "gateway",
+    "postgres_server",
+    "postgres_url",
+    "start_fleet",
+    "start_gateway",
+]
 
 
 @pytest.fixture

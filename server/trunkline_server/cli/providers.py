@@ -1,4 +1,4 @@
-"""`trunkline providers`: which are on, whether they answer, and the tenant's own accounts there.
+"""`trunkline providers`: which are on, whether they answer and how they do, and the tenant's own accounts there.
 
 A key is read from standard input or asked for: arguments are seen by everybody on the machine, and kept by shells.
 """
@@ -17,7 +17,7 @@ from trunkline_server.cli.rows import listing, show, when
 
 @click.group("providers")
 def command() -> None:
-    """List the providers, test them, and keep accounts of one's own there."""
+    """List the providers, test them, see how they do, and keep accounts of one's own there."""
 
 
 @command.command("list")
@@ -25,7 +25,7 @@ def command() -> None:
 @to_gateway
 def list_(gateway: Gateway, /, *, limit: int | None, as_json: bool) -> None:
     """List the providers, those that are off included."""
-    show(_listed(gateway, limit), _COLUMNS, as_json=as_json)
+    show(listed(gateway, limit), _COLUMNS, as_json=as_json)
 
 
 @command.command("test")
@@ -38,6 +38,14 @@ def test(gateway: Gateway, /, *, names: tuple[str, ...]) -> None:
     """
     tested = [_test(gateway, name) for name in names or _enabled(gateway)]
     raise click.exceptions.Exit(0 if all(tested) else 1)
+
+
+@command.command("health")
+@listing()
+@to_gateway
+def health(gateway: Gateway, /, *, limit: int | None, as_json: bool) -> None:
+    """Tell how the providers that are on did in the last five minutes."""
+    show([each.health for each in listed(gateway, limit) if each.enabled], _HEALTH, as_json=as_json)
 
 
 @command.command("accounts")
@@ -123,10 +131,11 @@ def _outcome(result: providers_pb2.TestProviderResponse) -> str:
 
 
 def _enabled(gateway: Gateway) -> Sequence[str]:
-    return [provider.name for provider in _listed(gateway, None) if provider.enabled]
+    return [provider.name for provider in listed(gateway, None) if provider.enabled]
 
 
-def _listed(gateway: Gateway, limit: int | None) -> Sequence[providers_pb2.Provider]:
+def listed(gateway: Gateway, limit: int | None) -> Sequence[providers_pb2.Provider]:
+    """All providers, by name."""
     pages = gateway.pages(_stub(gateway).ListProviders, providers_pb2.ListProvidersRequest(), limit)
     return [provider for page in pages for provider in page.providers]
 
@@ -144,3 +153,17 @@ _ACCOUNT_COLUMNS = {
     "MADE": lambda account: when(account.create_time),
     "ROTATED": lambda account: when(account.rotate_time),
 }
+_HEALTH = {
+    "PROVIDER": lambda health: health.provider,
+    "CALLS": lambda health: str(health.attempt_count),
+    "FAILED": lambda health: str(health.failure_count),
+    "SUCCESS": lambda health: f"{health.success_rate:.1%}" if health.HasField("success_rate") else "",
+    "FIRST WORD": lambda health: _ms(health, "first_token_latency"),
+    "ANSWER": lambda health: _ms(health, "answer_latency"),
+    "LAST CHECK": lambda health: when(health.last_check_time),
+    "LAST FAILURE": lambda health: f"{health.last_failure_kind} {when(health.last_failure_time)}".strip(),
+}
+
+
+def _ms(health: providers_pb2.ProviderHealth, field: str) -> str:
+    return f"{getattr(health, field).ToMilliseconds()} ms" if health.HasField(field) else ""  # type: ignore[arg-type]

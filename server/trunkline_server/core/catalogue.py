@@ -79,17 +79,18 @@ class Catalogue:
         return frozenset().union(*self._shelves)
 
     def candidates(self, name: str, enabled: Sequence[str]) -> list[tuple[str, str]]:
-        """Which (provider, model) a caller's name means: none or one.
+        """Which (provider, model) a caller's name means, first choice first.
 
         `provider/model` where its first segment is a provider, switched on or not: a name that says where it wants to
-        go goes nowhere else. Any other name: the first enabled provider that has it, one without a price later, one
-        that takes every name last.
+        go goes nowhere else. Any other name: the enabled providers that have it, those without a price later; where
+        none has it, the first one that takes every name.
         """
         provider, _, model = name.partition("/")
         if model and (provider in enabled or provider in self.providers):
             return [(provider, model)]
         having = [(each, entry) for each in enabled if (entry := self.find(each, name))]
-        return [(each, name) for each, _ in sorted(having, key=lambda pair: _rank(pair[1]))][:1]
+        ranked = sorted(having, key=lambda pair: _rank(pair[1]))
+        return [(each, name) for each, entry in ranked if not entry.is_any] or [(each, name) for each, _ in ranked[:1]]
 
     def next_change(self, moment: datetime) -> datetime | None:
         """When the next price begins to count; None where none is known."""

@@ -1,4 +1,4 @@
-"""Whether a call may happen: finds its route and its price, and holds the most that it can cost."""
+"""Whether a call may happen, and where: finds its routes and prices, and holds the most that it can cost."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errors import QuotaViolation, Reason, TrunklineError, invalid
 from trunkline_server.core.estimate import input_tokens
 from trunkline_server.core.pricing import bill, most, price_unknown
+from trunkline_server.gateway.candidates import Candidates
+from trunkline_server.gateway.choice import Choice, circuit_open
 from trunkline_server.gateway.routes import Route, Routes
 from trunkline_server.gateway.run import Run, now
 from trunkline_server.store.accounts import Account, AccountRef, Owner
-from trunkline_server.store.holds import Reserved
+from trunkline_server.store.holds import Reserved, moved
 from trunkline_server.store.ledger import Ledger
 
 MAX_OUTPUT_UNKNOWN: Final = 4096
@@ -31,6 +33,8 @@ HOLD_S_MIN: Final = 120
 HOUR_S: Final = 3600
 HOLD_S_MAX: Final = 3600
 HOLD_AFTER_DEADLINE_S: Final = 60
+PASSED_OVER: Final = frozenset((Reason.CREDIT_INSUFFICIENT, Reason.ACCOUNT_SUSPENDED, Reason.PRICE_UNKNOWN))
+"""Why a candidate is not asked, and the next one may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,33 +60,26 @@ class Offer:
 class Admission:
     """The first step of every call."""
 
-    def __init__(self, routes: Routes, ledger: Ledger, settings: AdmissionSettings) -> None:
-        self.routes = routes
+    def __init__(self, candidates: Candidates, ledger: Ledger, settings: AdmissionSettings) -> None:
+        self.candidates = candidates
         self._ledger = ledger
         self._settings = settings
+
+    @property
+    def routes(self) -> Routes:
+        return self.candidates.routes
 
     async def admit(self, call: Call, input: chat_pb2.ChatInput, *, streaming: bool) -> Run:
         """Hold the money and make the run. Raises what the caller did wrong, before anything is spent."""
         began = time.perf_counter()
-        route = self.routes.find(input.model, call.caller)
-        account = await self.account(call, route)
-        offer = self.offer(input, route, charged=not account.unlimited)
-        _check_max_cost(input, offer)
+        choice = self.candidates.of(call, input, streaming=streaming, price_of=self._most_nanos)
         completion_id = ids.new_uuid()
-        hold = await self._ledger.reserve(
-            completion_id,
-            account,
-            offer.most_nanos,
-            _hold_s(call),
-            provider=route.provider,
-            model=route.model,
-            price_version=route.price.version if route.price else "",
-        )
+        account, offer, hold = await self._held(call, input, choice, completion_id)
         return Run(
             completion_id=completion_id,
             call=call,
             input=input,
-            route=route,
+            route=offer.route,
             account=account,
             hold=hold,
             ask=self.ask(call, input, offer, streaming=streaming),
@@ -91,8 +88,76 @@ class Admission:
             began=began,
             answer=Answer(streaming=streaming),
             create_time=now(),
-            output_tokens_max=offer.max_output_tokens if offer.cap or not account.unlimited else None,
+            choice=choice,
+            output_tokens_max=_cut_at(offer, account),
         )
+
+    async def _held(
+        self, call: Call, input: chat_pb2.ChatInput, choice: Choice, hold_id: UUID
+    ) -> tuple[AccountRef, Offer, Reserved]:
+        """The first candidate whose account can cover it. Raises why the first one could not."""
+        refused: TrunklineError | None = None
+        while (route := choice.take()) is not None:
+            try:
+                return await self._hold(call, input, route, hold_id)
+            except TrunklineError as error:
+                if error.reason not in PASSED_OVER:
+                    raise
+                refused = refused or error
+                choice.pass_over(route, error.reason)
+        raise refused or circuit_open(0.0)
+
+    async def _hold(
+        self, call: Call, input: chat_pb2.ChatInput, route: Route, hold_id: UUID
+    ) -> tuple[AccountRef, Offer, Reserved]:
+        account = await self.account(call, route)
+        offer = self.offer(input, route, charged=not account.unlimited)
+        _check_max_cost(input, offer)
+        return account, offer, await self._reserve(call, account, offer, hold_id)
+
+    async def _reserve(self, call: Call, account: AccountRef, offer: Offer, hold_id: UUID) -> Reserved:
+        route = offer.route
+        return await self._ledger.reserve(
+            hold_id,
+            account,
+            offer.most_nanos,
+            _hold_s(call),
+            provider=route.provider,
+            model=route.model,
+            price_version=route.price.version if route.price else "",
+        )
+
+    async def move(self, run: Run) -> bool:
+        """Go on with the next candidate whose account can cover it; False where there is none."""
+        while (route := run.choice.take()) is not None:
+            try:
+                await self._move(run, route)
+            except TrunklineError as error:
+                if error.reason not in PASSED_OVER:
+                    raise
+                run.choice.pass_over(route, error.reason)
+            else:
+                return True
+        return False
+
+    async def _move(self, run: Run, route: Route) -> None:
+        """Money is held for the new candidate before it is freed for the old one."""
+        account = await self.account(run.call, route)
+        offer = self.offer(run.input, route, charged=not account.unlimited)
+        _check_max_cost(run.input, offer)
+        if account.id == run.account.id:
+            run.hold = await self._covered(run, offer.most_nanos)
+        else:
+            held, run.hold = run.hold, await self._reserve(run.call, account, offer, moved(run.hold.hold_id))
+            await self._ledger.release(held)
+        run.route, run.account = route, account
+        run.ask = self.ask(run.call, run.input, offer, streaming=run.streaming)
+        run.input_tokens_estimate = offer.input_tokens
+        run.output_tokens_max = _cut_at(offer, account)
+
+    async def _covered(self, run: Run, most_nanos: int) -> Reserved:
+        more_nanos = most_nanos - run.hold.amount
+        return await self._ledger.extend(run.hold, more_nanos) if more_nanos > 0 else run.hold
 
     async def account(self, call: Call, route: Route) -> AccountRef:
         """Whose account is charged: the one that is named, the user's, else the tenant's."""
@@ -124,7 +189,7 @@ class Admission:
 
     async def quote(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.QuoteResponse:
         """What a call would cost, and whether it would be admitted. Holds nothing."""
-        route = self.routes.find(input.model, call.caller)
+        route = self.candidates.first(call, input)
         ref = await self.account(call, route)
         offer = self.offer(input, route, charged=not ref.unlimited)
         account = await self._ledger.accounts.get(ref.tenant_id, ref.id)
@@ -139,6 +204,13 @@ class Admission:
             available=None if account.unlimited else money.credits(account.available_nanos),
             price_version=route.price.version if route.price else "",
         )
+
+    def _most_nanos(self, input: chat_pb2.ChatInput, route: Route) -> int | None:
+        """What a call may cost there; None where that is not known."""
+        try:
+            return self.offer(input, route, charged=True).most_nanos if route.price else None
+        except TrunklineError:
+            return None
 
     def _least_nanos(self, offer: Offer) -> int:
         if offer.route.price is None:
@@ -183,6 +255,10 @@ def _dear_units(input: chat_pb2.ChatInput, tokens: int) -> dict[str, int]:
 
 def _wants_hour(hinted: content_pb2.Part | content_pb2.Tool) -> bool:
     return hinted.HasField("cache_hint") and hinted.cache_hint.ttl_seconds >= HOUR_S
+
+
+def _cut_at(offer: Offer, account: AccountRef) -> int | None:
+    return offer.max_output_tokens if offer.cap or not account.unlimited else None
 
 
 def _limit_known(route: Route) -> bool:

@@ -6,13 +6,15 @@ import random
 from dataclasses import dataclass, field
 from typing import Final
 
-from trunkline_server.core.failure import Retry, UpstreamFailure
+from trunkline_server.core.failure import Failover, Retry, UpstreamFailure
 
 BACKOFF_BASE_S: Final = 0.2
 BACKOFF_S_MAX: Final = 2.0
 TOLD_S_MAX: Final = 2.0
 TOLD_SHARE: Final = 0.2
 ATTEMPT_S_MIN: Final = 0.05
+MOVE_S_MIN: Final = 1.0
+"""Another provider is asked only where at least so much time is left."""
 
 
 @dataclass(slots=True)
@@ -48,15 +50,18 @@ class Budgets:
 
 @dataclass(slots=True)
 class Plan:
-    """How often one call may still try."""
+    """How often one call may still try. `is_idempotent`: a second execution does no harm, as of a chat."""
 
     attempts_max: int
     budget: RetryBudget
     made: int = 0
+    is_idempotent: bool = True
     _retries: dict[str, int] = field(default_factory=dict)
 
     def pause_s(self, failure: UpstreamFailure, remaining_s: float) -> float | None:
         """How long to wait before the next attempt; None to give up."""
+        if failure.rule.retry is Retry.IF_IDEMPOTENT and not self.is_idempotent:
+            return None
         retries = self._retries[failure.kind] = self._retries.get(failure.kind, 0) + 1
         if self.made >= self.attempts_max or retries > failure.retries_max:
             return None
@@ -64,6 +69,28 @@ class Plan:
         if pause_s is None or pause_s + ATTEMPT_S_MIN > remaining_s or not self.budget.spend():
             return None
         return pause_s
+
+    def may_move(self, failure: UpstreamFailure, remaining_s: float, *, own_key: bool = False) -> bool:
+        """Whether another provider may be asked, after one with the tenant's `own_key` or the gateway's.
+
+        No budget: a breaker keeps calls away from one that is down.
+        """
+        if self.made >= self.attempts_max or remaining_s < MOVE_S_MIN:
+            return False
+        match failure.rule.failover:
+            case Failover.NEVER:
+                return False
+            case Failover.IF_IDEMPOTENT:
+                return self.is_idempotent
+            case Failover.GATEWAY_KEY:
+                return not own_key
+            case Failover.ALWAYS | Failover.LARGER_WINDOW:
+                return True
+
+    def moved(self, budget: RetryBudget) -> None:
+        """Another provider is asked, which may be tried again by its own rules."""
+        self.budget = budget
+        self._retries.clear()
 
 
 def _pause_s(failure: UpstreamFailure, retries: int, remaining_s: float) -> float | None:

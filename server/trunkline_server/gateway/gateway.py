@@ -1,7 +1,7 @@
 """The hall that every AI call passes: admit, attempt, check, settle.
 
-    admit ──▶ attempt ──(failed, nothing told yet)──▶ attempt ... ──▶ check the output ──▶ settle
-                  └──────────── failed for good, cancelled, out of time ────────────────────▶ settle
+    admit ──▶ attempt ──(failed, nothing told yet: elsewhere, or again)──▶ attempt ... ──▶ check the output ──▶ settle
+                  └──────────── failed for good, cancelled, out of time ───────────────────────────────────────▶ settle
 
 `settle` happens exactly once for every call that was admitted, whatever else happens to it.
 """
@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -20,17 +19,23 @@ from trunkline.v1 import chat_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
-from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.core.failure import Failover, UpstreamFailure
 from trunkline_server.gateway import refusals
 from trunkline_server.gateway.admission import Admission
 from trunkline_server.gateway.attempts import ATTEMPT_S_MIN, Budgets, Plan
+from trunkline_server.gateway.lines import Visit
 from trunkline_server.gateway.live import LiveCall, LiveCalls
 from trunkline_server.gateway.output import Output
 from trunkline_server.gateway.patience import SETTLE_RESERVE_S, Limits, Patience
 from trunkline_server.gateway.run import Run, outcome_of
 from trunkline_server.gateway.settlement import Settlement, measure
 
+UNABLE: Final = frozenset((Reason.CAPABILITY_UNSUPPORTED, Reason.PARAMETER_UNSUPPORTED))
 COMPLETION_TRAILER: Final = "x-trunkline-completion-id"
+PLACE_WAIT_S: Final = 0.25
+"""How long to wait for a place at a provider that is full."""
+FIRST_WORD_SHARE: Final = 0.5
+"""What a stream's first word may take of the time that is left, while there are other providers to ask."""
 LEAVE_S: Final = 10.0
 """How long calls that were cancelled may take to leave."""
 
@@ -99,7 +104,8 @@ class Gateway:
                 await self._broken_off(run, live, error)
                 raise
             await self._settlement.settle(run, outcome_of(run.answer))
-        call.facts |= {"charge": run.bill.charge_nanos, "attempts": len(run.attempts)}
+        call.facts |= {"provider": run.route.provider, "model": run.route.model}
+        call.facts |= {"charge": run.bill.charge_nanos, "attempts": run.asked}
 
     async def _failed(self, run: Run, error: TrunklineError | UpstreamFailure) -> TrunklineError:
         """Settle, then say what went wrong and what it cost."""
@@ -131,53 +137,115 @@ class Gateway:
         """Ask until there is a whole answer. Raises the last failure."""
         plan = self._plan(run)
         while True:
-            began = self._begin(run, plan)
+            visit = await self._begin(run, plan)
             try:
-                with Patience(self._limits(run), run.call.deadline):
+                with visit, Patience(self._limits(run), run.call.deadline):
                     await run.route.upstream.answer(run.ask, run.answer)
             except UpstreamFailure as failure:
-                await self._after(run, plan, failure, began)
+                await self._after(run, plan, failure, visit.began)
+            except TrunklineError as error:
+                await self._unable(run, plan, error)
             else:
-                run.answered(began)
+                run.answered(visit.began)
                 return
 
     async def _reads(self, run: Run) -> AsyncGenerator[None, None]:
         """Ask until there is an answer; yields after each read. Raises the last failure."""
         plan = self._plan(run)
         while True:
-            began = self._begin(run, plan)
+            visit = await self._begin(run, plan)
             try:
-                with Patience(self._limits(run), run.call.deadline) as patience:
+                with visit, Patience(self._limits(run), run.call.deadline) as patience:
                     async with aclosing(run.route.upstream.chat(run.ask, run.answer)) as reads:
                         async for _ in reads:
                             patience.heard()
+                            visit.heard()
                             yield
                             if run.is_past_cap:
                                 break
             except UpstreamFailure as failure:
-                await self._after(run, plan, failure, began)
+                await self._after(run, plan, failure, visit.began)
+            except TrunklineError as error:
+                await self._unable(run, plan, error)
             else:
-                run.answered(began)
+                run.answered(visit.began)
                 return
 
-    def _begin(self, run: Run, plan: Plan) -> float:
+    async def _begin(self, run: Run, plan: Plan) -> Visit:
         """An attempt begins, where there is time for an answer and its bill."""
         if run.call.deadline - asyncio.get_running_loop().time() < SETTLE_RESERVE_S + ATTEMPT_S_MIN:
             raise TrunklineError(Reason.DEADLINE, "no time is left to ask", metadata={"stage": "provider"})
+        visit = self._entered(run) if run.route.line.trunk.bulkhead.take() else None
+        while visit is None:
+            visit = await self._entered_late(run, plan)
         plan.made += 1
         run.in_flight = True
-        return time.perf_counter()
+        return visit
+
+    def _entered(self, run: Run) -> Visit | None:
+        """Through the breakers, with a place in hand, which is given back where they are shut."""
+        visit = run.route.line.enter(streaming=run.streaming, early=run.choice.is_early)
+        if visit is None:
+            run.route.line.trunk.bulkhead.leave()
+        return visit
+
+    async def _entered_late(self, run: Run, plan: Plan) -> Visit | None:
+        """The provider is full, or its breaker has just been shut: wait for a place, or go elsewhere."""
+        line = run.route.line
+        if line.may_pass(early=run.choice.is_early) and await line.trunk.bulkhead.wait(PLACE_WAIT_S):
+            return self._entered(run)
+        reason = Reason.OVERLOADED if line.may_pass() else Reason.CIRCUIT_OPEN
+        if not run.failures:
+            run.choice.pass_over(run.route, reason)
+        if await self._moved(run, plan):
+            return self._entered(run) if run.route.line.trunk.bulkhead.take() else None
+        raise refusals.no_way_in(reason, line.due_in_s, run.failures, run.partial())
 
     async def _after(self, run: Run, plan: Plan, late: UpstreamFailure, began: float) -> None:
-        """An attempt failed: wait until the next one may begin, or raise."""
+        """An attempt failed: go elsewhere, or wait until the same provider may be asked again, or raise."""
         failure = late if run.begun else late.before_content()
         run.failed(failure, began)
-        remaining_s = run.call.deadline - asyncio.get_running_loop().time()
-        pause_s = None if run.begun else plan.pause_s(failure, remaining_s)
-        if pause_s is None:
+        if run.begun:
             raise failure from late.__cause__
-        await asyncio.sleep(pause_s)
+        remaining_s = run.call.deadline - asyncio.get_running_loop().time()
+        if not await self._elsewhere(run, plan, failure, remaining_s):
+            pause_s = plan.pause_s(failure, remaining_s)
+            if pause_s is None:
+                raise failure from late.__cause__
+            await asyncio.sleep(pause_s)
         run.answer, run.reported_counts = Answer(streaming=run.streaming), False
+
+    async def _elsewhere(self, run: Run, plan: Plan, failure: UpstreamFailure, remaining_s: float) -> bool:
+        """Whether the call goes on at another provider."""
+        if not run.choice.has_more:
+            return False
+        if failure.rule.failover is Failover.LARGER_WINDOW:
+            run.choice.want_larger(run.route)
+        may_move = plan.may_move(failure, remaining_s, own_key=run.route.own_key)
+        return may_move and await self._moved(run, plan)
+
+    async def _moved(self, run: Run, plan: Plan) -> bool:
+        """Whether there is another candidate. A repair stays where the answer came from."""
+        if run.rounds or not await self.admission.move(run):
+            return False
+        plan.moved(self._budgets.of(run.route.provider))
+        return True
+
+    async def _unable(self, run: Run, plan: Plan, error: TrunklineError) -> None:
+        """The question cannot be spelled for this provider: another may take it. Raises what is told to the caller."""
+        if error.reason not in UNABLE or run.begun:
+            raise error
+        run.in_flight = False
+        plan.made -= 1
+        run.choice.pass_over(run.route, error.reason)
+        if await self._moved(run, plan):
+            return
+        if run.failures:
+            raise refusals.exhausted(run.failures, run.partial()) from error
+        if error.reason is Reason.CAPABILITY_UNSUPPORTED:
+            able = self.admission.candidates.able(run.call.caller, run.input, streaming=run.streaming)
+            error.metadata = {**error.metadata, "providers": ",".join(able)}
+        raise error
 
     async def _repair(self, run: Run, output: Output) -> None:
         """Tell the model what is wrong with its answer, once, and take the better one or none."""
@@ -208,6 +276,8 @@ class Gateway:
         attempt_s = told.seconds + told.nanos / 1e9 if routing.HasField("attempt_timeout") else None
         # a whole answer is one read, which comes when the model is done
         first_s = self._settings.first_token_timeout_s if run.streaming else float("inf")
+        if run.streaming and run.choice.has_more:  # and leave time for the others
+            first_s = min(first_s, (run.call.deadline - asyncio.get_running_loop().time()) * FIRST_WORD_SHARE)
         return Limits(first_s, self._settings.idle_timeout_s, attempt_s)
 
 

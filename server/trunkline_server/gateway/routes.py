@@ -1,13 +1,13 @@
-"""Which provider and model a name means for a caller, and at what price."""
+"""Which providers and models a name means for a caller, at what price, and what stands behind them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
-from typing import Final
+from typing import Final, Self
 from uuid import UUID
 
 from trunkline_server.core.call import Caller
@@ -15,6 +15,7 @@ from trunkline_server.core.catalogue import Catalogue
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
 from trunkline_server.core.model import ModelEntry
 from trunkline_server.core.pricing import Price
+from trunkline_server.gateway.lines import Line, Lines, LineSettings
 from trunkline_server.providers.provider import Provider, Upstream
 from trunkline_server.providers.registry import Registry
 
@@ -31,21 +32,77 @@ class Route:
     model: str
     entry: ModelEntry | None
     price: Price | None
-    own_key: bool = False
-    """It goes out with a key of the tenant's own."""
+    line: Line = field(repr=False, compare=False)
 
     @property
     def provider(self) -> str:
         return self.upstream.name
 
+    @property
+    def own_key(self) -> bool:
+        """It goes out with a key of the tenant's own."""
+        return self.line.trunk.is_own
+
+    @property
+    def context_window(self) -> int:
+        """0: not known."""
+        return self.entry.context_window if self.entry else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Where calls to a name can go, each once: `routes`, of which the first `meant` are what the name itself means.
+
+    `whole` may have one more, which is asked when nothing else is left, whatever the strategy says.
+    """
+
+    routes: tuple[Route, ...]
+    meant: int
+    whole: tuple[Route, ...]
+
+    @classmethod
+    def of(cls, meant: Iterable[Route], behind: Iterable[Route], last: Route | None = None) -> Self:
+        first = {(route.provider, route.model): route for route in meant}
+        once = tuple((first | {(route.provider, route.model): route for route in behind}).values())
+        return cls(once, len(first), once if last is None or last in once else (*once, last))
+
+    def filtered(self, is_wanted: Callable[[Route], bool]) -> Chain:
+        """With these alone."""
+        meant = sum(map(is_wanted, self.routes[: self.meant]))
+        return Chain(tuple(filter(is_wanted, self.routes)), meant, tuple(filter(is_wanted, self.whole)))
+
+
+@dataclass(frozen=True, slots=True)
+class Fallbacks:
+    """What the operator puts behind models: by the name that was asked for, `provider/model`, model or provider.
+
+    An entry is a model, or a provider, which then is asked for the model of the same name.
+    """
+
+    chains: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    universal: str = ""
+
+    def behind(self, name: str, provider: str, model: str) -> Sequence[str]:
+        """Of the first of those names that has any."""
+        keys = (name, f"{provider}/{model}", model, provider)
+        return next((self.chains[key] for key in keys if key in self.chains), ())
+
 
 class Routes:
     """Finds routes; everything is in memory, and what was found for a name is kept until a price changes."""
 
-    def __init__(self, catalogue: Catalogue, registry: Registry) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        registry: Registry,
+        lines: Lines | None = None,
+        fallbacks: Fallbacks | None = None,
+    ) -> None:
         self.registry = registry
+        self.lines = lines or Lines(LineSettings())
+        self._fallbacks = fallbacks or Fallbacks()
         self._own: Mapping[UUID, Mapping[str, Upstream]] = {}
-        self._found: dict[str | tuple[UUID, str], Route] = {}
+        self._found: dict[str | tuple[UUID, str], Chain] = {}
         self.use(catalogue)
 
     def use(self, catalogue: Catalogue) -> None:
@@ -56,64 +113,131 @@ class Routes:
     def use_own(self, own: Mapping[UUID, Mapping[str, Upstream]]) -> None:
         """By tenant and provider: what goes out with a key of the tenant's own from now on."""
         self._own = own
+        self.lines.keep_own({(tenant_id, provider) for tenant_id, ways in own.items() for provider in ways})
         self._forget()
 
     def providers(self, caller: Caller) -> Mapping[str, Provider]:
         """The providers that are on for a caller, in the order in which a bare model name looks for one."""
-        registry, own = self.registry, self._own.get(caller.tenant_id, NOTHING)
-        enabled = registry.enabled
-        if own:
-            enabled = [name for name in registry.names if name in own or name in enabled]
-        return {name: (own.get(name) or registry.upstream(name)).provider for name in enabled}
+        return {name: upstream.provider for name, upstream in self._upstreams(caller).items()}
 
     def find(self, name: str, caller: Caller) -> Route:
-        """The route of a name; that of an alias is the first of its models that the caller can call.
-
-        Raises MODEL_NOT_FOUND, MODEL_NOT_ALLOWED, PROVIDER_DISABLED.
-        """
-        if time.time() >= self._good_until or len(self._found) >= NAMES_MAX:
-            self._forget()
-        models = self.catalogue.aliases.get(name)
-        return self.find_model(name, caller) if models is None else self._first(models, caller)
+        """What a name means first for a caller. Raises MODEL_NOT_FOUND, MODEL_NOT_ALLOWED, PROVIDER_DISABLED."""
+        chain = self.chain(name, caller)
+        return _first(chain.routes[: chain.meant], caller, name)
 
     def find_model(self, name: str, caller: Caller) -> Route:
         """The same, of a name that is no alias."""
-        key = (caller.tenant_id, name) if self._own and caller.tenant_id in self._own else name
-        route = self._found.get(key)
-        if route is None:
-            route = self._found[key] = self._look_up(name, caller)
-        _require(caller, route.provider, route.model, name)
-        return route
+        return _first(self._having(name, caller), caller, name)
 
-    def _first(self, models: Sequence[str], caller: Caller) -> Route:
-        refusals = []
-        for name in models:
-            try:
-                return self.find_model(name, caller)
-            except TrunklineError as error:
-                refusals.append(error)
-        raise refusals[0]
+    def chain(self, name: str, caller: Caller) -> Chain:
+        """Everything that a name can lead to, allowed to the caller or not. Raises as `find` does."""
+        if time.time() >= self._good_until or len(self._found) >= NAMES_MAX:
+            self._forget()
+        key = (caller.tenant_id, name) if self._own and caller.tenant_id in self._own else name
+        chain = self._found.get(key)
+        if chain is None:
+            chain = self._found[key] = self._look_up(name, caller)
+        return chain
+
+    def unknown_fallbacks(self) -> list[str]:
+        """Names in the operator's chains that mean nothing."""
+        names = {name for chain in self._fallbacks.chains.values() for name in chain}
+        return sorted(name for name in names if not self._is_known(name))
+
+    def _is_known(self, name: str) -> bool:
+        """As a provider, on or off, or as a model that one of them is known to have."""
+        listed = [each.name for each in self.registry.listing()]
+        if name in listed or self.catalogue.candidates(name, self.registry.enabled):
+            return True
+        return any((entry := self.catalogue.find(each, name)) and not entry.is_any for each in listed)
 
     def _forget(self) -> None:
         self._found.clear()
         change = self.catalogue.next_change(datetime.now(UTC))
         self._good_until = change.timestamp() if change else inf
 
-    def _look_up(self, name: str, caller: Caller) -> Route:
-        candidates = self.catalogue.candidates(name, tuple(self.providers(caller)))
-        if not candidates:
-            raise not_found("model", name, Reason.MODEL_NOT_FOUND)
-        provider, model = candidates[0]
-        _require(caller, provider, model, name)
-        own = self._own.get(caller.tenant_id, NOTHING).get(provider)
-        upstream = own or self.registry.upstream(provider)
+    def _upstreams(self, caller: Caller) -> Mapping[str, Upstream]:
+        """Of the providers that are on for a caller; with a key of the tenant's own where there is one."""
+        registry, own = self.registry, self._own.get(caller.tenant_id, NOTHING)
+        enabled = registry.enabled
+        if own:
+            enabled = [name for name in registry.names if name in own or name in enabled]
+        return {name: own.get(name) or registry.upstream(name) for name in enabled}
+
+    def _look_up(self, name: str, caller: Caller) -> Chain:
+        meant = self._meant(name, caller)
+        provider, model = meant[0].provider, meant[0].model
+        behind = [route for each in self._behind(name, meant[0], caller) if (route := self._route(*each, caller))]
+        return Chain.of(meant, behind, self._universal(provider, model, caller))
+
+    def _meant(self, name: str, caller: Caller) -> list[Route]:
+        """Of an alias: its models in their order, as far as they can be called. Raises why the first one cannot."""
+        models = self.catalogue.aliases.get(name)
+        if models is None:
+            return self._having(name, caller)
+        routes: list[Route] = []
+        refusals = []
+        for model in models:
+            try:
+                routes += self._having(model, caller)
+            except TrunklineError as error:
+                refusals.append(error)
+        if not routes:
+            raise refusals[0]
+        return routes
+
+    def _having(self, name: str, caller: Caller) -> list[Route]:
+        """At each provider that has a model."""
+        pairs = self.catalogue.candidates(name, tuple(self._upstreams(caller)))
+        routes = [route for each in pairs if (route := self._route(*each, caller))]
+        if not routes:
+            raise self._missing(name, pairs, caller)
+        return routes
+
+    def _missing(self, name: str, pairs: Iterable[tuple[str, str]], caller: Caller) -> TrunklineError:
+        """Why a name leads nowhere."""
+        for provider, model in pairs:
+            if not caller.may_use(provider, model):
+                return not_allowed(name)
+            if provider not in self._upstreams(caller):
+                return self.registry.disabled(provider)
+        return not_found("model", name, Reason.MODEL_NOT_FOUND)
+
+    def _behind(self, name: str, first: Route, caller: Caller) -> Iterator[tuple[str, str]]:
+        """What the operator put behind a name."""
+        enabled = tuple(self._upstreams(caller))
+        for each in self._fallbacks.behind(name, first.provider, first.model):
+            yield from [(each, first.model)] if each in enabled else self.catalogue.candidates(each, enabled)[:1]
+
+    def _universal(self, provider: str, model: str, caller: Caller) -> Route | None:
+        """The same model at the provider that has nearly all of them, if it has this one."""
+        universal = self._fallbacks.universal
+        if universal == provider or (upstream := self._upstreams(caller).get(universal)) is None:
+            return None
+        spell = upstream.provider.foreign_names
+        names = spell(provider, model) if spell else (f"{provider}/{model}",)
+        having = (name for name in names if (entry := self.catalogue.find(universal, name)) and not entry.is_any)
+        found = next(having, None)
+        return self._route(universal, found, caller) if found else None
+
+    def _route(self, provider: str, model: str, caller: Caller) -> Route | None:
+        """None where a provider is off, or is one whose models we all know and has no such one."""
+        upstream = self._upstreams(caller).get(provider)
         entry = self.catalogue.find(provider, model)
-        if entry is None and upstream.provider.closed:
-            raise not_found("model", name, Reason.MODEL_NOT_FOUND)
+        if upstream is None or (entry is None and upstream.provider.closed):
+            return None
         price = entry.price_at(datetime.now(UTC)) if entry else None
-        return Route(upstream, model, entry, price, own is not None)
+        owner = caller.tenant_id if provider in self._own.get(caller.tenant_id, NOTHING) else None
+        return Route(upstream, model, entry, price, self.lines.line(provider, model, owner))
 
 
-def _require(caller: Caller, provider: str, model: str, name: str) -> None:
-    if not caller.may_use(provider, model):
-        raise TrunklineError(Reason.MODEL_NOT_ALLOWED, f"the API key may not use the model {name!r}")
+def not_allowed(name: str) -> TrunklineError:
+    return TrunklineError(Reason.MODEL_NOT_ALLOWED, f"the API key may not use the model {name!r}")
+
+
+def _first(routes: Iterable[Route], caller: Caller, name: str) -> Route:
+    """That the caller may use."""
+    allowed = next((route for route in routes if caller.may_use(route.provider, route.model)), None)
+    if allowed is None:
+        raise not_allowed(name)
+    return allowed

@@ -17,6 +17,7 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.failure import Charge, UpstreamFailure
 from trunkline_server.core.money import NANOS
 from trunkline_server.core.pricing import Bill
+from trunkline_server.gateway.choice import Choice
 from trunkline_server.gateway.routes import Route
 from trunkline_server.store.accounts import AccountRef
 from trunkline_server.store.holds import Reserved
@@ -44,6 +45,7 @@ class Run:
     began: float
     answer: Answer
     create_time: Timestamp
+    choice: Choice
     output_tokens_max: int | None
     """Where each answer is cut if it does not end by itself; None: it may be as long as the provider likes."""
     end_time: Timestamp | None = None
@@ -51,6 +53,8 @@ class Run:
     failures: list[errors_pb2.UpstreamFailure] = field(default_factory=list)
     rounds: list[usage_pb2.Usage] = field(default_factory=list)
     """What earlier rounds of the same call used; prices depend on the size of each."""
+    asked: int = 0
+    """Attempts that were made."""
     in_flight: bool = False
     """A provider is at work, and would go on if it were not stopped."""
     reported_counts: bool = False
@@ -98,7 +102,18 @@ class Run:
             reported, self.answer = self.answer.usage, Answer(streaming=self.streaming)
             self.answer.usage = reported
 
+    def _note_passed(self) -> None:
+        """Tell of the candidates that were passed over before it."""
+        for route, reason in self.choice.passed:
+            self.attempts.append(
+                chat_pb2.Attempt(provider=route.provider, model=route.model, failure_kind=reason.value)
+            )
+        self.choice.passed.clear()
+
     def _note(self, failure_kind: str, http_status: int, began: float) -> None:
+        if self.choice.passed:
+            self._note_passed()
+        self.asked += 1
         attempt = chat_pb2.Attempt(
             provider=self.route.provider,
             model=self.route.model,

@@ -149,7 +149,7 @@ def _row(run: Run, basis: str, error_reason: str) -> UsageRow:
         outcome=OUTCOMES[run.outcome],
         finish_reason=FINISH_REASONS[endings[0].finish_reason] if endings else "",
         error_reason=error_reason,
-        attempts=len(run.attempts),
+        attempts=run.asked,
         first_token_ms=round((run.first_token_s or 0) * 1000),
         duration_ms=round((time.perf_counter() - run.began) * 1000),
         labels=dict(run.input.labels) if run.input.labels else NOTHING,

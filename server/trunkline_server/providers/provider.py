@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -41,7 +41,8 @@ class Provider:
     """A declaration. `takes_urls`: the provider fetches the addresses in a message itself; else the gateway does.
 
     `only_if_named`: it is off until the settings say something about it. `closed`: the catalogue has all of its models.
-    `transport` makes a way to it that is not our HTTP client.
+    `transport` makes a way to it that is not our HTTP client. `foreign_names`: what it may call the model of another
+    provider; for those that pass calls on.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Provider:
     takes_urls: bool = True
     closed: bool = False
     transport: Callable[[ProviderSettings], OwnTransport] | None = None
+    foreign_names: Callable[[str, str], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

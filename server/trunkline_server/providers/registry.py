@@ -73,9 +73,13 @@ class Registry:
         """The way to a provider. Raises PROVIDER_DISABLED."""
         upstream = self._upstreams.get(name)
         if upstream is None:
-            missing = self._listed[name].missing if name in self._listed else "it is not configured"
-            raise TrunklineError(Reason.PROVIDER_DISABLED, f"provider {name!r} is off: {missing}")
+            raise self.disabled(name)
         return upstream
+
+    def disabled(self, name: str) -> TrunklineError:
+        """Why there is no way to a provider."""
+        missing = self._listed[name].missing if name in self._listed else "it is not configured"
+        return TrunklineError(Reason.PROVIDER_DISABLED, f"provider {name!r} is off: {missing}")
 
     def takes_keys(self, name: str) -> bool:
         """Whether calls to a provider can go out with other keys than the gateway's: it lacks nothing but a key."""

@@ -79,7 +79,7 @@ class ChatService:
     async def count_tokens(self, call: Call, request: chat_pb2.CountTokensRequest) -> chat_pb2.CountTokensResponse:
         input = await self._whole(call, request.input)
         admission = self.gateway.admission
-        route = admission.routes.find(input.model, call.caller)
+        route = admission.candidates.first(call, input)
         ask = admission.ask(call, input, admission.offer(input, route, charged=False), streaming=False)
         try:
             counted = await route.upstream.count(ask)
@@ -110,7 +110,7 @@ class ChatService:
     async def _whole(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
         """The question, checked, with what the provider would have to fetch itself fetched."""
         question.check(input, self.policy)
-        route = self.gateway.admission.routes.find(input.model, call.caller)
+        route = self.gateway.admission.candidates.first(call, input)
         return await self.media.inline(input, takes_urls=route.upstream.provider.takes_urls)
 
 

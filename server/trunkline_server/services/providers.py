@@ -1,9 +1,11 @@
-"""ProviderService: which providers there are, which are on, whether one answers, and tenants' own accounts there."""
+"""ProviderService: which providers there are and how they do, their breakers, and tenants' own accounts there."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -11,18 +13,23 @@ from uuid import UUID
 from trunkline.v1 import providers_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import not_found
+from trunkline_server.core.errors import Reason, TrunklineError, not_found
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.moment import timestamp
 from trunkline_server.core.page_token import PageTokens, Paging
 from trunkline_server.core.text import readable
 from trunkline_server.gateway import refusals
+from trunkline_server.gateway.breakers import Gate
+from trunkline_server.gateway.lines import Lines
 from trunkline_server.gateway.own_accounts import OwnAccounts
+from trunkline_server.gateway.reports import breaker_of, health_of
 from trunkline_server.providers.provider import Upstream
 from trunkline_server.providers.registry import Listed, Registry
 from trunkline_server.store.page import Page
 from trunkline_server.store.provider_accounts import Actor, ProviderAccount, ProviderAccounts
 
+LOOK_S: Final = 1.0
+"""How often numbers are looked at for watchers; a breaker that changes is told at once."""
 TEST_REPLY_S: Final = 0.5
 """What is left of a call's time, when a provider that does not answer has failed its test."""
 
@@ -32,9 +39,11 @@ class ProviderService:
     """Neither a key nor an address ever stands in an answer."""
 
     registry: Registry
+    lines: Lines
     tokens: PageTokens
     accounts: ProviderAccounts
     own: OwnAccounts
+    draining: Callable[[], bool]
 
     async def list_providers(
         self, call: Call, request: providers_pb2.ListProvidersRequest
@@ -42,12 +51,12 @@ class ProviderService:
         paging = self.tokens.paging(call.caller.tenant_id, request)
         rows = [each for each in self.registry.listing() if not paging.cursor or each.name > paging.cursor[0]]
         page, token = paging.cut(rows, lambda each: (each.name,))
-        return providers_pb2.ListProvidersResponse(providers=map(_provider, page), next_page_token=token)
+        return providers_pb2.ListProvidersResponse(providers=map(self._provider, page), next_page_token=token)
 
     async def get_provider(
         self, call: Call, request: providers_pb2.GetProviderRequest
     ) -> providers_pb2.GetProviderResponse:
-        return providers_pb2.GetProviderResponse(provider=_provider(self._listed(request.name)))
+        return providers_pb2.GetProviderResponse(provider=self._provider(self._listed(request.name)))
 
     async def test_provider(
         self, call: Call, request: providers_pb2.TestProviderRequest
@@ -56,6 +65,8 @@ class ProviderService:
         loop = asyncio.get_running_loop()
         began = loop.time()
         response = await _tested(upstream, call.deadline - TEST_REPLY_S)
+        if not request.account_id:
+            self.lines.trunk(upstream.name).health.tested(response.failure_kind)
         response.duration.FromTimedelta(timedelta(seconds=loop.time() - began))
         return response
 
@@ -108,6 +119,42 @@ class ProviderService:
         await self.own.refresh()
         return providers_pb2.DeleteProviderAccountResponse()
 
+    async def watch_provider_health(
+        self, call: Call, request: providers_pb2.WatchProviderHealthRequest
+    ) -> AsyncGenerator[providers_pb2.WatchProviderHealthResponse, None]:
+        names = [self._listed(name).name for name in request.names] or list(self.registry.enabled)
+        watch = _Watch(self.lines, names)
+        with self.lines.watched() as news:
+            while not self.draining():
+                for told in watch.changes():
+                    yield providers_pb2.WatchProviderHealthResponse(health=told)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(news.wait(), LOOK_S)
+                news.clear()
+        raise TrunklineError(Reason.DRAINING, "this replica goes away", retry_after_s=1.0)
+
+    async def reset_breaker(
+        self, call: Call, request: providers_pb2.ResetBreakerRequest
+    ) -> providers_pb2.ResetBreakerResponse:
+        gate = self._gate(request.name)
+        gate.reset()
+        return providers_pb2.ResetBreakerResponse(breaker=breaker_of(gate, self.lines.clock()))
+
+    async def open_breaker(
+        self, call: Call, request: providers_pb2.OpenBreakerRequest
+    ) -> providers_pb2.OpenBreakerResponse:
+        provider, _, model = request.name.partition("/")
+        if model:  # also before its first call
+            self.lines.line(self._listed(provider).name, model)
+        gate = self._gate(request.name)
+        gate.hold_open()
+        return providers_pb2.OpenBreakerResponse(breaker=breaker_of(gate, self.lines.clock()))
+
+    def _gate(self, name: str) -> Gate:
+        """A provider has one as soon as it is known, a model once it was asked for."""
+        self.lines.trunk(self._listed(name.partition("/")[0]).name)
+        return self.lines.gate(name)
+
     async def _tested_upstream(self, call: Call, provider: str, account: str) -> Upstream:
         """The gateway's own way, or that of a tenant's account, whose use is noted."""
         if not account:
@@ -133,6 +180,32 @@ class ProviderService:
             raise not_found("provider", name)
         return listed
 
+    def _provider(self, listed: Listed) -> providers_pb2.Provider:
+        return providers_pb2.Provider(
+            name=listed.name,
+            wire=listed.dialect,
+            enabled=listed.enabled,
+            disabled_reason=listed.missing,
+            capabilities=sorted(listed.capabilities),
+            health=health_of(self.lines.trunk(listed.name), self.lines.clock()) if listed.enabled else None,
+        )
+
+
+@dataclass
+class _Watch:
+    """What one watcher was told last."""
+
+    lines: Lines
+    names: Sequence[str]
+    told: dict[str, providers_pb2.ProviderHealth] = field(default_factory=dict)
+
+    def changes(self) -> Iterator[providers_pb2.ProviderHealth]:
+        for name in self.names:
+            health = health_of(self.lines.trunk(name), self.lines.clock())
+            if self.told.get(name) != health:
+                self.told[name] = health
+                yield health
+
 
 async def _tested(upstream: Upstream, deadline: float) -> providers_pb2.TestProviderResponse:
     try:
@@ -154,16 +227,6 @@ async def _require_taken(upstream: Upstream, call: Call) -> None:
 
 def _failed(failure: UpstreamFailure) -> providers_pb2.TestProviderResponse:
     return providers_pb2.TestProviderResponse(failure_kind=failure.kind.value, http_status=failure.http_status or 0)
-
-
-def _provider(listed: Listed) -> providers_pb2.Provider:
-    return providers_pb2.Provider(
-        name=listed.name,
-        wire=listed.dialect,
-        enabled=listed.enabled,
-        disabled_reason=listed.missing,
-        capabilities=sorted(listed.capabilities),
-    )
 
 
 def _account(account: ProviderAccount) -> providers_pb2.ProviderAccount:

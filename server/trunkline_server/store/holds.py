@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TypeAlias
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
+
+
+def moved(hold_id: UUID) -> UUID:
+    """The id of the hold on another account that follows this one, when a call goes on at another provider."""
+    return uuid5(hold_id, "moved")
 
 
 class Reserved(msgspec.Struct, frozen=True):

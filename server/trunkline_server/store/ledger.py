@@ -20,7 +20,7 @@ from trunkline_server.store import queries, reconciliation
 from trunkline_server.store.accounts import ANY, AccountRef, Accounts, NewAccounts, Owner
 from trunkline_server.store.committer import CommitSettings, Committer
 from trunkline_server.store.database import Database
-from trunkline_server.store.holds import Entry, Hold, HoldRef, Reserved, Settled
+from trunkline_server.store.holds import Entry, Hold, HoldRef, Reserved, Settled, moved
 from trunkline_server.store.lane import Op, Outcome, told
 from trunkline_server.store.reconciliation import Finding
 from trunkline_server.store.usage import UsageRow
@@ -142,15 +142,21 @@ class Ledger:
         _at_least(1, amount, "amount")
         hold = await self.get_hold(tenant_id, hold_id)
         return await self._transfer(
-            tenant_id, hold.account_id, "refund", amount, request_id=request_id, reason=reason, hold_id=hold_id
+            tenant_id, hold.account_id, "refund", amount, request_id=request_id, reason=reason, hold_id=hold.hold_id
         )
 
     async def get_hold(self, tenant_id: UUID, hold_id: UUID) -> Hold:
-        """Raises RESOURCE_NOT_FOUND, also for another tenant's."""
-        row = await self._database.fetchrow(_SQL.get_hold, tenant_id, hold_id)
-        if row is None:
+        """The hold, or the one that it was moved to. Raises RESOURCE_NOT_FOUND, also for another tenant's."""
+        hold = await self._find_hold(tenant_id, hold_id)
+        if hold is None:
             raise not_found("reservation", str(hold_id))
-        return Hold(*row)
+        while hold.state == "released" and (later := await self._find_hold(tenant_id, moved(hold.hold_id))):
+            hold = later
+        return hold
+
+    async def _find_hold(self, tenant_id: UUID, hold_id: UUID) -> Hold | None:
+        row = await self._database.fetchrow(_SQL.get_hold, tenant_id, hold_id)
+        return None if row is None else Hold(*row)
 
     async def list_entries(
         self, tenant_id: UUID, account_id: UUID, before: int | None = None, limit: int = 50

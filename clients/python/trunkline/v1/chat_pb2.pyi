@@ -60,6 +60,42 @@ REASONING_EFFORT_HIGH: ReasoningEffort.ValueType  # 5
 """Much."""
 Global___ReasoningEffort: _TypeAlias = ReasoningEffort  # noqa: Y015
 
+class _RoutingStrategy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RoutingStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RoutingStrategy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROUTING_STRATEGY_UNSPECIFIED: _RoutingStrategy.ValueType  # 0
+    """The gateway's own."""
+    ROUTING_STRATEGY_PRIORITY: _RoutingStrategy.ValueType  # 1
+    """As they are listed."""
+    ROUTING_STRATEGY_ROUND_ROBIN: _RoutingStrategy.ValueType  # 2
+    """Each in turn, call by call."""
+    ROUTING_STRATEGY_WEIGHTED: _RoutingStrategy.ValueType  # 3
+    """At random, by the weights in the gateway's settings."""
+    ROUTING_STRATEGY_LEAST_COST: _RoutingStrategy.ValueType  # 4
+    """The one that can cost least first."""
+    ROUTING_STRATEGY_LEAST_LATENCY: _RoutingStrategy.ValueType  # 5
+    """The one that answered fastest lately first."""
+
+class RoutingStrategy(_RoutingStrategy, metaclass=_RoutingStrategyEnumTypeWrapper):
+    """In which order the candidates of a call are asked."""
+
+ROUTING_STRATEGY_UNSPECIFIED: RoutingStrategy.ValueType  # 0
+"""The gateway's own."""
+ROUTING_STRATEGY_PRIORITY: RoutingStrategy.ValueType  # 1
+"""As they are listed."""
+ROUTING_STRATEGY_ROUND_ROBIN: RoutingStrategy.ValueType  # 2
+"""Each in turn, call by call."""
+ROUTING_STRATEGY_WEIGHTED: RoutingStrategy.ValueType  # 3
+"""At random, by the weights in the gateway's settings."""
+ROUTING_STRATEGY_LEAST_COST: RoutingStrategy.ValueType  # 4
+"""The one that can cost least first."""
+ROUTING_STRATEGY_LEAST_LATENCY: RoutingStrategy.ValueType  # 5
+"""The one that answered fastest lately first."""
+Global___RoutingStrategy: _TypeAlias = RoutingStrategy  # noqa: Y015
+
 class _FinishReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -264,7 +300,7 @@ class ChatInput(_message.Message):
     STRICT_PARAMETERS_FIELD_NUMBER: _builtins.int
     MAX_COST_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """`provider/model` (`openai/gpt-4o`), or a model's own name (`gpt-4o`), which goes to the first provider that has it."""
+    """`provider/model` (`openai/gpt-4o`), or a model's own name (`gpt-4o`), which means all providers that have it."""
     parallel_tool_calls: _builtins.bool
     """Let the model call several tools at once. Unset: the provider's default."""
     strict_parameters: _builtins.bool
@@ -472,14 +508,35 @@ Global___Reasoning: _TypeAlias = Reasoning  # noqa: Y015
 
 @_typing.final
 class Routing(_message.Message):
-    """How the gateway tries providers."""
+    """How the gateway tries providers. The candidates of a call are the providers that have the model, and what the
+    gateway's settings put behind it. At most three of them are asked, one after the other, until one answers; nothing is
+    tried any more once a part of the answer was sent. Who was asked stands in `attempts`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    FALLBACK_MODELS_FIELD_NUMBER: _builtins.int
+    ALLOWED_PROVIDERS_FIELD_NUMBER: _builtins.int
+    DENIED_PROVIDERS_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
     MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
     ATTEMPT_TIMEOUT_FIELD_NUMBER: _builtins.int
+    strategy: Global___RoutingStrategy.ValueType
+    """In which order to ask."""
     max_attempts: _builtins.int
     """At most this many attempts for the call, 1 to 4. Unset: the gateway's own."""
+    @_builtins.property
+    def fallback_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Models to fall back on, in this order, in place of those in the gateway's settings."""
+
+    @_builtins.property
+    def allowed_providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ask only these providers. Empty: all."""
+
+    @_builtins.property
+    def denied_providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Never ask these providers."""
+
     @_builtins.property
     def attempt_timeout(self) -> _duration_pb2.Duration:
         """At most this long for one attempt."""
@@ -487,12 +544,16 @@ class Routing(_message.Message):
     def __init__(
         self,
         *,
+        fallback_models: _abc.Iterable[_builtins.str] | None = ...,
+        allowed_providers: _abc.Iterable[_builtins.str] | None = ...,
+        denied_providers: _abc.Iterable[_builtins.str] | None = ...,
+        strategy: Global___RoutingStrategy.ValueType = ...,
         max_attempts: _builtins.int | None = ...,
         attempt_timeout: _duration_pb2.Duration | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "attempt_timeout", b"attempt_timeout", "max_attempts", b"max_attempts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "attempt_timeout", b"attempt_timeout", "max_attempts", b"max_attempts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "allowed_providers", b"allowed_providers", "attempt_timeout", b"attempt_timeout", "denied_providers", b"denied_providers", "fallback_models", b"fallback_models", "max_attempts", b"max_attempts", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_attempts: _TypeAlias = _typing.Literal["max_attempts"]  # noqa: Y015
     _WhichOneofArgType__max_attempts: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts"]  # noqa: Y015
@@ -558,7 +619,7 @@ class Completion(_message.Message):
 
     @_builtins.property
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attempt]:
-        """Every attempt at a provider, in order."""
+        """Every attempt at a provider, in order, and every candidate that was passed over."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
@@ -687,7 +748,9 @@ class Attempt(_message.Message):
     succeeded: _builtins.bool
     """Whether it answered."""
     failure_kind: _builtins.str
-    """The gateway's class of the failure, such as `THROTTLED`; empty on success."""
+    """The gateway's class of the failure, such as `THROTTLED`; empty on success. A candidate that was passed over without
+    being asked says why: `CIRCUIT_OPEN`, `OVERLOADED`, `CREDIT_INSUFFICIENT`, `PRICE_UNKNOWN`.
+    """
     http_status: _builtins.int
     """The provider's HTTP status; 0 when there was none."""
     @_builtins.property

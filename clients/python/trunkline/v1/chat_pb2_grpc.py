@@ -86,7 +86,8 @@ class ChatServiceServicer(object):
 
     def Complete(self, request, context):
         """Answers in one piece.
-        Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, PROVIDER_REJECTED, OUTPUT_INVALID, DEADLINE.
+        Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, CIRCUIT_OPEN, PROVIDER_REJECTED,
+        OUTPUT_INVALID, DEADLINE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

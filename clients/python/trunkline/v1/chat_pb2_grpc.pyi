@@ -40,7 +40,8 @@ class ChatServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ChatServiceAsyncStub: ...
     Complete: _grpc.UnaryUnaryMultiCallable[_chat_pb2.CompleteRequest, _chat_pb2.CompleteResponse]
     """Answers in one piece.
-    Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, PROVIDER_REJECTED, OUTPUT_INVALID, DEADLINE.
+    Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, CIRCUIT_OPEN, PROVIDER_REJECTED,
+    OUTPUT_INVALID, DEADLINE.
     """
     Stream: _grpc.UnaryStreamMultiCallable[_chat_pb2.StreamRequest, _chat_pb2.StreamResponse]
     """Answers token by token. The first event is `started`, the last is `completed`; every other end is an error status
@@ -81,7 +82,8 @@ class ChatServiceAsyncStub(ChatServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Complete: _aio.UnaryUnaryMultiCallable[_chat_pb2.CompleteRequest, _chat_pb2.CompleteResponse]  # type: ignore[assignment]
     """Answers in one piece.
-    Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, PROVIDER_REJECTED, OUTPUT_INVALID, DEADLINE.
+    Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, CIRCUIT_OPEN, PROVIDER_REJECTED,
+    OUTPUT_INVALID, DEADLINE.
     """
     Stream: _aio.UnaryStreamMultiCallable[_chat_pb2.StreamRequest, _chat_pb2.StreamResponse]  # type: ignore[assignment]
     """Answers token by token. The first event is `started`, the last is `completed`; every other end is an error status
@@ -125,7 +127,8 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_chat_pb2.CompleteResponse, _abc.Awaitable[_chat_pb2.CompleteResponse]]:
         """Answers in one piece.
-        Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, PROVIDER_REJECTED, OUTPUT_INVALID, DEADLINE.
+        Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, CIRCUIT_OPEN, PROVIDER_REJECTED,
+        OUTPUT_INVALID, DEADLINE.
         """
 
     @_abc_1.abstractmethod

@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from trunkline.v1 import models_pb2 as _models_pb2
 import builtins as _builtins
 import sys
@@ -21,6 +22,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _BreakerState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BreakerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BreakerState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BREAKER_STATE_UNSPECIFIED: _BreakerState.ValueType  # 0
+    """Not told."""
+    BREAKER_STATE_CLOSED: _BreakerState.ValueType  # 1
+    """They do."""
+    BREAKER_STATE_OPEN: _BreakerState.ValueType  # 2
+    """They do not."""
+    BREAKER_STATE_HALF_OPEN: _BreakerState.ValueType  # 3
+    """One at a time does, to see whether the others may."""
+
+class BreakerState(_BreakerState, metaclass=_BreakerStateEnumTypeWrapper):
+    """Whether calls go through."""
+
+BREAKER_STATE_UNSPECIFIED: BreakerState.ValueType  # 0
+"""Not told."""
+BREAKER_STATE_CLOSED: BreakerState.ValueType  # 1
+"""They do."""
+BREAKER_STATE_OPEN: BreakerState.ValueType  # 2
+"""They do not."""
+BREAKER_STATE_HALF_OPEN: BreakerState.ValueType  # 3
+"""One at a time does, to see whether the others may."""
+Global___BreakerState: _TypeAlias = BreakerState  # noqa: Y015
+
 @_typing.final
 class Provider(_message.Message):
     """A provider."""
@@ -32,6 +61,7 @@ class Provider(_message.Message):
     ENABLED_FIELD_NUMBER: _builtins.int
     DISABLED_REASON_FIELD_NUMBER: _builtins.int
     CAPABILITIES_FIELD_NUMBER: _builtins.int
+    HEALTH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name, as in `provider/model`."""
     wire: _builtins.str
@@ -44,6 +74,10 @@ class Provider(_message.Message):
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_models_pb2.Capability.ValueType]:
         """What its dialect can do."""
 
+    @_builtins.property
+    def health(self) -> Global___ProviderHealth:
+        """How it does; unset when it is off."""
+
     def __init__(
         self,
         *,
@@ -52,14 +86,133 @@ class Provider(_message.Message):
         enabled: _builtins.bool = ...,
         disabled_reason: _builtins.str = ...,
         capabilities: _abc.Iterable[_models_pb2.Capability.ValueType] | None = ...,
+        health: Global___ProviderHealth | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "name", b"name", "wire", b"wire"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "health", b"health", "name", b"name", "wire", b"wire"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Provider: _TypeAlias = Provider  # noqa: Y015
+
+@_typing.final
+class ProviderHealth(_message.Message):
+    """How a provider does, by the attempts of this replica. Counts are of the last five minutes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    LAST_CHECK_TIME_FIELD_NUMBER: _builtins.int
+    LAST_FAILURE_TIME_FIELD_NUMBER: _builtins.int
+    LAST_FAILURE_KIND_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    FAILURE_COUNT_FIELD_NUMBER: _builtins.int
+    SUCCESS_RATE_FIELD_NUMBER: _builtins.int
+    FIRST_TOKEN_LATENCY_FIELD_NUMBER: _builtins.int
+    ANSWER_LATENCY_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_COUNT_FIELD_NUMBER: _builtins.int
+    BREAKERS_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """The provider."""
+    last_failure_kind: _builtins.str
+    """The gateway's class of that failure, such as `TRANSIENT`."""
+    attempt_count: _builtins.int
+    """Attempts that told something about it: those that callers cancelled or spelled wrongly do not count."""
+    failure_count: _builtins.int
+    """How many of them failed."""
+    success_rate: _builtins.float
+    """The share of the others, 0 to 1; unset where there was no attempt."""
+    in_flight_count: _builtins.int
+    """Calls that are there now."""
+    @_builtins.property
+    def last_check_time(self) -> _timestamp_pb2.Timestamp:
+        """When an attempt or a test last told something about it; unset before the first."""
+
+    @_builtins.property
+    def last_failure_time(self) -> _timestamp_pb2.Timestamp:
+        """When it last failed."""
+
+    @_builtins.property
+    def first_token_latency(self) -> _duration_pb2.Duration:
+        """Moving average of the time to the first word of a stream."""
+
+    @_builtins.property
+    def answer_latency(self) -> _duration_pb2.Duration:
+        """Moving average of the time to a whole answer, in calls that are not streamed."""
+
+    @_builtins.property
+    def breakers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Breaker]:
+        """Its breakers: the one of the gateway's key, called like the provider, and one for each model that was asked for."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        last_check_time: _timestamp_pb2.Timestamp | None = ...,
+        last_failure_time: _timestamp_pb2.Timestamp | None = ...,
+        last_failure_kind: _builtins.str = ...,
+        attempt_count: _builtins.int = ...,
+        failure_count: _builtins.int = ...,
+        success_rate: _builtins.float | None = ...,
+        first_token_latency: _duration_pb2.Duration | None = ...,
+        answer_latency: _duration_pb2.Duration | None = ...,
+        in_flight_count: _builtins.int = ...,
+        breakers: _abc.Iterable[Global___Breaker] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate", "answer_latency", b"answer_latency", "first_token_latency", b"first_token_latency", "last_check_time", b"last_check_time", "last_failure_time", b"last_failure_time", "success_rate", b"success_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate", "answer_latency", b"answer_latency", "attempt_count", b"attempt_count", "breakers", b"breakers", "failure_count", b"failure_count", "first_token_latency", b"first_token_latency", "in_flight_count", b"in_flight_count", "last_check_time", b"last_check_time", "last_failure_kind", b"last_failure_kind", "last_failure_time", b"last_failure_time", "provider", b"provider", "success_rate", b"success_rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__success_rate: _TypeAlias = _typing.Literal["success_rate"]  # noqa: Y015
+    _WhichOneofArgType__success_rate: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__success_rate) -> _WhichOneofReturnType__success_rate | None: ...
+
+Global___ProviderHealth: _TypeAlias = ProviderHealth  # noqa: Y015
+
+@_typing.final
+class Breaker(_message.Message):
+    """A circuit breaker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CALL_COUNT_FIELD_NUMBER: _builtins.int
+    FAILURE_COUNT_FIELD_NUMBER: _builtins.int
+    SLOW_COUNT_FIELD_NUMBER: _builtins.int
+    PROBE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`provider/model`, or `provider` for the gateway's key there."""
+    state: Global___BreakerState.ValueType
+    """Its state."""
+    call_count: _builtins.int
+    """Calls of the last half minute that counted."""
+    failure_count: _builtins.int
+    """How many of them failed."""
+    slow_count: _builtins.int
+    """How many of them were slow."""
+    @_builtins.property
+    def probe_time(self) -> _timestamp_pb2.Timestamp:
+        """When an open one lets the next call through; unset where it stays open until it is reset."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        state: Global___BreakerState.ValueType = ...,
+        call_count: _builtins.int = ...,
+        failure_count: _builtins.int = ...,
+        slow_count: _builtins.int = ...,
+        probe_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["probe_time", b"probe_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_count", b"call_count", "failure_count", b"failure_count", "name", b"name", "probe_time", b"probe_time", "slow_count", b"slow_count", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Breaker: _TypeAlias = Breaker  # noqa: Y015
 
 @_typing.final
 class ProviderAccount(_message.Message):
@@ -527,3 +680,143 @@ class DeleteProviderAccountResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteProviderAccountResponse: _TypeAlias = DeleteProviderAccountResponse  # noqa: Y015
+
+@_typing.final
+class WatchProviderHealthRequest(_message.Message):
+    """Request of WatchProviderHealth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these providers. Empty: all that are on."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchProviderHealthRequest: _TypeAlias = WatchProviderHealthRequest  # noqa: Y015
+
+@_typing.final
+class WatchProviderHealthResponse(_message.Message):
+    """Response of WatchProviderHealth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEALTH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def health(self) -> Global___ProviderHealth:
+        """How one provider does."""
+
+    def __init__(
+        self,
+        *,
+        health: Global___ProviderHealth | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["health", b"health"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchProviderHealthResponse: _TypeAlias = WatchProviderHealthResponse  # noqa: Y015
+
+@_typing.final
+class ResetBreakerRequest(_message.Message):
+    """Request of ResetBreaker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `provider/model`, or `provider`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetBreakerRequest: _TypeAlias = ResetBreakerRequest  # noqa: Y015
+
+@_typing.final
+class ResetBreakerResponse(_message.Message):
+    """Response of ResetBreaker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BREAKER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def breaker(self) -> Global___Breaker:
+        """The breaker, closed."""
+
+    def __init__(
+        self,
+        *,
+        breaker: Global___Breaker | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetBreakerResponse: _TypeAlias = ResetBreakerResponse  # noqa: Y015
+
+@_typing.final
+class OpenBreakerRequest(_message.Message):
+    """Request of OpenBreaker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `provider/model`, or `provider`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenBreakerRequest: _TypeAlias = OpenBreakerRequest  # noqa: Y015
+
+@_typing.final
+class OpenBreakerResponse(_message.Message):
+    """Response of OpenBreaker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BREAKER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def breaker(self) -> Global___Breaker:
+        """The breaker, open."""
+
+    def __init__(
+        self,
+        *,
+        breaker: Global___Breaker | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenBreakerResponse: _TypeAlias = OpenBreakerResponse  # noqa: Y015

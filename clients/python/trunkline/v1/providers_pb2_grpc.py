@@ -75,6 +75,21 @@ class ProviderServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_providers__pb2.DeleteProviderAccountRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_providers__pb2.DeleteProviderAccountResponse.FromString,
                 _registered_method=True)
+        self.WatchProviderHealth = channel.unary_stream(
+                '/trunkline.v1.ProviderService/WatchProviderHealth',
+                request_serializer=trunkline_dot_v1_dot_providers__pb2.WatchProviderHealthRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_providers__pb2.WatchProviderHealthResponse.FromString,
+                _registered_method=True)
+        self.ResetBreaker = channel.unary_unary(
+                '/trunkline.v1.ProviderService/ResetBreaker',
+                request_serializer=trunkline_dot_v1_dot_providers__pb2.ResetBreakerRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_providers__pb2.ResetBreakerResponse.FromString,
+                _registered_method=True)
+        self.OpenBreaker = channel.unary_unary(
+                '/trunkline.v1.ProviderService/OpenBreaker',
+                request_serializer=trunkline_dot_v1_dot_providers__pb2.OpenBreakerRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_providers__pb2.OpenBreakerResponse.FromString,
+                _registered_method=True)
 
 
 class ProviderServiceServicer(object):
@@ -142,6 +157,28 @@ class ProviderServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchProviderHealth(self, request, context):
+        """How providers do, as this replica sees it: all of them at first, then each when it changes. Ends with DRAINING when
+        the replica goes away, and with DEADLINE after 15 minutes at most. Errors: RESOURCE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetBreaker(self, request, context):
+        """Closes a breaker on this replica and forgets what it counted. Errors: RESOURCE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenBreaker(self, request, context):
+        """Opens a breaker on this replica until it is reset, for maintenance. Errors: RESOURCE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProviderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -184,6 +221,21 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     servicer.DeleteProviderAccount,
                     request_deserializer=trunkline_dot_v1_dot_providers__pb2.DeleteProviderAccountRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_providers__pb2.DeleteProviderAccountResponse.SerializeToString,
+            ),
+            'WatchProviderHealth': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchProviderHealth,
+                    request_deserializer=trunkline_dot_v1_dot_providers__pb2.WatchProviderHealthRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_providers__pb2.WatchProviderHealthResponse.SerializeToString,
+            ),
+            'ResetBreaker': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetBreaker,
+                    request_deserializer=trunkline_dot_v1_dot_providers__pb2.ResetBreakerRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_providers__pb2.ResetBreakerResponse.SerializeToString,
+            ),
+            'OpenBreaker': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenBreaker,
+                    request_deserializer=trunkline_dot_v1_dot_providers__pb2.OpenBreakerRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_providers__pb2.OpenBreakerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -403,6 +455,87 @@ class ProviderService(object):
             '/trunkline.v1.ProviderService/DeleteProviderAccount',
             trunkline_dot_v1_dot_providers__pb2.DeleteProviderAccountRequest.SerializeToString,
             trunkline_dot_v1_dot_providers__pb2.DeleteProviderAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchProviderHealth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/trunkline.v1.ProviderService/WatchProviderHealth',
+            trunkline_dot_v1_dot_providers__pb2.WatchProviderHealthRequest.SerializeToString,
+            trunkline_dot_v1_dot_providers__pb2.WatchProviderHealthResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetBreaker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ProviderService/ResetBreaker',
+            trunkline_dot_v1_dot_providers__pb2.ResetBreakerRequest.SerializeToString,
+            trunkline_dot_v1_dot_providers__pb2.ResetBreakerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenBreaker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ProviderService/OpenBreaker',
+            trunkline_dot_v1_dot_providers__pb2.OpenBreakerRequest.SerializeToString,
+            trunkline_dot_v1_dot_providers__pb2.OpenBreakerResponse.FromString,
             options,
             channel_credentials,
             insecure,

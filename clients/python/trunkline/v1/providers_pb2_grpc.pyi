@@ -58,6 +58,14 @@ class ProviderServiceStub:
     """Forgets an account and its key. When it was the default, the oldest that is left becomes it; when none is left, the
     tenant's calls use the gateway's key again. Errors: RESOURCE_NOT_FOUND.
     """
+    WatchProviderHealth: _grpc.UnaryStreamMultiCallable[_providers_pb2.WatchProviderHealthRequest, _providers_pb2.WatchProviderHealthResponse]
+    """How providers do, as this replica sees it: all of them at first, then each when it changes. Ends with DRAINING when
+    the replica goes away, and with DEADLINE after 15 minutes at most. Errors: RESOURCE_NOT_FOUND.
+    """
+    ResetBreaker: _grpc.UnaryUnaryMultiCallable[_providers_pb2.ResetBreakerRequest, _providers_pb2.ResetBreakerResponse]
+    """Closes a breaker on this replica and forgets what it counted. Errors: RESOURCE_NOT_FOUND."""
+    OpenBreaker: _grpc.UnaryUnaryMultiCallable[_providers_pb2.OpenBreakerRequest, _providers_pb2.OpenBreakerResponse]
+    """Opens a breaker on this replica until it is reset, for maintenance. Errors: RESOURCE_NOT_FOUND."""
 
 @_typing.type_check_only
 class ProviderServiceAsyncStub(ProviderServiceStub):
@@ -89,6 +97,14 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """Forgets an account and its key. When it was the default, the oldest that is left becomes it; when none is left, the
     tenant's calls use the gateway's key again. Errors: RESOURCE_NOT_FOUND.
     """
+    WatchProviderHealth: _aio.UnaryStreamMultiCallable[_providers_pb2.WatchProviderHealthRequest, _providers_pb2.WatchProviderHealthResponse]  # type: ignore[assignment]
+    """How providers do, as this replica sees it: all of them at first, then each when it changes. Ends with DRAINING when
+    the replica goes away, and with DEADLINE after 15 minutes at most. Errors: RESOURCE_NOT_FOUND.
+    """
+    ResetBreaker: _aio.UnaryUnaryMultiCallable[_providers_pb2.ResetBreakerRequest, _providers_pb2.ResetBreakerResponse]  # type: ignore[assignment]
+    """Closes a breaker on this replica and forgets what it counted. Errors: RESOURCE_NOT_FOUND."""
+    OpenBreaker: _aio.UnaryUnaryMultiCallable[_providers_pb2.OpenBreakerRequest, _providers_pb2.OpenBreakerResponse]  # type: ignore[assignment]
+    """Opens a breaker on this replica until it is reset, for maintenance. Errors: RESOURCE_NOT_FOUND."""
 
 class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     """The providers behind the gateway."""
@@ -165,5 +181,31 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Forgets an account and its key. When it was the default, the oldest that is left becomes it; when none is left, the
         tenant's calls use the gateway's key again. Errors: RESOURCE_NOT_FOUND.
         """
+
+    @_abc_1.abstractmethod
+    def WatchProviderHealth(
+        self,
+        request: _providers_pb2.WatchProviderHealthRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_providers_pb2.WatchProviderHealthResponse], _abc.AsyncIterator[_providers_pb2.WatchProviderHealthResponse]]:
+        """How providers do, as this replica sees it: all of them at first, then each when it changes. Ends with DRAINING when
+        the replica goes away, and with DEADLINE after 15 minutes at most. Errors: RESOURCE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetBreaker(
+        self,
+        request: _providers_pb2.ResetBreakerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_providers_pb2.ResetBreakerResponse, _abc.Awaitable[_providers_pb2.ResetBreakerResponse]]:
+        """Closes a breaker on this replica and forgets what it counted. Errors: RESOURCE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def OpenBreaker(
+        self,
+        request: _providers_pb2.OpenBreakerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_providers_pb2.OpenBreakerResponse, _abc.Awaitable[_providers_pb2.OpenBreakerResponse]]:
+        """Opens a breaker on this replica until it is reset, for maintenance. Errors: RESOURCE_NOT_FOUND."""
 
 def add_ProviderServiceServicer_to_server(servicer: ProviderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.openai_chat import OpenAIChat
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
+
+VENDORS: Final = {"gemini": "google", "mistral": "mistralai", "xai": "x-ai"}
+
+
+def foreign_names(provider: str, model: str) -> tuple[str, ...]:
+    """`claude-haiku-4-5` of `anthropic` is `anthropic/claude-haiku-4.5` there."""
+    vendor = VENDORS.get(provider, provider)
+    dotted = re.sub(r"(?<=-\d)-(?=\d\b)", ".", model)
+    return (f"{vendor}/{model}", f"{vendor}/{dotted}", model)
+
 
 PROVIDER: Final = Provider(
     name="openrouter",
@@ -19,4 +30,5 @@ PROVIDER: Final = Provider(
         thought_blocks_field="reasoning_details",
         cache_marks=True,
     ),
+    foreign_names=foreign_names,
 )

@@ -1,0 +1,98 @@
+"""The candidates of one call that are left: gives out one after the other, and says which were passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from trunkline.v1 import chat_pb2
+from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.estimate import input_tokens
+from trunkline_server.gateway.needs import needs_of
+from trunkline_server.gateway.routes import Route
+
+ASKED_MAX: Final = 3
+
+
+class Choice:
+    """What a fallback can do is looked at only when it comes to that: most calls end with the first."""
+
+    __slots__ = ("_asked", "_input", "_is_narrow", "_left", "_streaming", "is_early", "passed")
+
+    def __init__(self, routes: Sequence[Route], input: chat_pb2.ChatInput, *, streaming: bool) -> None:
+        self._left = routes
+        self._input = input
+        self._streaming = streaming
+        self._is_narrow = False
+        self._asked = 0
+        self.is_early = False
+        """Every breaker is open, and the candidate that was given out may be probed before its time."""
+        self.passed: list[tuple[Route, Reason]] = []
+        """Those that were passed over, and why."""
+
+    @property
+    def has_more(self) -> bool:
+        return bool(self._left) and self._asked < ASKED_MAX
+
+    def take(self) -> Route | None:
+        """The next that may be asked; None where none is left. Raises CIRCUIT_OPEN where breakers alone forbid all."""
+        if self._asked:
+            self._narrow(0)
+        while self.has_more:
+            route = self._next()
+            if route.line.may_pass():
+                self._asked += 1
+                return route
+            self.passed.append((route, Reason.CIRCUIT_OPEN))
+            self._narrow(0)
+        return self._early() if self._are_all_open else None
+
+    def pass_over(self, route: Route, reason: Reason) -> None:
+        """The candidate that was given out last was not asked after all."""
+        self._asked -= 1
+        self.passed.append((route, reason))
+
+    def want_larger(self, than: Route) -> None:
+        """The question does not fit there: only candidates with a larger context window are left."""
+        self._left = [route for route in self._left if route.context_window > than.context_window > 0]
+
+    def _next(self) -> Route:
+        """The first; one whose provider asked to be left alone only where there are no others."""
+        route = self._left[0]
+        if len(self._left) > 1 and route.line.is_cooling:
+            self._narrow(1)
+            route = next((each for each in self._left if not each.line.is_cooling), route)
+        self._left = [each for each in self._left if each is not route]
+        return route
+
+    def _narrow(self, first: int) -> None:
+        """From there on leave out what cannot answer such a question; what it may be too long for goes last."""
+        if self._is_narrow or len(self._left) <= first:
+            return
+        self._is_narrow = True
+        needs, tokens = needs_of(self._input, streaming=self._streaming), input_tokens(self._input)
+        able = [route for route in self._left[first:] if needs.met_by(route)]
+        self._left = [*self._left[:first], *sorted(able, key=lambda route: 0 < route.context_window < tokens)]
+
+    @property
+    def _are_all_open(self) -> bool:
+        return (
+            self._asked == 0 and bool(self.passed) and all(reason is Reason.CIRCUIT_OPEN for _, reason in self.passed)
+        )
+
+    def _early(self) -> Route:
+        """The candidate that is due soonest, as long as nobody else is just trying."""
+        soonest = min((route for route, _ in self.passed), key=lambda route: route.line.due_in_s)
+        if not soonest.line.may_pass(early=True):
+            raise circuit_open(soonest.line.due_in_s)
+        self.passed = [pair for pair in self.passed if pair[0] is not soonest]
+        self._asked, self.is_early = 1, True
+        return soonest
+
+
+def circuit_open(due_in_s: float) -> TrunklineError:
+    """Nobody is asked: all candidates failed lately."""
+    retry_after_s = min(max(due_in_s, 1.0), 300.0)
+    return TrunklineError(
+        Reason.CIRCUIT_OPEN, "every provider of this model failed lately", retry_after_s=retry_after_s
+    )
