@@ -191,6 +191,17 @@ async def test_who_cannot_take_the_question_is_not_asked(start_fleet: StartFleet
     assert fleet.asked == [1, 0, 0]
 
 
+async def test_what_cannot_be_asked_costs_nothing_and_goes_where_it_can(fleet: Fleet) -> None:
+    input = fleet.question(CHAIN[1])
+    input.strict_parameters = True
+    input.sampling.seed = 7
+    assert refusal_of(await fleet.failed(input)).reason == "PARAMETER_UNSUPPORTED"
+    assert await fleet.books.charges() == []
+    input.routing.fallback_models.append(CHAIN[0])
+    assert told(await fleet.complete(input)) == [("anthropic", "PARAMETER_UNSUPPORTED"), ("openai", "")]
+    assert fleet.asked == [1, 0, 0]
+
+
 # Outages.
 
 
