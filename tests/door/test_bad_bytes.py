@@ -20,7 +20,8 @@ DRAIN: Final = "/trunkline.v1.AdminService/Drain"
 """Never fuzzed: any message that parses ends the server."""
 MALFORMED: Final = Refusal("INVALID_ARGUMENT", "MALFORMED_MESSAGE")
 FAULTS: Final = frozenset(("UNKNOWN", "INTERNAL", "UNIMPLEMENTED", "DATA_LOSS"))
-METHODS: Final = sorted({method.name for method in Contract().methods()} - {DRAIN})
+WATCH: Final = "/trunkline.v1.ProviderService/WatchProviderHealth"  # goes on until the server ends
+METHODS: Final = sorted({method.name for method in Contract().methods()} - {DRAIN, WATCH})
 MIB: Final = 1024 * 1024
 
 fuzzed = settings(

@@ -188,7 +188,7 @@ def test_a_trip_opens_at_once(gate: Gate) -> None:
 
 
 def _simulated(gate: Gate, clock: Clock, sick: Callable[[], Outcome]) -> tuple[float, int, float]:
-    """How long until it opened, how many calls it let through while open, how long after the end it was closed."""
+    """Seconds until it opened, calls that it let through while open, seconds after the end until it was closed."""
     began_s, ends_s = clock.now_s, clock.now_s + 60
     opened_s, leaked = None, 0
     while clock.now_s < ends_s + 120:

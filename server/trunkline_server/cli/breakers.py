@@ -12,7 +12,7 @@ from trunkline_server.cli.rows import listing, show, when
 
 @click.group("breakers")
 def command() -> None:
-    """List, open and reset the circuit breakers of the replica that answers."""
+    """List, open and reset circuit breakers."""
 
 
 @command.command("list")

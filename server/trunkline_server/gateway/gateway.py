@@ -104,7 +104,6 @@ class Gateway:
                 await self._broken_off(run, live, error)
                 raise
             await self._settlement.settle(run, outcome_of(run.answer))
-        call.facts |= {"provider": run.route.provider, "model": run.route.model}
         call.facts |= {"charge": run.bill.charge_nanos, "attempts": run.asked}
 
     async def _failed(self, run: Run, error: TrunklineError | UpstreamFailure) -> TrunklineError:
@@ -228,14 +227,17 @@ class Gateway:
         """Whether there is another candidate. A repair stays where the answer came from."""
         if run.rounds or not await self.admission.move(run):
             return False
+        run.call.facts |= {"provider": run.route.provider, "model": run.route.model}
         plan.moved(self._budgets.of(run.route.provider))
         return True
 
     async def _unable(self, run: Run, plan: Plan, error: TrunklineError) -> None:
         """The question cannot be spelled for this provider: another may take it. Raises what is told to the caller."""
-        if error.reason not in UNABLE or run.begun:
+        if error.reason is Reason.DEADLINE:
             raise error
         run.in_flight = False
+        if error.reason not in UNABLE:
+            raise error
         plan.made -= 1
         run.choice.pass_over(run.route, error.reason)
         if await self._moved(run, plan):

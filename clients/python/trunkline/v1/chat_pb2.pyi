@@ -749,7 +749,7 @@ class Attempt(_message.Message):
     """Whether it answered."""
     failure_kind: _builtins.str
     """The gateway's class of the failure, such as `THROTTLED`; empty on success. A candidate that was passed over without
-    being asked says why: `CIRCUIT_OPEN`, `OVERLOADED`, `CREDIT_INSUFFICIENT`, `PRICE_UNKNOWN`.
+    being asked says why: `CIRCUIT_OPEN`, `OVERLOADED`, `CREDIT_INSUFFICIENT`, `CAPABILITY_UNSUPPORTED` ...
     """
     http_status: _builtins.int
     """The provider's HTTP status; 0 when there was none."""
