@@ -113,6 +113,15 @@ def cpu_s(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)  # the clock that clock_getcpuclockid(3) names
 
 
+def cpu_of(pids: list[int]) -> dict[int, float]:
+    """CPU seconds of those that are still there: PostgreSQL's workers come and go."""
+    found = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            found[pid] = cpu_s(pid)
+    return found
+
+
 def below(pid: int) -> list[int]:
     """The children of a process, and theirs."""
     found = []

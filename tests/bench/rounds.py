@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tests.bench.figures import Figures
 from tests.bench.gateway import Gateway, serving, settle_down
-from tests.bench.processes import Child, Cores, cpu_s, part, resident_mib
+from tests.bench.processes import Child, Cores, cpu_of, cpu_s, part, resident_mib
 
 UNARY_AT_ONCE: Final = 32
 BURSTS_AT_ONCE: Final = 16
@@ -48,9 +48,10 @@ class Cost:
 
 async def cost(worker: Child, pid: int, beside: list[int], **order: object) -> Cost:
     """Have the work done, and see what it cost. Fails when any of it failed."""
-    before, beside_before, began = cpu_s(pid), sum(map(cpu_s, beside)), time.monotonic()
+    before, beside_before, began = cpu_s(pid), cpu_of(beside), time.monotonic()
     done: Any = await worker.order(**order)
-    used, beside_used = cpu_s(pid) - before, sum(map(cpu_s, beside)) - beside_before
+    used, beside_now = cpu_s(pid) - before, cpu_of(beside)
+    beside_used = sum(now - beside_before[pid] for pid, now in beside_now.items() if pid in beside_before)
     wall_s = time.monotonic() - began
     if done["failed"] or not done["count"]:
         raise RuntimeError(f"{done['failed']} of {order} failed: {done.get('error')}")
