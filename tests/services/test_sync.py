@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fixtures.gateway import RunningGateway
 from tests.fixtures.model_calls import (
     KEY,
@@ -15,6 +17,8 @@ from tests.fixtures.model_calls import (
 )
 from tests.fixtures.refusal import Refusal, refusal
 from tests.fixtures.upstream import Upstream
+from trunkline.v1 import models_pb2
+from trunkline_server.wire.openai_chat import OpenAIChat
 
 __all__ = ["openai", "reaching"]
 
@@ -52,6 +56,25 @@ async def test_one_that_fails_does_not_hold_up_the_others(reaching: RunningGatew
     assert (told["sandbox"].failure_kind, told["sandbox"].model_count > 10) == ("", True)
     assert "openai/gpt-9" in await names(reaching, "openai")
     assert KEY.encode() not in told["openai"].SerializeToString()
+
+
+async def test_a_wire_that_raises_is_a_provider_that_fails(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(wire: OpenAIChat, body: bytes) -> list[str]:
+        raise KeyError(body)
+
+    monkeypatch.setattr(OpenAIChat, "decode_models", broken)
+    assert (await sync(gateway))["sandbox"].failure_kind == "BROKEN"
+
+
+async def test_a_provider_that_says_nothing_fails_before_the_call_does(
+    reaching: RunningGateway, openai: Upstream
+) -> None:
+    openai.hang()
+    request = models_pb2.SyncModelsRequest(provider="openai")
+    answer = await reaching.models.SyncModels(request, metadata=reaching.metadata(), timeout=2.5)
+    assert [each.failure_kind for each in answer.providers] == ["TIMEOUT_FIRST_TOKEN"]
 
 
 async def test_names_that_cannot_be_kept_are_left_out(reaching: RunningGateway, openai: Upstream) -> None:

@@ -60,6 +60,8 @@ class Sync:
             return Synced(upstream.name, failure=failure)
         except TimeoutError:
             return Synced(upstream.name, failure=UpstreamFailure(FailureKind.TIMEOUT_FIRST_TOKEN))
+        except Exception:  # noqa: BLE001 - the wire of an installed provider is other people's code
+            return Synced(upstream.name, failure=UpstreamFailure(FailureKind.BROKEN))
         entries = [ModelEntry(upstream.name, name) for name in _usable(names)]
         return Synced(upstream.name, len(entries), await self._learning.offers.note(upstream.name, entries))
 
