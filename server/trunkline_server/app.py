@@ -27,6 +27,7 @@ from trunkline_server.core.catalogue import Catalogue
 from trunkline_server.core.model import ModelEntry, configured_model
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.page_token import PageTokens
+from trunkline_server.core.sealing import KeyRing
 from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary, Deadlines
 from trunkline_server.door.caller import Callers
@@ -39,11 +40,14 @@ from trunkline_server.door.status import to_status
 from trunkline_server.gateway.admission import Admission, AdmissionSettings
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
+from trunkline_server.gateway.learning import Learning
 from trunkline_server.gateway.live import LiveCalls
 from trunkline_server.gateway.media import Media
+from trunkline_server.gateway.own_accounts import OwnAccounts
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.stops import Stops
+from trunkline_server.gateway.sync import Sync
 from trunkline_server.providers.client import ClientSettings
 from trunkline_server.providers.egress import Egress
 from trunkline_server.providers.registry import Registry
@@ -63,6 +67,8 @@ from trunkline_server.store.ledger import Ledger, LedgerSettings
 from trunkline_server.store.migrate import migrate
 from trunkline_server.store.opening import DatabaseUnusable, opening
 from trunkline_server.store.page import Page
+from trunkline_server.store.provider_accounts import ProviderAccounts
+from trunkline_server.store.tenant_keys import TenantKeys
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.store.usage import Usage
 from trunkline_server.worker.chores import Chore
@@ -71,6 +77,9 @@ _log = logging.getLogger(__name__)
 
 OTHER_TIMEOUT_S: Final = 10.0
 MANY_TIMEOUT_S: Final = 600.0
+SYNC_TIMEOUT_S: Final = 30.0
+SYNC_EVERY_S: Final = 24 * 3600
+SYNC_FIRST_WITHIN_S: Final = 3600
 
 NAMED_BY_CALLER: Final = frozenset(("/trunkline.v1.CreditService/GrantCredits", "/trunkline.v1.CreditService/Reserve"))
 MODEL_FILES: Final = ("models.json", "sandbox.json", "ollama.json")
@@ -142,6 +151,10 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     replica_id = ids.new_uuid().hex
     ledger = await _open_ledger(settings, database, stack)
     routes = await _open_routes(settings, stack)
+    learning = Learning(routes, database)
+    sync = Sync(routes.registry, learning)
+    accounts = ProviderAccounts(database, await _tenant_keys(settings, database, secret))
+    own = OwnAccounts(routes, database, accounts)
     live = LiveCalls()
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, live.stop_all)
     gateway = _gateway(settings, routes, ledger, live)
@@ -182,8 +195,11 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     services = [
         (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
         (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
-        (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens)),
-        (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], ProviderService(routes.registry, tokens)),
+        (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),
+        (
+            providers_pb2.DESCRIPTOR.services_by_name["ProviderService"],
+            ProviderService(routes.registry, tokens, accounts, own),
+        ),
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
     ]
     handlers = [(descriptor.full_name, boundary.handler(descriptor, service)) for descriptor, service in services]
@@ -191,8 +207,11 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     await database.listen(KEYS_CHANNEL, callers.forget)
     await ledger.accounts.follow()
     await stops.follow()
-    for chore in _chores(ledger, results, keys, callers):
-        stack.callback(asyncio.get_running_loop().create_task(chore.repeat()).cancel)
+    await learning.follow()
+    await own.follow()
+    chores = [*_chores(ledger, results, keys, callers), *_catalogue_chores(learning, own, sync)]
+    for work in (learning.keep(), own.keep(), *(chore.repeat() for chore in chores)):
+        stack.callback(asyncio.get_running_loop().create_task(work).cancel)
     address = await server.start()
     stack.push_async_callback(gateway.drained)
     stack.push_async_callback(server.stop, 0)
@@ -214,6 +233,17 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
     database = await Database.open(DatabaseSettings(url, given.pool_max, given.command_timeout_s))
     stack.push_async_callback(database.close)
     return database
+
+
+async def _tenant_keys(settings: Settings, database: Database, secret: bytes) -> TenantKeys:
+    """Refuses to start where what is sealed could not be opened: a key lost now is a key lost for good."""
+    keys = TenantKeys(database, KeyRing.of(settings.secrets.keys, secret))
+    if lacking := await keys.check():
+        which = (
+            "auth.pepper: was changed" if lacking == [0] else f"secrets.kek: version {max(lacking)} is missing or wrong"
+        )
+        raise StartError(f"{which}, and tenants' keys are sealed with it; put the old one back")
+    return keys
 
 
 def _open_journal(stack: AsyncExitStack) -> Journal:
@@ -286,11 +316,13 @@ def _policy(settings: Settings) -> EgressPolicy:
 
 
 def _deadlines(settings: Settings) -> Deadlines:
-    chat = settings.chat
-    return Deadlines(
-        {"Complete": chat.unary_timeout_s, "Stream": chat.stream_timeout_s, "CompleteMany": MANY_TIMEOUT_S},
-        OTHER_TIMEOUT_S,
-    )
+    own = {
+        "Complete": settings.chat.unary_timeout_s,
+        "Stream": settings.chat.stream_timeout_s,
+        "CompleteMany": MANY_TIMEOUT_S,
+        "SyncModels": SYNC_TIMEOUT_S,
+    }
+    return Deadlines(own, OTHER_TIMEOUT_S)
 
 
 def _server_settings(settings: Settings) -> ServerSettings:
@@ -303,6 +335,14 @@ def _chores(ledger: Ledger, results: Idempotency, keys: Keys, callers: Callers) 
         Chore("expire_reservations", 5, ledger.expire_due),
         Chore("purge_answers", 600, results.purge),
         Chore("note_key_use", 60, lambda: keys.note_use(callers.take_used())),
+    ]
+
+
+def _catalogue_chores(learning: Learning, own: OwnAccounts, sync: Sync) -> list[Chore]:
+    return [
+        Chore("refresh_catalogue", 300, learning.refresh),
+        Chore("refresh_provider_accounts", 300, own.refresh),
+        Chore("sync_models", SYNC_EVERY_S, sync.all, SYNC_FIRST_WITHIN_S),
     ]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from base64 import b64decode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -16,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from trunkline_server.core.money import from_decimal_text
+from trunkline_server.core.sealing import KEY_BYTES
 from trunkline_server.providers.builtin import NAMES
 from trunkline_server.providers.settings import ProviderSettings
 
@@ -60,6 +62,20 @@ class AuthSection(Section, frozen=True):
 
     pepper: str = ""
     cache_ttl_s: Seconds = 60.0
+
+
+class SecretsSection(Section, frozen=True):
+    """The keys that tenants' secrets are sealed under, by version."""
+
+    kek: dict[Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,8}$")], str] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> dict[int, bytes]:
+        """Raises ValueError where one is not base64."""
+        return {int(version): b64decode(key, validate=True) for version, key in self.kek.items()}
+
+    def __repr__(self) -> str:
+        return "SecretsSection(***)"
 
 
 class DatabaseSection(Section, frozen=True):
@@ -146,6 +162,7 @@ class Settings(Section, frozen=True):
     grpc: GrpcSection = field(default_factory=GrpcSection)
     http: HttpSection = field(default_factory=HttpSection)
     auth: AuthSection = field(default_factory=AuthSection)
+    secrets: SecretsSection = field(default_factory=SecretsSection)
     database: DatabaseSection = field(default_factory=DatabaseSection)
     chat: ChatSection = field(default_factory=ChatSection)
     credits: CreditsSection = field(default_factory=CreditsSection)
@@ -255,6 +272,7 @@ def _check(settings: Settings) -> None:
         if not host or not port.isdigit() or int(port) > 65535:
             raise ConfigError(f"{key}: {address!r} is not host:port")
     _check_database_url(settings.database_url)
+    _check_secrets(settings.secrets)
     for name, provider in settings.providers.items():
         _check_provider(name, provider)
 
@@ -266,6 +284,16 @@ def _check_database_url(url: str) -> None:
             raise ValueError("another scheme")
     except ValueError:
         raise ConfigError("database_url: is not of the form postgresql://user@host:5432/name") from None
+
+
+def _check_secrets(secrets: SecretsSection) -> None:
+    """The key itself is never told."""
+    try:
+        lengths = {len(key) for key in secrets.keys.values()}
+    except ValueError:
+        lengths = {0}
+    if lengths - {KEY_BYTES}:
+        raise ConfigError(f"secrets.kek: each must be {KEY_BYTES} bytes in base64, such as `openssl rand -base64 32`")
 
 
 def _check_provider(name: str, provider: ProviderSection) -> None:

@@ -25,6 +25,7 @@ OTHER = {
     "grpc.reflection": "true",
     "http.address": "127.0.0.1:1",
     "auth.pepper": "salt",
+    "secrets.kek": '{"1": "' + "A" * 43 + '="}',
     "chat.unknown_price": "free",
     "credits.default_grant": "7",
     "credits.per_usd": "7",

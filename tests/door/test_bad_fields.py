@@ -90,9 +90,31 @@ GOOD: Final[dict[str, Message]] = {
     "ModelService/ListModels": models_pb2.ListModelsRequest(),
     "ModelService/GetModel": models_pb2.GetModelRequest(name="sandbox/echo"),
     "ModelService/ListPrices": models_pb2.ListPricesRequest(),
+    "ModelService/SyncModels": models_pb2.SyncModelsRequest(provider="sandbox"),
+    "ModelService/ListModelAliases": models_pb2.ListModelAliasesRequest(),
+    "ModelService/SetModelAlias": models_pb2.SetModelAliasRequest(alias="fast", models=["sandbox/echo"]),
+    "ModelService/DeleteModelAlias": models_pb2.DeleteModelAliasRequest(alias="fast"),
+    "ModelService/SetPrice": models_pb2.SetPriceRequest(
+        provider="sandbox",
+        model="count",
+        units=[models_pb2.UnitPrice(unit="input", per_million=usage_pb2.Amount(unit="USD", nanos=1))],
+        effective_time=Timestamp(seconds=4 * 10**9),
+        source="a letter",
+    ),
     "ProviderService/ListProviders": providers_pb2.ListProvidersRequest(),
     "ProviderService/GetProvider": providers_pb2.GetProviderRequest(name="sandbox"),
     "ProviderService/TestProvider": providers_pb2.TestProviderRequest(name="sandbox"),
+    "ProviderService/CreateProviderAccount": providers_pb2.CreateProviderAccountRequest(
+        provider="sandbox", name="main", api_key="sk-one"
+    ),
+    "ProviderService/ListProviderAccounts": providers_pb2.ListProviderAccountsRequest(),
+    "ProviderService/RotateProviderAccount": providers_pb2.RotateProviderAccountRequest(
+        account_id="pacc_" + "1" * 32, api_key="sk-one"
+    ),
+    "ProviderService/SetDefaultProviderAccount": providers_pb2.SetDefaultProviderAccountRequest(
+        account_id="pacc_" + "1" * 32
+    ),
+    "ProviderService/DeleteProviderAccount": providers_pb2.DeleteProviderAccountRequest(account_id="pacc_" + "1" * 32),
 }
 NOT_HERE: Final = "AdminService/Drain"
 """Has no field, and ends the server."""

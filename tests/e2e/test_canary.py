@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from tests.fixtures.gateway import question
 from tests.fixtures.served import Client, Serve, Served
 from tests.fixtures.upstream import Answer, Received, Upstream
-from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, credits_pb2
+from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, credits_pb2, providers_pb2, providers_pb2_grpc
 from trunkline_server.core import api_key
 from trunkline_server.store.database import Database
 
@@ -131,6 +131,7 @@ async def test_nothing_planted_comes_out(serve: Serve, provider: Upstream, level
     ears = Ears()
     async with served.client("ada") as client:
         secret = await make_key(client)
+        await keep_own_key(client)
         await ask_all(client, ears, provider)
         await ask_with_odd_keys(client, ears, secret)
         ears.heard += [str(each) for each in await what_operators_see(client)]
@@ -149,6 +150,15 @@ async def test_nothing_planted_comes_out(serve: Serve, provider: Upstream, level
 async def make_key(client: Client) -> str:
     asked = admin_pb2.CreateApiKeyRequest(name="adalovelace", scopes=["chat:write"])
     return (await client.admin.CreateApiKey(asked, metadata=client.metadata)).secret
+
+
+async def keep_own_key(client: Client) -> None:
+    """Nobody calls that provider: this is about what lies in the database and its files."""
+    stub: providers_pb2_grpc.ProviderServiceAsyncStub = providers_pb2_grpc.ProviderServiceStub(client.channel)
+    made = providers_pb2.CreateProviderAccountRequest(provider="gemini", name="main", api_key=planted("own-account"))
+    account_id = (await stub.CreateProviderAccount(made, metadata=client.metadata)).account.account_id
+    request = providers_pb2.RotateProviderAccountRequest(account_id=account_id, api_key=planted("own-again"))
+    await stub.RotateProviderAccount(request, metadata=client.metadata)
 
 
 async def ask_all(client: Client, ears: Ears, provider: Upstream) -> None:

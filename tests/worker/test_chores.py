@@ -11,6 +11,19 @@ from trunkline_server.core.errors import store_unavailable
 from trunkline_server.worker.chores import Chore
 
 
+async def test_what_is_done_seldom_is_done_soon_for_the_first_time() -> None:
+    done = asyncio.Event()
+
+    async def work() -> None:
+        done.set()
+
+    repeating = asyncio.create_task(Chore("sync", 86_400, work, first_within_s=0.01).repeat())
+    await asyncio.wait_for(done.wait(), 5)
+    assert not repeating.done()
+    repeating.cancel()
+    await asyncio.gather(repeating, return_exceptions=True)
+
+
 @pytest.mark.parametrize("error", [store_unavailable(), OSError("canary"), ValueError("canary")])
 async def test_a_chore_outlives_its_failures(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     done = asyncio.Event()

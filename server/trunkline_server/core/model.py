@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
 
 from trunkline_server.core.clause import EVERY_NAME, Clause, Equals
-from trunkline_server.core.pricing import BEGINNING, FREE, Price, Tier, in_force
+from trunkline_server.core.pricing import BEGINNING, FREE, Price, Tier, in_force, in_force_at
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
@@ -28,8 +28,8 @@ class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     prices: tuple[Price, ...] = ()  # by day, the latest last
 
     def __post_init__(self) -> None:
-        days = [price.effective_from for price in self.prices]
-        if days != sorted(days):
+        times = [price.effective_time for price in self.prices]
+        if times != sorted(times):
             raise ValueError(f"the prices of {self.name!r} are not ordered by day")
 
     @property
@@ -48,8 +48,12 @@ class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
         return self.match == EVERY_NAME
 
     def price_on(self, day: date) -> Price | None:
-        """The price that counts on a day (UTC)."""
+        """The price that counts when a day (UTC) begins."""
         return in_force(self.prices, day)
+
+    def price_at(self, moment: datetime) -> Price | None:
+        """The price that counts at a moment."""
+        return in_force_at(self.prices, moment)
 
     def price_version(self, version: str) -> Price | None:
         """The price that a bill or a hold was made with."""
@@ -76,7 +80,7 @@ def configured_model(
 def configured_price(units: Mapping[str, int]) -> Price:
     """A price without tiers that counts from the beginning; its version tells its numbers apart from others."""
     tiers = (Tier(0, dict(units)),)
-    return Price(f"configured/{digest(tiers)}", BEGINNING, tiers)
+    return Price(f"configured/{digest(tiers)}", BEGINNING, tiers, source="settings")
 
 
 def digest(tiers: Sequence[Tier]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time
 from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Annotated, Final, NamedTuple
@@ -40,6 +40,7 @@ PART_OF: Final[Mapping[str, str]] = MappingProxyType(
 USUAL_PARTS: Final = ("cached_input", "cache_write", "reasoning")
 FREE: Final[Mapping[str, int]] = MappingProxyType({INPUT: 0, OUTPUT: 0})
 BEGINNING: Final = date(1970, 1, 1)
+MIDNIGHT: Final = time()
 
 Nanos = Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
 
@@ -99,16 +100,26 @@ class Tier(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a model costs from a day on. `version` names these numbers and stands on every bill made with them."""
+    """What a model costs from a day on, or from a time of that day (UTC).
+
+    `version` names these numbers and stands on every bill made with them.
+    """
 
     version: str
     effective_from: date
     tiers: tuple[Tier, ...]
+    effective_at: time = MIDNIGHT
+    source: str = "built-in"
 
     def __post_init__(self) -> None:
         starts = [tier.from_input_tokens for tier in self.tiers]
         if starts[:1] != [0] or starts != sorted(set(starts)):
             raise ValueError(f"the tiers of {self.version!r} must begin at 0 input tokens and rise, but are {starts}")
+
+    @property
+    def effective_time(self) -> datetime:
+        """From when it counts."""
+        return datetime.combine(self.effective_from, self.effective_at, UTC)
 
     def tier(self, input_tokens: int) -> Tier:
         """The prices of a call with so many input tokens."""
@@ -121,8 +132,13 @@ def tier_at(tiers: Sequence[Tier], input_tokens: int) -> Tier:
 
 
 def in_force(prices: Sequence[Price], day: date) -> Price | None:
-    """The last of the prices, ordered by day, that counts on a day (UTC)."""
-    return next((price for price in reversed(prices) if price.effective_from <= day), None)
+    """The last of the prices, ordered by time, that counts when a day (UTC) begins."""
+    return in_force_at(prices, datetime.combine(day, MIDNIGHT, UTC))
+
+
+def in_force_at(prices: Sequence[Price], moment: datetime) -> Price | None:
+    """The last of the prices, ordered by time, that counts at a moment."""
+    return next((price for price in reversed(prices) if price.effective_time <= moment), None)
 
 
 class Bill(msgspec.Struct, frozen=True):

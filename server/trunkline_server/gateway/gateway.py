@@ -106,7 +106,14 @@ class Gateway:
         reason = error.reason.value if isinstance(error, TrunklineError) else error.kind.value
         await self._settlement.settle(run, chat_pb2.OUTCOME_FAILED, reason)
         if isinstance(error, UpstreamFailure):
-            return refusals.told(error, run.failures, run.input.model, begun=run.begun, partial=run.partial())
+            return refusals.told(
+                error,
+                run.failures,
+                run.input.model,
+                begun=run.begun,
+                own_key=run.route.own_key,
+                partial=run.partial(),
+            )
         error.partial = run.partial()
         return error
 

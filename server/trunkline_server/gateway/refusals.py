@@ -20,6 +20,10 @@ _OURS: Final = {
     FailureKind.AUTH: (Reason.PROVIDER_CREDENTIALS, "the provider does not take the gateway's key"),
     FailureKind.QUOTA: (Reason.PROVIDER_QUOTA, "the gateway's account at the provider is spent"),
 }
+_CALLERS: Final = {
+    FailureKind.AUTH: (Reason.BYOK_INVALID, "the provider does not take the key of your own account"),
+    FailureKind.QUOTA: (Reason.PROVIDER_QUOTA, "your own account at the provider is spent"),
+}
 
 
 def told(
@@ -28,9 +32,10 @@ def told(
     model: str,
     *,
     begun: bool,
+    own_key: bool,
     partial: errors_pb2.PartialResult | None,
 ) -> TrunklineError:
-    """The error for the last failure. `begun`: the caller has had a part of the answer."""
+    """The error for the last failure. `begun`: the caller has had a part of the answer. `own_key`: the tenant's."""
     if begun:
         return TrunklineError(
             Reason.STREAM_INTERRUPTED,
@@ -46,9 +51,17 @@ def told(
     if failure.kind in _TOLD:
         reason, message = _TOLD[failure.kind]
         return TrunklineError(reason, message, failures=failures)
-    reason, message = _OURS.get(failure.kind, (Reason.PROVIDERS_EXHAUSTED, "no provider could answer"))
+    if own_key and failure.kind is FailureKind.AUTH:
+        return byok_invalid(failures)
+    accounts = _CALLERS if own_key else _OURS
+    reason, message = accounts.get(failure.kind, (Reason.PROVIDERS_EXHAUSTED, "no provider could answer"))
     retry_after_s = failure.retry_after_s or RETRY_S
     return TrunklineError(reason, message, retry_after_s=retry_after_s, failures=failures, partial=partial)
+
+
+def byok_invalid(failures: Sequence[errors_pb2.UpstreamFailure] = ()) -> TrunklineError:
+    """The tenant's own key was refused; trying again does not help."""
+    return TrunklineError(*_CALLERS[FailureKind.AUTH], failures=failures)
 
 
 def stopped(reason: Reason, partial: errors_pb2.PartialResult) -> TrunklineError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,8 +11,9 @@ from urllib.parse import urlsplit
 from trunkline.v1 import models_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.providers import builtin, installed
-from trunkline_server.providers.client import ClientSettings, HttpTransport
+from trunkline_server.providers.client import ClientSettings, HttpTransport, Transport
 from trunkline_server.providers.installed import Broken
+from trunkline_server.providers.keyed import ReadKey, WithKey
 from trunkline_server.providers.own import own
 from trunkline_server.providers.provider import OwnTransport, Provider, Upstream, header
 from trunkline_server.providers.query import WithQuery
@@ -21,6 +23,7 @@ from trunkline_server.providers.settings import ProviderSettings
 __all__ = ["Listed", "ProviderSettings", "Registry"]
 
 UNSAID: Final = ProviderSettings()
+_OWN_WAY: Final = "it is reached in a way of its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Registry:
         self._listed: dict[str, Listed] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._transports: list[OwnTransport] = []
+        self._keyless: dict[str, tuple[Provider, Transport]] = {}
         for found in _declared(settings):
             self._add(found, settings.get(found.name))
 
@@ -52,6 +56,11 @@ class Registry:
     def enabled(self) -> Sequence[str]:
         """Names of the providers that are on, in the order in which a bare model name looks for one."""
         return tuple(self._upstreams)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of all providers, on or off, in that order."""
+        return tuple(self._listed)
 
     def listing(self) -> list[Listed]:
         """All providers, by name."""
@@ -68,6 +77,18 @@ class Registry:
             raise TrunklineError(Reason.PROVIDER_DISABLED, f"provider {name!r} is off: {missing}")
         return upstream
 
+    def takes_keys(self, name: str) -> bool:
+        """Whether calls to a provider can go out with other keys than the gateway's: it lacks nothing but a key."""
+        return name in self._keyless
+
+    def keyed(self, name: str, read_key: ReadKey) -> Upstream:
+        """The way to a provider with another key than the gateway's. Raises PROVIDER_DISABLED."""
+        if name not in self._keyless:
+            missing = self._listed[name].missing if name in self._listed else "it is not configured"
+            raise TrunklineError(Reason.PROVIDER_DISABLED, f"provider {name!r} takes no keys: {missing or _OWN_WAY}")
+        provider, transport = self._keyless[name]
+        return Upstream(provider, WithKey(transport, provider.sign, read_key))
+
     async def close(self) -> None:
         """Close every connection."""
         for transport in self._transports:
@@ -77,8 +98,11 @@ class Registry:
         if isinstance(found, Broken):
             self._listed[found.name] = Listed(found.name, found.reason)
             return
-        provider = _as_told(found, given or UNSAID)
-        missing = _missing(provider, given) or self._open(provider, given or UNSAID)
+        provider, told = _as_told(found, given or UNSAID), given or UNSAID
+        closed = _closed(provider, given)
+        if not closed and provider.transport is None:
+            self._open_keyless(provider, told)
+        missing = closed or _keyless(provider, told) or self._open(provider, told)
         self._listed[provider.name] = Listed(provider.name, missing, provider.wire.name, provider.wire.capabilities)
 
     def _open(self, provider: Provider, given: ProviderSettings) -> str:
@@ -89,10 +113,20 @@ class Registry:
             broken = installed.failed(provider.name, error)
             installed.report(broken)
             return broken.reason
-        self._transports.append(transport)
-        asking = WithQuery(transport, given.query) if given.query else transport
-        self._upstreams[provider.name] = Upstream(provider, asking)
+        self._upstreams[provider.name] = Upstream(provider, self._kept(transport, given))
         return ""
+
+    def _open_keyless(self, provider: Provider, given: ProviderSettings) -> None:
+        """The one way for the keys of all accounts at a provider."""
+        with suppress(
+            ValueError
+        ):  # an address or a header that cannot be used is told where the gateway's key needs it
+            transport = HttpTransport(provider.base_url, given.headers, self._client)
+            self._keyless[provider.name] = (provider, self._kept(transport, given))
+
+    def _kept(self, transport: OwnTransport, given: ProviderSettings) -> Transport:
+        self._transports.append(transport)
+        return WithQuery(transport, given.query) if given.query else transport
 
     def _transport(self, provider: Provider, given: ProviderSettings) -> OwnTransport:
         if provider.transport is not None:
@@ -118,14 +152,19 @@ def _as_told(provider: Provider, given: ProviderSettings) -> Provider:
     return replace(provider, base_url=given.base_url or provider.base_url, sign=sign, wire=wire)
 
 
-def _missing(provider: Provider, given: ProviderSettings | None) -> str:
+def _closed(provider: Provider, given: ProviderSettings | None) -> str:
+    """What it lacks beside a key."""
     if provider.only_if_named and given is None:
         return f"it needs a base_url ({_variable(provider, 'BASE_URL')})"
     if given is not None and not given.enabled:
         return "it is switched off"
     if provider.transport is None and not urlsplit(provider.base_url).hostname:
         return "it needs a base_url"
-    if provider.needs_key and not (given and given.api_key):
+    return ""
+
+
+def _keyless(provider: Provider, given: ProviderSettings) -> str:
+    if provider.needs_key and not given.api_key:
         return f"it needs an API key ({_variable(provider, 'API_KEY')})"
     return ""
 

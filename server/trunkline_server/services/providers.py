@@ -1,19 +1,27 @@
-"""ProviderService: which providers there are, which are on, and whether one answers."""
+"""ProviderService: which providers there are, which are on, whether one answers, and tenants' own accounts there."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from trunkline.v1 import providers_pb2
+from trunkline_server.core import ids
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import not_found
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
-from trunkline_server.core.page_token import PageTokens
+from trunkline_server.core.moment import timestamp
+from trunkline_server.core.page_token import PageTokens, Paging
+from trunkline_server.core.text import readable
+from trunkline_server.gateway import refusals
+from trunkline_server.gateway.own_accounts import OwnAccounts
 from trunkline_server.providers.provider import Upstream
 from trunkline_server.providers.registry import Listed, Registry
+from trunkline_server.store.page import Page
+from trunkline_server.store.provider_accounts import Actor, ProviderAccount, ProviderAccounts
 
 TEST_REPLY_S: Final = 0.5
 """What is left of a call's time, when a provider that does not answer has failed its test."""
@@ -25,6 +33,8 @@ class ProviderService:
 
     registry: Registry
     tokens: PageTokens
+    accounts: ProviderAccounts
+    own: OwnAccounts
 
     async def list_providers(
         self, call: Call, request: providers_pb2.ListProvidersRequest
@@ -42,12 +52,80 @@ class ProviderService:
     async def test_provider(
         self, call: Call, request: providers_pb2.TestProviderRequest
     ) -> providers_pb2.TestProviderResponse:
-        upstream = self.registry.upstream(self._listed(request.name).name)
+        upstream = await self._tested_upstream(call, self._listed(request.name).name, request.account_id)
         loop = asyncio.get_running_loop()
         began = loop.time()
         response = await _tested(upstream, call.deadline - TEST_REPLY_S)
         response.duration.FromTimedelta(timedelta(seconds=loop.time() - began))
         return response
+
+    async def create_provider_account(
+        self, call: Call, request: providers_pb2.CreateProviderAccountRequest
+    ) -> providers_pb2.CreateProviderAccountResponse:
+        upstream = self._with_key(self._listed(request.provider).name, request.api_key)
+        if request.test_first:
+            await _require_taken(upstream, call)
+        created = await self.accounts.create(
+            _actor(call),
+            request.provider,
+            readable("name", request.name),
+            request.api_key,
+            make_default=request.make_default,
+        )
+        await self.own.refresh()
+        return providers_pb2.CreateProviderAccountResponse(account=_account(created))
+
+    async def list_provider_accounts(
+        self, call: Call, request: providers_pb2.ListProviderAccountsRequest
+    ) -> providers_pb2.ListProviderAccountsResponse:
+        paging = self.tokens.paging(call.caller.tenant_id, request)
+        rows = await self.accounts.list(call.caller.tenant_id, _page(paging))
+        page, token = paging.cut(rows, lambda row: (row.create_time.isoformat(), row.account_id.hex))
+        return providers_pb2.ListProviderAccountsResponse(accounts=map(_account, page), next_page_token=token)
+
+    async def rotate_provider_account(
+        self, call: Call, request: providers_pb2.RotateProviderAccountRequest
+    ) -> providers_pb2.RotateProviderAccountResponse:
+        found = await self._own_account(call, request.account_id)
+        if request.test_first:
+            await _require_taken(self._with_key(found.provider, request.api_key), call)
+        rotated = await self.accounts.rotate(_actor(call), found.account_id, request.api_key)
+        self.own.forget()
+        return providers_pb2.RotateProviderAccountResponse(account=_account(rotated))
+
+    async def set_default_provider_account(
+        self, call: Call, request: providers_pb2.SetDefaultProviderAccountRequest
+    ) -> providers_pb2.SetDefaultProviderAccountResponse:
+        account = await self.accounts.set_default(_actor(call), _account_id(request.account_id))
+        await self.own.refresh()
+        return providers_pb2.SetDefaultProviderAccountResponse(account=_account(account))
+
+    async def delete_provider_account(
+        self, call: Call, request: providers_pb2.DeleteProviderAccountRequest
+    ) -> providers_pb2.DeleteProviderAccountResponse:
+        await self.accounts.delete(_actor(call), _account_id(request.account_id))
+        self.own.forget()
+        await self.own.refresh()
+        return providers_pb2.DeleteProviderAccountResponse()
+
+    async def _tested_upstream(self, call: Call, provider: str, account: str) -> Upstream:
+        """The gateway's own way, or that of a tenant's account, whose use is noted."""
+        if not account:
+            return self.registry.upstream(provider)
+        found = await self._own_account(call, account)
+        if found.provider != provider:
+            raise not_found("provider_account", account)
+        await self.accounts.note_use(_actor(call), found.account_id)
+        return self.own.upstream(found.tenant_id, provider, found.account_id)
+
+    async def _own_account(self, call: Call, account: str) -> ProviderAccount:
+        return await self.accounts.get(call.caller.tenant_id, _account_id(account))
+
+    def _with_key(self, provider: str, api_key: str) -> Upstream:
+        async def read_key() -> str:
+            return api_key
+
+        return self.registry.keyed(provider, read_key)
 
     def _listed(self, name: str) -> Listed:
         listed = self.registry.find(name)
@@ -67,6 +145,13 @@ async def _tested(upstream: Upstream, deadline: float) -> providers_pb2.TestProv
     return providers_pb2.TestProviderResponse(ok=True, model_count=len(models))
 
 
+async def _require_taken(upstream: Upstream, call: Call) -> None:
+    """Raises BYOK_INVALID where the provider refuses the key; what else it fails at says nothing about the key."""
+    told = await _tested(upstream, call.deadline - TEST_REPLY_S)
+    if told.failure_kind == FailureKind.AUTH.value:
+        raise refusals.byok_invalid()
+
+
 def _failed(failure: UpstreamFailure) -> providers_pb2.TestProviderResponse:
     return providers_pb2.TestProviderResponse(failure_kind=failure.kind.value, http_status=failure.http_status or 0)
 
@@ -79,3 +164,32 @@ def _provider(listed: Listed) -> providers_pb2.Provider:
         disabled_reason=listed.missing,
         capabilities=sorted(listed.capabilities),
     )
+
+
+def _account(account: ProviderAccount) -> providers_pb2.ProviderAccount:
+    return providers_pb2.ProviderAccount(
+        account_id=ids.spell("pacc", account.account_id),
+        provider=account.provider,
+        name=account.name,
+        is_default=account.is_default,
+        create_time=timestamp(account.create_time),
+        rotate_time=timestamp(account.rotate_time),
+    )
+
+
+def _account_id(text: str) -> UUID:
+    account_id = ids.parse("pacc", text)
+    if account_id is None:
+        raise not_found("provider_account", text)
+    return account_id
+
+
+def _actor(call: Call) -> Actor:
+    return Actor(call.caller.tenant_id, call.caller.principal, call.request_id)
+
+
+def _page(paging: Paging) -> Page:
+    if paging.cursor is None:
+        return Page(paging.limit)
+    after_time, after_id = paging.cursor
+    return Page(paging.limit, datetime.fromisoformat(after_time), after_id)

@@ -15,20 +15,29 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """`work` runs every `every_s`, a little early or late so that replicas do not march in step."""
+    """`work` runs every `every_s`, a little early or late so that replicas do not march in step.
+
+    What is done seldom is done first at a random time within `first_within_s`.
+    """
 
     name: str
     every_s: float
     work: Callable[[], Awaitable[object]]
+    first_within_s: float | None = None
 
     async def repeat(self) -> None:
         """Until cancelled. A chore that fails is done again at its next time."""
+        pause_s = self._pause_s() if self.first_within_s is None else self.first_within_s * random.uniform(0.1, 1)
         while True:
-            await asyncio.sleep(self.every_s * random.uniform(0.9, 1.1))
+            await asyncio.sleep(pause_s)
+            pause_s = self._pause_s()
             try:
                 await self.work()
             except Exception as error:  # noqa: BLE001 - a chore that stays undone locks money for ever
                 _log.warning("chore.failed name=%s reason=%s", self.name, _reason(error))
+
+    def _pause_s(self) -> float:
+        return self.every_s * random.uniform(0.9, 1.1)
 
 
 def _reason(error: Exception) -> str:

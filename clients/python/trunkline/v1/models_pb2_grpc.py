@@ -50,6 +50,31 @@ class ModelServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_models__pb2.ListPricesRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_models__pb2.ListPricesResponse.FromString,
                 _registered_method=True)
+        self.SyncModels = channel.unary_unary(
+                '/trunkline.v1.ModelService/SyncModels',
+                request_serializer=trunkline_dot_v1_dot_models__pb2.SyncModelsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_models__pb2.SyncModelsResponse.FromString,
+                _registered_method=True)
+        self.ListModelAliases = channel.unary_unary(
+                '/trunkline.v1.ModelService/ListModelAliases',
+                request_serializer=trunkline_dot_v1_dot_models__pb2.ListModelAliasesRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_models__pb2.ListModelAliasesResponse.FromString,
+                _registered_method=True)
+        self.SetModelAlias = channel.unary_unary(
+                '/trunkline.v1.ModelService/SetModelAlias',
+                request_serializer=trunkline_dot_v1_dot_models__pb2.SetModelAliasRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_models__pb2.SetModelAliasResponse.FromString,
+                _registered_method=True)
+        self.DeleteModelAlias = channel.unary_unary(
+                '/trunkline.v1.ModelService/DeleteModelAlias',
+                request_serializer=trunkline_dot_v1_dot_models__pb2.DeleteModelAliasRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_models__pb2.DeleteModelAliasResponse.FromString,
+                _registered_method=True)
+        self.SetPrice = channel.unary_unary(
+                '/trunkline.v1.ModelService/SetPrice',
+                request_serializer=trunkline_dot_v1_dot_models__pb2.SetPriceRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_models__pb2.SetPriceResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer(object):
@@ -77,6 +102,46 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SyncModels(self, request, context):
+        """Asks providers which models they offer, and notes what is new, what changed and what is gone. A provider that fails
+        is told in its result and is no error of this call. The gateway does the same by itself once a day.
+        Errors: RESOURCE_NOT_FOUND, PROVIDER_DISABLED for a provider that is named.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListModelAliases(self, request, context):
+        """The aliases, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetModelAlias(self, request, context):
+        """Gives models a further name, or an alias other models. It counts for all tenants, within a second on every replica.
+        Errors: MODEL_NOT_FOUND for a model that no call could use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteModelAlias(self, request, context):
+        """Takes an alias away. Errors: RESOURCE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPrice(self, request, context):
+        """Says what a model costs from a moment on, for all tenants. A price is never changed, only followed by another; calls
+        that run keep theirs. It wins over the prices of the settings and the built-in ones from its time on.
+        Errors: RESOURCE_NOT_FOUND for an unknown provider.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +159,31 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.ListPrices,
                     request_deserializer=trunkline_dot_v1_dot_models__pb2.ListPricesRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_models__pb2.ListPricesResponse.SerializeToString,
+            ),
+            'SyncModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.SyncModels,
+                    request_deserializer=trunkline_dot_v1_dot_models__pb2.SyncModelsRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_models__pb2.SyncModelsResponse.SerializeToString,
+            ),
+            'ListModelAliases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModelAliases,
+                    request_deserializer=trunkline_dot_v1_dot_models__pb2.ListModelAliasesRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_models__pb2.ListModelAliasesResponse.SerializeToString,
+            ),
+            'SetModelAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetModelAlias,
+                    request_deserializer=trunkline_dot_v1_dot_models__pb2.SetModelAliasRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_models__pb2.SetModelAliasResponse.SerializeToString,
+            ),
+            'DeleteModelAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteModelAlias,
+                    request_deserializer=trunkline_dot_v1_dot_models__pb2.DeleteModelAliasRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_models__pb2.DeleteModelAliasResponse.SerializeToString,
+            ),
+            'SetPrice': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPrice,
+                    request_deserializer=trunkline_dot_v1_dot_models__pb2.SetPriceRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_models__pb2.SetPriceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +268,141 @@ class ModelService(object):
             '/trunkline.v1.ModelService/ListPrices',
             trunkline_dot_v1_dot_models__pb2.ListPricesRequest.SerializeToString,
             trunkline_dot_v1_dot_models__pb2.ListPricesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SyncModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ModelService/SyncModels',
+            trunkline_dot_v1_dot_models__pb2.SyncModelsRequest.SerializeToString,
+            trunkline_dot_v1_dot_models__pb2.SyncModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModelAliases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ModelService/ListModelAliases',
+            trunkline_dot_v1_dot_models__pb2.ListModelAliasesRequest.SerializeToString,
+            trunkline_dot_v1_dot_models__pb2.ListModelAliasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetModelAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ModelService/SetModelAlias',
+            trunkline_dot_v1_dot_models__pb2.SetModelAliasRequest.SerializeToString,
+            trunkline_dot_v1_dot_models__pb2.SetModelAliasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteModelAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ModelService/DeleteModelAlias',
+            trunkline_dot_v1_dot_models__pb2.DeleteModelAliasRequest.SerializeToString,
+            trunkline_dot_v1_dot_models__pb2.DeleteModelAliasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPrice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ModelService/SetPrice',
+            trunkline_dot_v1_dot_models__pb2.SetPriceRequest.SerializeToString,
+            trunkline_dot_v1_dot_models__pb2.SetPriceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,24 @@ class ModelServiceStub:
     """One model, as a call would find it. Errors: MODEL_NOT_FOUND."""
     ListPrices: _grpc.UnaryUnaryMultiCallable[_models_pb2.ListPricesRequest, _models_pb2.ListPricesResponse]
     """The price list, by provider and model: what providers charge, in US dollars."""
+    SyncModels: _grpc.UnaryUnaryMultiCallable[_models_pb2.SyncModelsRequest, _models_pb2.SyncModelsResponse]
+    """Asks providers which models they offer, and notes what is new, what changed and what is gone. A provider that fails
+    is told in its result and is no error of this call. The gateway does the same by itself once a day.
+    Errors: RESOURCE_NOT_FOUND, PROVIDER_DISABLED for a provider that is named.
+    """
+    ListModelAliases: _grpc.UnaryUnaryMultiCallable[_models_pb2.ListModelAliasesRequest, _models_pb2.ListModelAliasesResponse]
+    """The aliases, by name."""
+    SetModelAlias: _grpc.UnaryUnaryMultiCallable[_models_pb2.SetModelAliasRequest, _models_pb2.SetModelAliasResponse]
+    """Gives models a further name, or an alias other models. It counts for all tenants, within a second on every replica.
+    Errors: MODEL_NOT_FOUND for a model that no call could use.
+    """
+    DeleteModelAlias: _grpc.UnaryUnaryMultiCallable[_models_pb2.DeleteModelAliasRequest, _models_pb2.DeleteModelAliasResponse]
+    """Takes an alias away. Errors: RESOURCE_NOT_FOUND."""
+    SetPrice: _grpc.UnaryUnaryMultiCallable[_models_pb2.SetPriceRequest, _models_pb2.SetPriceResponse]
+    """Says what a model costs from a moment on, for all tenants. A price is never changed, only followed by another; calls
+    that run keep theirs. It wins over the prices of the settings and the built-in ones from its time on.
+    Errors: RESOURCE_NOT_FOUND for an unknown provider.
+    """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
@@ -51,6 +69,24 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """One model, as a call would find it. Errors: MODEL_NOT_FOUND."""
     ListPrices: _aio.UnaryUnaryMultiCallable[_models_pb2.ListPricesRequest, _models_pb2.ListPricesResponse]  # type: ignore[assignment]
     """The price list, by provider and model: what providers charge, in US dollars."""
+    SyncModels: _aio.UnaryUnaryMultiCallable[_models_pb2.SyncModelsRequest, _models_pb2.SyncModelsResponse]  # type: ignore[assignment]
+    """Asks providers which models they offer, and notes what is new, what changed and what is gone. A provider that fails
+    is told in its result and is no error of this call. The gateway does the same by itself once a day.
+    Errors: RESOURCE_NOT_FOUND, PROVIDER_DISABLED for a provider that is named.
+    """
+    ListModelAliases: _aio.UnaryUnaryMultiCallable[_models_pb2.ListModelAliasesRequest, _models_pb2.ListModelAliasesResponse]  # type: ignore[assignment]
+    """The aliases, by name."""
+    SetModelAlias: _aio.UnaryUnaryMultiCallable[_models_pb2.SetModelAliasRequest, _models_pb2.SetModelAliasResponse]  # type: ignore[assignment]
+    """Gives models a further name, or an alias other models. It counts for all tenants, within a second on every replica.
+    Errors: MODEL_NOT_FOUND for a model that no call could use.
+    """
+    DeleteModelAlias: _aio.UnaryUnaryMultiCallable[_models_pb2.DeleteModelAliasRequest, _models_pb2.DeleteModelAliasResponse]  # type: ignore[assignment]
+    """Takes an alias away. Errors: RESOURCE_NOT_FOUND."""
+    SetPrice: _aio.UnaryUnaryMultiCallable[_models_pb2.SetPriceRequest, _models_pb2.SetPriceResponse]  # type: ignore[assignment]
+    """Says what a model costs from a moment on, for all tenants. A price is never changed, only followed by another; calls
+    that run keep theirs. It wins over the prices of the settings and the built-in ones from its time on.
+    Errors: RESOURCE_NOT_FOUND for an unknown provider.
+    """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     """The models that can be called, and what they cost."""
@@ -78,5 +114,53 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_models_pb2.ListPricesResponse, _abc.Awaitable[_models_pb2.ListPricesResponse]]:
         """The price list, by provider and model: what providers charge, in US dollars."""
+
+    @_abc_1.abstractmethod
+    def SyncModels(
+        self,
+        request: _models_pb2.SyncModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.SyncModelsResponse, _abc.Awaitable[_models_pb2.SyncModelsResponse]]:
+        """Asks providers which models they offer, and notes what is new, what changed and what is gone. A provider that fails
+        is told in its result and is no error of this call. The gateway does the same by itself once a day.
+        Errors: RESOURCE_NOT_FOUND, PROVIDER_DISABLED for a provider that is named.
+        """
+
+    @_abc_1.abstractmethod
+    def ListModelAliases(
+        self,
+        request: _models_pb2.ListModelAliasesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.ListModelAliasesResponse, _abc.Awaitable[_models_pb2.ListModelAliasesResponse]]:
+        """The aliases, by name."""
+
+    @_abc_1.abstractmethod
+    def SetModelAlias(
+        self,
+        request: _models_pb2.SetModelAliasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.SetModelAliasResponse, _abc.Awaitable[_models_pb2.SetModelAliasResponse]]:
+        """Gives models a further name, or an alias other models. It counts for all tenants, within a second on every replica.
+        Errors: MODEL_NOT_FOUND for a model that no call could use.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteModelAlias(
+        self,
+        request: _models_pb2.DeleteModelAliasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.DeleteModelAliasResponse, _abc.Awaitable[_models_pb2.DeleteModelAliasResponse]]:
+        """Takes an alias away. Errors: RESOURCE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def SetPrice(
+        self,
+        request: _models_pb2.SetPriceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.SetPriceResponse, _abc.Awaitable[_models_pb2.SetPriceResponse]]:
+        """Says what a model costs from a moment on, for all tenants. A price is never changed, only followed by another; calls
+        that run keep theirs. It wins over the prices of the settings and the built-in ones from its time on.
+        Errors: RESOURCE_NOT_FOUND for an unknown provider.
+        """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

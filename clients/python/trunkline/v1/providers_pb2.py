@@ -23,34 +23,67 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.v1 import models_pb2 as trunkline_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctrunkline/v1/providers.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x19trunkline/v1/models.proto\"\xb3\x01\n\x08Provider\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04wire\x18\x02 \x01(\tR\x04wire\x12\x18\n\x07\x65nabled\x18\x03 \x01(\x08R\x07\x65nabled\x12\'\n\x0f\x64isabled_reason\x18\x04 \x01(\tR\x0e\x64isabledReason\x12<\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x18.trunkline.v1.CapabilityR\x0c\x63\x61pabilities\"V\n\x14ListProvidersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"u\n\x15ListProvidersResponse\x12\x34\n\tproviders\x18\x01 \x03(\x0b\x32\x16.trunkline.v1.ProviderR\tproviders\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n\x12GetProviderRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"I\n\x13GetProviderResponse\x12\x32\n\x08provider\x18\x01 \x01(\x0b\x32\x16.trunkline.v1.ProviderR\x08provider\"+\n\x13TestProviderRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"\xc2\x01\n\x14TestProviderResponse\x12\x0e\n\x02ok\x18\x01 \x01(\x08R\x02ok\x12\x35\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\x12\x1f\n\x0bmodel_count\x18\x03 \x01(\x05R\nmodelCount\x12!\n\x0c\x66\x61ilure_kind\x18\x04 \x01(\tR\x0b\x66\x61ilureKind\x12\x1f\n\x0bhttp_status\x18\x05 \x01(\x05R\nhttpStatus2\xa2\x02\n\x0fProviderService\x12]\n\rListProviders\x12\".trunkline.v1.ListProvidersRequest\x1a#.trunkline.v1.ListProvidersResponse\"\x03\x90\x02\x01\x12W\n\x0bGetProvider\x12 .trunkline.v1.GetProviderRequest\x1a!.trunkline.v1.GetProviderResponse\"\x03\x90\x02\x01\x12W\n\x0cTestProvider\x12!.trunkline.v1.TestProviderRequest\x1a\".trunkline.v1.TestProviderResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctrunkline/v1/providers.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19trunkline/v1/models.proto\"\xb3\x01\n\x08Provider\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04wire\x18\x02 \x01(\tR\x04wire\x12\x18\n\x07\x65nabled\x18\x03 \x01(\x08R\x07\x65nabled\x12\'\n\x0f\x64isabled_reason\x18\x04 \x01(\tR\x0e\x64isabledReason\x12<\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x18.trunkline.v1.CapabilityR\x0c\x63\x61pabilities\"\xf9\x01\n\x0fProviderAccount\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x1d\n\nis_default\x18\x04 \x01(\x08R\tisDefault\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0brotate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrotateTime\"V\n\x14ListProvidersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"u\n\x15ListProvidersResponse\x12\x34\n\tproviders\x18\x01 \x03(\x0b\x32\x16.trunkline.v1.ProviderR\tproviders\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n\x12GetProviderRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"I\n\x13GetProviderResponse\x12\x32\n\x08provider\x18\x01 \x01(\x0b\x32\x16.trunkline.v1.ProviderR\x08provider\"L\n\x13TestProviderRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\x1f\n\naccount_id\x18\x02 \x01(\tB\x00R\taccountId\"\xc2\x01\n\x14TestProviderResponse\x12\x0e\n\x02ok\x18\x01 \x01(\x08R\x02ok\x12\x35\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\x12\x1f\n\x0bmodel_count\x18\x03 \x01(\x05R\nmodelCount\x12!\n\x0c\x66\x61ilure_kind\x18\x04 \x01(\tR\x0b\x66\x61ilureKind\x12\x1f\n\x0bhttp_status\x18\x05 \x01(\x05R\nhttpStatus\"\xb2\x01\n\x1c\x43reateProviderAccountRequest\x12\x1c\n\x08provider\x18\x01 \x01(\tB\x00R\x08provider\x12\x14\n\x04name\x18\x02 \x01(\tB\x00R\x04name\x12\x1c\n\x07\x61pi_key\x18\x03 \x01(\tB\x03\x80\x01\x01R\x06\x61piKey\x12!\n\x0cmake_default\x18\x04 \x01(\x08R\x0bmakeDefault\x12\x1d\n\ntest_first\x18\x05 \x01(\x08R\ttestFirst\"X\n\x1d\x43reateProviderAccountResponse\x12\x37\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.ProviderAccountR\x07\x61\x63\x63ount\"]\n\x1bListProviderAccountsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"\x81\x01\n\x1cListProviderAccountsResponse\x12\x39\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1d.trunkline.v1.ProviderAccountR\x08\x61\x63\x63ounts\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"|\n\x1cRotateProviderAccountRequest\x12\x1f\n\naccount_id\x18\x01 \x01(\tB\x00R\taccountId\x12\x1c\n\x07\x61pi_key\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06\x61piKey\x12\x1d\n\ntest_first\x18\x03 \x01(\x08R\ttestFirst\"X\n\x1dRotateProviderAccountResponse\x12\x37\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.ProviderAccountR\x07\x61\x63\x63ount\"C\n SetDefaultProviderAccountRequest\x12\x1f\n\naccount_id\x18\x01 \x01(\tB\x00R\taccountId\"\\\n!SetDefaultProviderAccountResponse\x12\x37\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.ProviderAccountR\x07\x61\x63\x63ount\"?\n\x1c\x44\x65leteProviderAccountRequest\x12\x1f\n\naccount_id\x18\x01 \x01(\tB\x00R\taccountId\"\x1f\n\x1d\x44\x65leteProviderAccountResponse2\xf9\x06\n\x0fProviderService\x12]\n\rListProviders\x12\".trunkline.v1.ListProvidersRequest\x1a#.trunkline.v1.ListProvidersResponse\"\x03\x90\x02\x01\x12W\n\x0bGetProvider\x12 .trunkline.v1.GetProviderRequest\x1a!.trunkline.v1.GetProviderResponse\"\x03\x90\x02\x01\x12W\n\x0cTestProvider\x12!.trunkline.v1.TestProviderRequest\x1a\".trunkline.v1.TestProviderResponse\"\x00\x12r\n\x15\x43reateProviderAccount\x12*.trunkline.v1.CreateProviderAccountRequest\x1a+.trunkline.v1.CreateProviderAccountResponse\"\x00\x12r\n\x14ListProviderAccounts\x12).trunkline.v1.ListProviderAccountsRequest\x1a*.trunkline.v1.ListProviderAccountsResponse\"\x03\x90\x02\x01\x12u\n\x15RotateProviderAccount\x12*.trunkline.v1.RotateProviderAccountRequest\x1a+.trunkline.v1.RotateProviderAccountResponse\"\x03\x90\x02\x02\x12\x81\x01\n\x19SetDefaultProviderAccount\x12..trunkline.v1.SetDefaultProviderAccountRequest\x1a/.trunkline.v1.SetDefaultProviderAccountResponse\"\x03\x90\x02\x02\x12r\n\x15\x44\x65leteProviderAccount\x12*.trunkline.v1.DeleteProviderAccountRequest\x1a+.trunkline.v1.DeleteProviderAccountResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.v1.providers_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CREATEPROVIDERACCOUNTREQUEST'].fields_by_name['api_key']._loaded_options = None
+  _globals['_CREATEPROVIDERACCOUNTREQUEST'].fields_by_name['api_key']._serialized_options = b'\200\001\001'
+  _globals['_ROTATEPROVIDERACCOUNTREQUEST'].fields_by_name['api_key']._loaded_options = None
+  _globals['_ROTATEPROVIDERACCOUNTREQUEST'].fields_by_name['api_key']._serialized_options = b'\200\001\001'
   _globals['_PROVIDERSERVICE'].methods_by_name['ListProviders']._loaded_options = None
   _globals['_PROVIDERSERVICE'].methods_by_name['ListProviders']._serialized_options = b'\220\002\001'
   _globals['_PROVIDERSERVICE'].methods_by_name['GetProvider']._loaded_options = None
   _globals['_PROVIDERSERVICE'].methods_by_name['GetProvider']._serialized_options = b'\220\002\001'
-  _globals['_PROVIDER']._serialized_start=106
-  _globals['_PROVIDER']._serialized_end=285
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=287
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=373
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=375
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=492
-  _globals['_GETPROVIDERREQUEST']._serialized_start=494
-  _globals['_GETPROVIDERREQUEST']._serialized_end=536
-  _globals['_GETPROVIDERRESPONSE']._serialized_start=538
-  _globals['_GETPROVIDERRESPONSE']._serialized_end=611
-  _globals['_TESTPROVIDERREQUEST']._serialized_start=613
-  _globals['_TESTPROVIDERREQUEST']._serialized_end=656
-  _globals['_TESTPROVIDERRESPONSE']._serialized_start=659
-  _globals['_TESTPROVIDERRESPONSE']._serialized_end=853
-  _globals['_PROVIDERSERVICE']._serialized_start=856
-  _globals['_PROVIDERSERVICE']._serialized_end=1146
+  _globals['_PROVIDERSERVICE'].methods_by_name['ListProviderAccounts']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['ListProviderAccounts']._serialized_options = b'\220\002\001'
+  _globals['_PROVIDERSERVICE'].methods_by_name['RotateProviderAccount']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['RotateProviderAccount']._serialized_options = b'\220\002\002'
+  _globals['_PROVIDERSERVICE'].methods_by_name['SetDefaultProviderAccount']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['SetDefaultProviderAccount']._serialized_options = b'\220\002\002'
+  _globals['_PROVIDER']._serialized_start=139
+  _globals['_PROVIDER']._serialized_end=318
+  _globals['_PROVIDERACCOUNT']._serialized_start=321
+  _globals['_PROVIDERACCOUNT']._serialized_end=570
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=572
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=658
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=660
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=777
+  _globals['_GETPROVIDERREQUEST']._serialized_start=779
+  _globals['_GETPROVIDERREQUEST']._serialized_end=821
+  _globals['_GETPROVIDERRESPONSE']._serialized_start=823
+  _globals['_GETPROVIDERRESPONSE']._serialized_end=896
+  _globals['_TESTPROVIDERREQUEST']._serialized_start=898
+  _globals['_TESTPROVIDERREQUEST']._serialized_end=974
+  _globals['_TESTPROVIDERRESPONSE']._serialized_start=977
+  _globals['_TESTPROVIDERRESPONSE']._serialized_end=1171
+  _globals['_CREATEPROVIDERACCOUNTREQUEST']._serialized_start=1174
+  _globals['_CREATEPROVIDERACCOUNTREQUEST']._serialized_end=1352
+  _globals['_CREATEPROVIDERACCOUNTRESPONSE']._serialized_start=1354
+  _globals['_CREATEPROVIDERACCOUNTRESPONSE']._serialized_end=1442
+  _globals['_LISTPROVIDERACCOUNTSREQUEST']._serialized_start=1444
+  _globals['_LISTPROVIDERACCOUNTSREQUEST']._serialized_end=1537
+  _globals['_LISTPROVIDERACCOUNTSRESPONSE']._serialized_start=1540
+  _globals['_LISTPROVIDERACCOUNTSRESPONSE']._serialized_end=1669
+  _globals['_ROTATEPROVIDERACCOUNTREQUEST']._serialized_start=1671
+  _globals['_ROTATEPROVIDERACCOUNTREQUEST']._serialized_end=1795
+  _globals['_ROTATEPROVIDERACCOUNTRESPONSE']._serialized_start=1797
+  _globals['_ROTATEPROVIDERACCOUNTRESPONSE']._serialized_end=1885
+  _globals['_SETDEFAULTPROVIDERACCOUNTREQUEST']._serialized_start=1887
+  _globals['_SETDEFAULTPROVIDERACCOUNTREQUEST']._serialized_end=1954
+  _globals['_SETDEFAULTPROVIDERACCOUNTRESPONSE']._serialized_start=1956
+  _globals['_SETDEFAULTPROVIDERACCOUNTRESPONSE']._serialized_end=2048
+  _globals['_DELETEPROVIDERACCOUNTREQUEST']._serialized_start=2050
+  _globals['_DELETEPROVIDERACCOUNTREQUEST']._serialized_end=2113
+  _globals['_DELETEPROVIDERACCOUNTRESPONSE']._serialized_start=2115
+  _globals['_DELETEPROVIDERACCOUNTRESPONSE']._serialized_end=2146
+  _globals['_PROVIDERSERVICE']._serialized_start=2149
+  _globals['_PROVIDERSERVICE']._serialized_end=3038
 # @@protoc_insertion_point(module_scope)

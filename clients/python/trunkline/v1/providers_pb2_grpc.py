@@ -50,6 +50,31 @@ class ProviderServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_providers__pb2.TestProviderRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_providers__pb2.TestProviderResponse.FromString,
                 _registered_method=True)
+        self.CreateProviderAccount = channel.unary_unary(
+                '/trunkline.v1.ProviderService/CreateProviderAccount',
+                request_serializer=trunkline_dot_v1_dot_providers__pb2.CreateProviderAccountRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_providers__pb2.CreateProviderAccountResponse.FromString,
+                _registered_method=True)
+        self.ListProviderAccounts = channel.unary_unary(
+                '/trunkline.v1.ProviderService/ListProviderAccounts',
+                request_serializer=trunkline_dot_v1_dot_providers__pb2.ListProviderAccountsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_providers__pb2.ListProviderAccountsResponse.FromString,
+                _registered_method=True)
+        self.RotateProviderAccount = channel.unary_unary(
+                '/trunkline.v1.ProviderService/RotateProviderAccount',
+                request_serializer=trunkline_dot_v1_dot_providers__pb2.RotateProviderAccountRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_providers__pb2.RotateProviderAccountResponse.FromString,
+                _registered_method=True)
+        self.SetDefaultProviderAccount = channel.unary_unary(
+                '/trunkline.v1.ProviderService/SetDefaultProviderAccount',
+                request_serializer=trunkline_dot_v1_dot_providers__pb2.SetDefaultProviderAccountRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_providers__pb2.SetDefaultProviderAccountResponse.FromString,
+                _registered_method=True)
+        self.DeleteProviderAccount = channel.unary_unary(
+                '/trunkline.v1.ProviderService/DeleteProviderAccount',
+                request_serializer=trunkline_dot_v1_dot_providers__pb2.DeleteProviderAccountRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_providers__pb2.DeleteProviderAccountResponse.FromString,
+                _registered_method=True)
 
 
 class ProviderServiceServicer(object):
@@ -78,6 +103,45 @@ class ProviderServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateProviderAccount(self, request, context):
+        """Keeps a key of the tenant's own at a provider. The tenant's calls to that provider go out with the key of its
+        default account instead of the gateway's. Nobody can read the key again.
+        Errors: RESOURCE_NOT_FOUND, RESOURCE_EXISTS, PROVIDER_DISABLED; BYOK_INVALID where it was to be tested.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProviderAccounts(self, request, context):
+        """The tenant's accounts, oldest first, without their keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateProviderAccount(self, request, context):
+        """Gives an account another key; the old one is gone, on every replica within a second.
+        Errors: RESOURCE_NOT_FOUND; BYOK_INVALID where it was to be tested.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetDefaultProviderAccount(self, request, context):
+        """Makes an account the one that the tenant's calls to its provider use. Errors: RESOURCE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProviderAccount(self, request, context):
+        """Forgets an account and its key. When it was the default, the oldest that is left becomes it; when none is left, the
+        tenant's calls use the gateway's key again. Errors: RESOURCE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProviderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +159,31 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     servicer.TestProvider,
                     request_deserializer=trunkline_dot_v1_dot_providers__pb2.TestProviderRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_providers__pb2.TestProviderResponse.SerializeToString,
+            ),
+            'CreateProviderAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateProviderAccount,
+                    request_deserializer=trunkline_dot_v1_dot_providers__pb2.CreateProviderAccountRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_providers__pb2.CreateProviderAccountResponse.SerializeToString,
+            ),
+            'ListProviderAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProviderAccounts,
+                    request_deserializer=trunkline_dot_v1_dot_providers__pb2.ListProviderAccountsRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_providers__pb2.ListProviderAccountsResponse.SerializeToString,
+            ),
+            'RotateProviderAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateProviderAccount,
+                    request_deserializer=trunkline_dot_v1_dot_providers__pb2.RotateProviderAccountRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_providers__pb2.RotateProviderAccountResponse.SerializeToString,
+            ),
+            'SetDefaultProviderAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDefaultProviderAccount,
+                    request_deserializer=trunkline_dot_v1_dot_providers__pb2.SetDefaultProviderAccountRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_providers__pb2.SetDefaultProviderAccountResponse.SerializeToString,
+            ),
+            'DeleteProviderAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProviderAccount,
+                    request_deserializer=trunkline_dot_v1_dot_providers__pb2.DeleteProviderAccountRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_providers__pb2.DeleteProviderAccountResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +268,141 @@ class ProviderService(object):
             '/trunkline.v1.ProviderService/TestProvider',
             trunkline_dot_v1_dot_providers__pb2.TestProviderRequest.SerializeToString,
             trunkline_dot_v1_dot_providers__pb2.TestProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateProviderAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ProviderService/CreateProviderAccount',
+            trunkline_dot_v1_dot_providers__pb2.CreateProviderAccountRequest.SerializeToString,
+            trunkline_dot_v1_dot_providers__pb2.CreateProviderAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProviderAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ProviderService/ListProviderAccounts',
+            trunkline_dot_v1_dot_providers__pb2.ListProviderAccountsRequest.SerializeToString,
+            trunkline_dot_v1_dot_providers__pb2.ListProviderAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateProviderAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ProviderService/RotateProviderAccount',
+            trunkline_dot_v1_dot_providers__pb2.RotateProviderAccountRequest.SerializeToString,
+            trunkline_dot_v1_dot_providers__pb2.RotateProviderAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDefaultProviderAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ProviderService/SetDefaultProviderAccount',
+            trunkline_dot_v1_dot_providers__pb2.SetDefaultProviderAccountRequest.SerializeToString,
+            trunkline_dot_v1_dot_providers__pb2.SetDefaultProviderAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProviderAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ProviderService/DeleteProviderAccount',
+            trunkline_dot_v1_dot_providers__pb2.DeleteProviderAccountRequest.SerializeToString,
+            trunkline_dot_v1_dot_providers__pb2.DeleteProviderAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,23 @@ class ProviderServiceStub:
     """Asks the provider for its models with the gateway's key: whether it answers and takes the key. Costs nothing.
     A provider that fails the test is no error of this call. Errors: RESOURCE_NOT_FOUND, PROVIDER_DISABLED.
     """
+    CreateProviderAccount: _grpc.UnaryUnaryMultiCallable[_providers_pb2.CreateProviderAccountRequest, _providers_pb2.CreateProviderAccountResponse]
+    """Keeps a key of the tenant's own at a provider. The tenant's calls to that provider go out with the key of its
+    default account instead of the gateway's. Nobody can read the key again.
+    Errors: RESOURCE_NOT_FOUND, RESOURCE_EXISTS, PROVIDER_DISABLED; BYOK_INVALID where it was to be tested.
+    """
+    ListProviderAccounts: _grpc.UnaryUnaryMultiCallable[_providers_pb2.ListProviderAccountsRequest, _providers_pb2.ListProviderAccountsResponse]
+    """The tenant's accounts, oldest first, without their keys."""
+    RotateProviderAccount: _grpc.UnaryUnaryMultiCallable[_providers_pb2.RotateProviderAccountRequest, _providers_pb2.RotateProviderAccountResponse]
+    """Gives an account another key; the old one is gone, on every replica within a second.
+    Errors: RESOURCE_NOT_FOUND; BYOK_INVALID where it was to be tested.
+    """
+    SetDefaultProviderAccount: _grpc.UnaryUnaryMultiCallable[_providers_pb2.SetDefaultProviderAccountRequest, _providers_pb2.SetDefaultProviderAccountResponse]
+    """Makes an account the one that the tenant's calls to its provider use. Errors: RESOURCE_NOT_FOUND."""
+    DeleteProviderAccount: _grpc.UnaryUnaryMultiCallable[_providers_pb2.DeleteProviderAccountRequest, _providers_pb2.DeleteProviderAccountResponse]
+    """Forgets an account and its key. When it was the default, the oldest that is left becomes it; when none is left, the
+    tenant's calls use the gateway's key again. Errors: RESOURCE_NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class ProviderServiceAsyncStub(ProviderServiceStub):
@@ -54,6 +71,23 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     TestProvider: _aio.UnaryUnaryMultiCallable[_providers_pb2.TestProviderRequest, _providers_pb2.TestProviderResponse]  # type: ignore[assignment]
     """Asks the provider for its models with the gateway's key: whether it answers and takes the key. Costs nothing.
     A provider that fails the test is no error of this call. Errors: RESOURCE_NOT_FOUND, PROVIDER_DISABLED.
+    """
+    CreateProviderAccount: _aio.UnaryUnaryMultiCallable[_providers_pb2.CreateProviderAccountRequest, _providers_pb2.CreateProviderAccountResponse]  # type: ignore[assignment]
+    """Keeps a key of the tenant's own at a provider. The tenant's calls to that provider go out with the key of its
+    default account instead of the gateway's. Nobody can read the key again.
+    Errors: RESOURCE_NOT_FOUND, RESOURCE_EXISTS, PROVIDER_DISABLED; BYOK_INVALID where it was to be tested.
+    """
+    ListProviderAccounts: _aio.UnaryUnaryMultiCallable[_providers_pb2.ListProviderAccountsRequest, _providers_pb2.ListProviderAccountsResponse]  # type: ignore[assignment]
+    """The tenant's accounts, oldest first, without their keys."""
+    RotateProviderAccount: _aio.UnaryUnaryMultiCallable[_providers_pb2.RotateProviderAccountRequest, _providers_pb2.RotateProviderAccountResponse]  # type: ignore[assignment]
+    """Gives an account another key; the old one is gone, on every replica within a second.
+    Errors: RESOURCE_NOT_FOUND; BYOK_INVALID where it was to be tested.
+    """
+    SetDefaultProviderAccount: _aio.UnaryUnaryMultiCallable[_providers_pb2.SetDefaultProviderAccountRequest, _providers_pb2.SetDefaultProviderAccountResponse]  # type: ignore[assignment]
+    """Makes an account the one that the tenant's calls to its provider use. Errors: RESOURCE_NOT_FOUND."""
+    DeleteProviderAccount: _aio.UnaryUnaryMultiCallable[_providers_pb2.DeleteProviderAccountRequest, _providers_pb2.DeleteProviderAccountResponse]  # type: ignore[assignment]
+    """Forgets an account and its key. When it was the default, the oldest that is left becomes it; when none is left, the
+    tenant's calls use the gateway's key again. Errors: RESOURCE_NOT_FOUND.
     """
 
 class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -83,6 +117,53 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_providers_pb2.TestProviderResponse, _abc.Awaitable[_providers_pb2.TestProviderResponse]]:
         """Asks the provider for its models with the gateway's key: whether it answers and takes the key. Costs nothing.
         A provider that fails the test is no error of this call. Errors: RESOURCE_NOT_FOUND, PROVIDER_DISABLED.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateProviderAccount(
+        self,
+        request: _providers_pb2.CreateProviderAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_providers_pb2.CreateProviderAccountResponse, _abc.Awaitable[_providers_pb2.CreateProviderAccountResponse]]:
+        """Keeps a key of the tenant's own at a provider. The tenant's calls to that provider go out with the key of its
+        default account instead of the gateway's. Nobody can read the key again.
+        Errors: RESOURCE_NOT_FOUND, RESOURCE_EXISTS, PROVIDER_DISABLED; BYOK_INVALID where it was to be tested.
+        """
+
+    @_abc_1.abstractmethod
+    def ListProviderAccounts(
+        self,
+        request: _providers_pb2.ListProviderAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_providers_pb2.ListProviderAccountsResponse, _abc.Awaitable[_providers_pb2.ListProviderAccountsResponse]]:
+        """The tenant's accounts, oldest first, without their keys."""
+
+    @_abc_1.abstractmethod
+    def RotateProviderAccount(
+        self,
+        request: _providers_pb2.RotateProviderAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_providers_pb2.RotateProviderAccountResponse, _abc.Awaitable[_providers_pb2.RotateProviderAccountResponse]]:
+        """Gives an account another key; the old one is gone, on every replica within a second.
+        Errors: RESOURCE_NOT_FOUND; BYOK_INVALID where it was to be tested.
+        """
+
+    @_abc_1.abstractmethod
+    def SetDefaultProviderAccount(
+        self,
+        request: _providers_pb2.SetDefaultProviderAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_providers_pb2.SetDefaultProviderAccountResponse, _abc.Awaitable[_providers_pb2.SetDefaultProviderAccountResponse]]:
+        """Makes an account the one that the tenant's calls to its provider use. Errors: RESOURCE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def DeleteProviderAccount(
+        self,
+        request: _providers_pb2.DeleteProviderAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_providers_pb2.DeleteProviderAccountResponse, _abc.Awaitable[_providers_pb2.DeleteProviderAccountResponse]]:
+        """Forgets an account and its key. When it was the default, the oldest that is left becomes it; when none is left, the
+        tenant's calls use the gateway's key again. Errors: RESOURCE_NOT_FOUND.
         """
 
 def add_ProviderServiceServicer_to_server(servicer: ProviderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

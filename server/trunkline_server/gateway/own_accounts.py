@@ -1,0 +1,103 @@
+"""Tenants' own keys on the way of a call: which account a tenant's calls to a provider go out with."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.sealing import SealBroken
+from trunkline_server.gateway.routes import Routes
+from trunkline_server.providers.provider import Upstream
+from trunkline_server.store.database import Database
+from trunkline_server.store.provider_accounts import CHANNEL, ProviderAccounts
+
+_log = logging.getLogger(__name__)
+
+KEY_S_MAX: Final = 300.0
+"""How long a key may lie in memory in the clear."""
+KEYS_MAX: Final = 1000
+
+
+class OwnAccounts:
+    """Knows every default account, without its key; a key is read when a call needs it, and forgotten soon."""
+
+    def __init__(self, routes: Routes, database: Database, accounts: ProviderAccounts) -> None:
+        self._routes = routes
+        self._database = database
+        self._accounts = accounts
+        self._keys: dict[UUID, tuple[str, float]] = {}
+        self._changes = 0
+        self._changed = asyncio.Event()
+        self._reading = asyncio.Lock()
+
+    async def follow(self) -> None:
+        """Hear of changes, and know what is there already. Raises STORE_UNAVAILABLE: a start without this would send
+        tenants' calls with another's key."""
+        await self._database.listen(CHANNEL, self._heard)
+        await self._read()
+
+    async def keep(self) -> None:
+        """Read again after every change, until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Use the defaults as they are now; where the database does not answer, those that were."""
+        try:
+            await self._read()
+        except TrunklineError as error:
+            _log.warning("provider_accounts.kept reason=%s", error.reason.value)
+
+    def upstream(self, tenant_id: UUID, provider: str, account_id: UUID) -> Upstream:
+        """The way to a provider with the key of an account. Raises PROVIDER_DISABLED."""
+        return self._routes.registry.keyed(provider, partial(self._read_key, tenant_id, account_id))
+
+    async def _read(self) -> None:
+        async with self._reading:
+            own: defaultdict[UUID, dict[str, Upstream]] = defaultdict(dict)
+            for tenant_id, provider, account_id in await self._accounts.defaults():
+                if self._routes.registry.takes_keys(provider):
+                    own[tenant_id][provider] = self.upstream(tenant_id, provider, account_id)
+            self._routes.use_own(dict(own))
+
+    def forget(self) -> None:
+        """No key that was read is the right one any longer."""
+        self._changes += 1
+        self._keys.clear()
+
+    def _heard(self, _payload: str | None) -> None:
+        self.forget()
+        self._changed.set()
+
+    async def _read_key(self, tenant_id: UUID, account_id: UUID) -> str:
+        now = asyncio.get_running_loop().time()
+        key, good_until = self._keys.get(account_id, ("", 0.0))
+        if now < good_until:
+            return key
+        changes, key = self._changes, await self._unsealed(tenant_id, account_id)
+        if changes == self._changes:  # else it may be the key before
+            self._remember(account_id, key, now + KEY_S_MAX)
+        return key
+
+    async def _unsealed(self, tenant_id: UUID, account_id: UUID) -> str:
+        try:
+            return await self._accounts.api_key(tenant_id, account_id)
+        except SealBroken:
+            _log.error("provider_account.sealed account=%s", account_id)
+            raise UpstreamFailure(FailureKind.AUTH) from None
+        except TrunklineError as error:
+            gone = error.reason is Reason.RESOURCE_NOT_FOUND
+            raise UpstreamFailure(FailureKind.AUTH if gone else FailureKind.NEVER_SENT) from None
+
+    def _remember(self, account_id: UUID, key: str, good_until: float) -> None:
+        if len(self._keys) >= KEYS_MAX:
+            del self._keys[next(iter(self._keys))]
+        self._keys[account_id] = (key, good_until)

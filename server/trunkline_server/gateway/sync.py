@@ -1,0 +1,72 @@
+"""Asks providers which models they offer; each answers, or fails, for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.model import ModelEntry
+from trunkline_server.gateway.learning import Learning
+from trunkline_server.providers.provider import Upstream
+from trunkline_server.providers.registry import Registry
+from trunkline_server.store.offers import Difference
+
+_log = logging.getLogger(__name__)
+
+ASK_S_MAX: Final = 20.0
+MODELS_MAX: Final = 10_000
+NAME_CHARS_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What a provider's list said, or why there was none."""
+
+    provider: str
+    model_count: int = 0
+    difference: Difference | None = None
+    failure: UpstreamFailure | None = None
+
+
+class Sync:
+    """Notes what providers offer."""
+
+    def __init__(self, registry: Registry, learning: Learning) -> None:
+        self._registry = registry
+        self._learning = learning
+
+    async def all(self) -> None:
+        """Ask every provider that is on; failures are logged."""
+        for synced in await self.run(self._registry.enabled):
+            if synced.failure is not None:
+                _log.warning("models.sync_failed provider=%s kind=%s", synced.provider, synced.failure.kind.value)
+
+    async def run(self, providers: Sequence[str], within_s: float = ASK_S_MAX) -> list[Synced]:
+        """Ask these, at once. Raises PROVIDER_DISABLED, STORE_UNAVAILABLE."""
+        upstreams = [self._registry.upstream(name) for name in sorted(providers)]
+        synced = await asyncio.gather(*(self._one(each, within_s) for each in upstreams))
+        await self._learning.refresh()
+        return synced
+
+    async def _one(self, upstream: Upstream, within_s: float) -> Synced:
+        try:
+            async with asyncio.timeout(within_s):
+                names = await upstream.models()
+        except UpstreamFailure as failure:
+            return Synced(upstream.name, failure=failure)
+        except TimeoutError:
+            return Synced(upstream.name, failure=UpstreamFailure(FailureKind.TIMEOUT_FIRST_TOKEN))
+        except Exception:  # noqa: BLE001 - the wire of an installed provider is other people's code
+            return Synced(upstream.name, failure=UpstreamFailure(FailureKind.BROKEN))
+        entries = [ModelEntry(upstream.name, name) for name in _usable(names)]
+        return Synced(upstream.name, len(entries), await self._learning.offers.note(upstream.name, entries))
+
+
+def _usable(names: Iterable[str]) -> list[str]:
+    """Names that can be kept and shown: a provider may say anything."""
+    good = [name for name in dict.fromkeys(names) if 0 < len(name) <= NAME_CHARS_MAX and name.isprintable()]
+    return good[:MODELS_MAX]
