@@ -107,3 +107,17 @@ def test_only_a_plain_slug_is_kept() -> None:
     assert (failure.code, str(failure)) == ("", "INVALID 400")
     assert str(UpstreamFailure(FailureKind.QUOTA, 429, "insufficient_quota")) == "QUOTA 429 insufficient_quota"
     assert UpstreamFailure(FailureKind.INVALID, 400, "x" * 65).code == ""
+
+
+@pytest.mark.parametrize(
+    "code", ["rate_limit_exceeded", "1500", "INVALID_ARGUMENT", "invalid-argument", "error.code_7"]
+)
+def test_a_providers_own_word_is_kept(code: str) -> None:
+    assert UpstreamFailure(FailureKind.INVALID, 400, code).code == code
+
+
+@pytest.mark.parametrize(
+    "code", ["sk-live4f9aQ2", "AIzaSyD4x9fK2", "tl_live_0a1b2c3d", "1234567890123", "a" * 30, "two words", ""]
+)
+def test_what_may_be_a_key_is_no_code(code: str) -> None:
+    assert UpstreamFailure(FailureKind.AUTH, 401, code).code == ""

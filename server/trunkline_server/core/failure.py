@@ -104,7 +104,8 @@ RULES: Mapping[FailureKind, Rule] = {
 RETRY_AFTER_S_MAX = 86_400.0
 """What a provider says may be any number; callers are told a day at most."""
 
-_SLUG = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# words and numbers apart: a key that a provider echoes mixes them, or is one long piece
+_SLUG = re.compile(r"(?=.{1,64}$)(?:[A-Za-z]{1,24}|[0-9]{1,6})(?:[_.-](?:[A-Za-z]{1,24}|[0-9]{1,6}))*")
 _BEFORE_CONTENT = {
     FailureKind.INTERRUPTED: FailureKind.AMBIGUOUS,
     FailureKind.TIMEOUT_IDLE: FailureKind.TIMEOUT_FIRST_TOKEN,

@@ -60,8 +60,15 @@ async def test_the_next_address_gets_its_turn_when_one_is_slow(listening: Addres
 
 
 async def test_where_two_answer_at_once_one_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, connect, together = asyncio.get_running_loop(), dial._open, asyncio.Barrier(2)
+
+    async def both(address: Address) -> socket.socket:
+        sock = await connect(address)
+        await together.wait()
+        return sock
+
     monkeypatch.setattr(dial, "_HEAD_START_S", 0.0)
-    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(dial, "_open", both)
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0)
         address = (socket.AF_INET, server.getsockname())

@@ -93,7 +93,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_JOB_FINAL: _ErrorReason.ValueType  # 32
     """FAILED_PRECONDITION: the job has ended."""
     ERROR_REASON_RESERVATION_CLOSED: _ErrorReason.ValueType  # 33
-    """FAILED_PRECONDITION: the reservation was settled, released or has expired."""
+    """FAILED_PRECONDITION: the reservation was closed in another way: settled, or released."""
     ERROR_REASON_BYOK_INVALID: _ErrorReason.ValueType  # 34
     """FAILED_PRECONDITION: the tenant's own provider key does not work."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 35
@@ -197,7 +197,7 @@ ERROR_REASON_PROVIDER_DISABLED: ErrorReason.ValueType  # 31
 ERROR_REASON_JOB_FINAL: ErrorReason.ValueType  # 32
 """FAILED_PRECONDITION: the job has ended."""
 ERROR_REASON_RESERVATION_CLOSED: ErrorReason.ValueType  # 33
-"""FAILED_PRECONDITION: the reservation was settled, released or has expired."""
+"""FAILED_PRECONDITION: the reservation was closed in another way: settled, or released."""
 ERROR_REASON_BYOK_INVALID: ErrorReason.ValueType  # 34
 """FAILED_PRECONDITION: the tenant's own provider key does not work."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 35
