@@ -94,8 +94,9 @@ class OwnAccounts:
             _log.error("provider_account.sealed account=%s", account_id)
             raise UpstreamFailure(FailureKind.AUTH) from None
         except TrunklineError as error:
-            gone = error.reason is Reason.RESOURCE_NOT_FOUND
-            raise UpstreamFailure(FailureKind.AUTH if gone else FailureKind.NEVER_SENT) from None
+            if error.reason is Reason.RESOURCE_NOT_FOUND:  # deleted by another replica, whose word is on its way
+                self._changed.set()
+            raise UpstreamFailure(FailureKind.NEVER_SENT) from None
 
     def _remember(self, account_id: UUID, key: str, good_until: float) -> None:
         if len(self._keys) >= KEYS_MAX:
