@@ -94,7 +94,7 @@ def ask(
 ) -> Ask:
     question = chat_pb2.ChatInput(model=f"sandbox/{model}", messages=[message(content_pb2.ROLE_USER, text)])
     question.MergeFrom(more or chat_pb2.ChatInput())
-    return Ask("sandbox", model, question, stream, cap, {"script": script} if script else {})
+    return Ask("sandbox", model, question, {"script": script} if script else {}, stream=stream, max_output_tokens=cap)
 
 
 def said(answer: Answer, candidate: int = 0) -> str:

@@ -49,7 +49,7 @@ def state(data: bytes, provider: str = "anthropic") -> content_pb2.ProviderState
 
 def asked(model: str = OLD, cap: int | None = 100, *, stream: bool = False, **question: Any) -> Ask:
     question.setdefault("messages", [says(USER, text("hi"))])
-    return Ask("anthropic", model, chat_pb2.ChatInput(**question), stream, cap)
+    return Ask("anthropic", model, chat_pb2.ChatInput(**question), stream=stream, max_output_tokens=cap)
 
 
 def spelled(ask: Ask) -> dict[str, Any]:

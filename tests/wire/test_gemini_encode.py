@@ -58,7 +58,7 @@ def state(fields: Any, provider: str = "gemini") -> content_pb2.ProviderState:
 
 def asked(model: str = EARLY, cap: int | None = None, *, stream: bool = False, **question: Any) -> Ask:
     question.setdefault("messages", [says(USER, text("hi"))])
-    return Ask("gemini", model, chat_pb2.ChatInput(**question), stream, cap)
+    return Ask("gemini", model, chat_pb2.ChatInput(**question), stream=stream, max_output_tokens=cap)
 
 
 def spelled(ask: Ask) -> dict[str, Any]:

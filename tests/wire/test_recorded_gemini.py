@@ -150,7 +150,7 @@ def test_spells_the_same_question(exchange: Exchange) -> None:
     model, method = path.path.removeprefix("/v1beta/models/").split(":")
     told = exchange.question()
     question, options = parse_question(told)
-    sent = Ask("gemini", model, question, method == "streamGenerateContent", options=options)
+    sent = Ask("gemini", model, question, options, stream=method == "streamGenerateContent")
     sent.max_output_tokens = generation(told).get("maxOutputTokens")
     request = WIRE.encode_chat(sent)
     assert request.path == path.path + ("?alt=sse" if sent.stream else "")

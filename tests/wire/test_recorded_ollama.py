@@ -114,7 +114,9 @@ def ask_of(sent: dict[str, Any]) -> Ask:
         rest.pop("think")
     question.tools.extend(_tool(tool["function"]) for tool in rest.pop("tools", []))
     stream = rest.pop("stream", True)
-    return Ask("ollama", rest.pop("model"), question, stream, cap, {**rest, "options": options})
+    return Ask(
+        "ollama", rest.pop("model"), question, {**rest, "options": options}, stream=stream, max_output_tokens=cap
+    )
 
 
 def _tool(function: dict[str, Any]) -> content_pb2.Tool:

@@ -1,41 +1,19 @@
-"""One question as one provider gets it: what the caller said, the provider's name for the model, and what changed."""
+"""A question to a chat model as one provider gets it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from trunkline.v1 import chat_pb2
-from trunkline_server.core.errors import Reason, invalid
+from trunkline_server.core.errand import Errand
 
 
 @dataclass(slots=True)
-class Ask:
+class Ask(Errand[chat_pb2.ChatInput]):
     """`max_output_tokens` is the cap the provider must be told: the caller's own, or one that the dialect demands."""
 
-    provider: str
-    model: str
-    input: chat_pb2.ChatInput
-    stream: bool
+    stream: bool = False
     max_output_tokens: int | None = None
-    options: Mapping[str, object] = field(default_factory=dict)
-    end_user: str = ""
-    warnings: list[chat_pb2.Warning] = field(default_factory=list)
-
-    def drop(self, path: str, description: str) -> None:
-        """The provider cannot take this: refuse it if the caller is strict, else leave it out and say so."""
-        if self.input.strict_parameters:
-            raise invalid(f"input.{path}", description, Reason.PARAMETER_UNSUPPORTED)
-        self.warn(chat_pb2.WARNING_CODE_PARAMETER_DROPPED, path, description)
-
-    def adjust(self, path: str, description: str) -> None:
-        """The value was moved to one that the provider takes."""
-        if self.input.strict_parameters:
-            raise invalid(f"input.{path}", description, Reason.PARAMETER_UNSUPPORTED)
-        self.warn(chat_pb2.WARNING_CODE_PARAMETER_ADJUSTED, path, description)
-
-    def warn(self, code: chat_pb2.WarningCode.ValueType, path: str, description: str) -> None:
-        self.warnings.append(chat_pb2.Warning(code=code, field=f"input.{path}" if path else "", message=description))
 
     def owns(self, provider: str, path: str) -> bool:
         """Whether `provider`'s state goes back to it; another's is left out, and said once for the whole call."""

@@ -43,7 +43,7 @@ class Candidates:
     def able(self, caller: Caller, input: chat_pb2.ChatInput, *, streaming: bool) -> list[str]:
         """The providers that are on for a caller whose dialect can do all that a question needs."""
         needed, providers = needs_of(input, streaming=streaming).capabilities, self.routes.providers(caller)
-        return sorted(name for name, provider in providers.items() if needed <= provider.wire.capabilities)
+        return sorted(name for name, provider in providers.items() if needed <= provider.capabilities)
 
     def _chain(self, caller: Caller, input: chat_pb2.ChatInput) -> Chain:
         chain = self.routes.chain(input.model, caller)

@@ -28,7 +28,7 @@ class Needs:
 
     def met_by(self, route: Route) -> bool:
         provider = route.upstream.provider
-        return self.capabilities <= provider.wire.capabilities and (provider.takes_urls or not self.addresses)
+        return self.capabilities <= provider.capabilities and (provider.takes_urls or not self.addresses)
 
 
 def needs_of(input: chat_pb2.ChatInput, *, streaming: bool) -> Needs:

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from functools import cached_property
+from typing import Any, Final, Protocol, TypeAlias
 
+from trunkline.v1 import audio_pb2, models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
+from trunkline_server.core.errand import Errand, InputT
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.operation import CAPABILITIES, Operation
+from trunkline_server.core.product import BodyT, Product, Sound
 from trunkline_server.providers.client import Response, Transport
 from trunkline_server.providers.settings import ProviderSettings
+from trunkline_server.wire.craft import Craft, LongCraft, Pending, SpeechCraft
 from trunkline_server.wire.dialect import Wire
 from trunkline_server.wire.http import HttpRequest
 
 ERROR_BYTES_MAX: Final = 256 * 1024
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
+PRODUCT_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Pictures come as text in JSON, and films in one piece."""
+
+AnyCraft: TypeAlias = Craft[Any, Any] | SpeechCraft | LongCraft[Any, Any]
 
 
 def bearer(key: str) -> Mapping[str, str]:
@@ -40,9 +50,9 @@ class OwnTransport(Transport, Protocol):
 class Provider:
     """A declaration. `takes_urls`: the provider fetches the addresses in a message itself; else the gateway does.
 
-    `only_if_named`: it is off until the settings say something about it. `closed`: the catalogue has all of its models.
-    `transport` makes a way to it that is not our HTTP client. `foreign_names`: what it may call the model of another
-    provider; for those that pass calls on.
+    `crafts`: what it can do besides the chat of its wire. `only_if_named`: it is off until the settings say something
+    about it. `closed`: the catalogue has all of its models. `transport` makes a way to it that is not our HTTP client.
+    `foreign_names`: what it may call the model of another provider; for those that pass calls on.
     """
 
     name: str
@@ -53,8 +63,14 @@ class Provider:
     only_if_named: bool = False
     takes_urls: bool = True
     closed: bool = False
+    crafts: Mapping[Operation, AnyCraft] = field(default_factory=dict)
     transport: Callable[[ProviderSettings], OwnTransport] | None = None
     foreign_names: Callable[[str, str], Sequence[str]] | None = None
+
+    @cached_property
+    def capabilities(self) -> frozenset[models_pb2.Capability.ValueType]:
+        """Of its wire and its crafts."""
+        return self.wire.capabilities | {CAPABILITIES[operation] for operation in self.crafts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +114,50 @@ class Upstream:
     async def models(self) -> list[str]:
         """The models that the provider offers."""
         return self.wire.decode_models(await self._fetch(self.wire.encode_models()))
+
+    async def make(self, craft: Craft[InputT, BodyT], errand: Errand[InputT]) -> Product[BodyT]:
+        """Have one piece of work done. Raises UpstreamFailure."""
+        async with self.transport.open(craft.encode(errand)) as response:
+            await self._accept(response)
+            return craft.decode(errand, response.headers, await response.read(PRODUCT_BYTES_MAX))
+
+    async def speak(
+        self, craft: SpeechCraft, errand: Errand[audio_pb2.SpeechInput], sound: Sound
+    ) -> AsyncGenerator[None, None]:
+        """Have a text spoken, and grow the sound; yields after each read. Closing it closes the socket."""
+        async with self.transport.open(craft.encode(errand)) as response:
+            await self._accept(response)
+            decoder = craft.decode(errand, sound, response.headers)
+            async with aclosing(response.chunks()) as chunks:
+                async for data in chunks:
+                    decoder.feed(data)
+                    yield
+            decoder.close()
+
+    async def submit(self, craft: LongCraft[InputT, BodyT], errand: Errand[InputT]) -> str:
+        """Begin long work; what the provider calls it. Raises UpstreamFailure."""
+        async with self.transport.open(craft.submit(errand)) as response:
+            await self._accept(response)
+            return craft.submitted(errand, response.headers, await response.read(BODY_BYTES_MAX))
+
+    async def poll(
+        self, craft: LongCraft[InputT, BodyT], errand: Errand[InputT], operation: str
+    ) -> Pending | Product[BodyT]:
+        """How far long work is, or what came of it. Raises UpstreamFailure."""
+        async with self.transport.open(craft.poll(operation)) as response:
+            await self._accept(response)
+            body = await response.read(PRODUCT_BYTES_MAX)
+            state = craft.polled(errand, operation, response.status, response.headers, body)
+        if isinstance(state, Pending) and state.fetchable and (request := craft.fetch(operation, body)):
+            async with self.transport.open(request) as response:
+                await self._accept(response)
+                return craft.fetched(errand, operation, response.headers, await response.read(PRODUCT_BYTES_MAX))
+        return state
+
+    async def abandon(self, craft: LongCraft[InputT, BodyT], operation: str) -> None:
+        """Stop long work, where the provider can. Raises UpstreamFailure."""
+        if request := craft.cancel(operation):
+            await self._fetch(request)
 
     async def _fetch(self, request: HttpRequest) -> bytes:
         exchange: AbstractAsyncContextManager[Response] = self.transport.open(request)

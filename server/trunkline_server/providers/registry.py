@@ -107,7 +107,7 @@ class Registry:
         if not closed and provider.transport is None:
             self._open_keyless(provider, told)
         missing = closed or _keyless(provider, told) or self._open(provider, told)
-        self._listed[provider.name] = Listed(provider.name, missing, provider.wire.name, provider.wire.capabilities)
+        self._listed[provider.name] = Listed(provider.name, missing, provider.wire.name, provider.capabilities)
 
     def _open(self, provider: Provider, given: ProviderSettings) -> str:
         """Why it could not be opened; empty where it was."""

@@ -55,7 +55,7 @@ class Stage(ABC):
         """Waits until the caller has gone in the middle of an answer."""
 
     def ask(self, input: chat_pb2.ChatInput, options: dict[str, object], *, stream: bool) -> Ask:
-        return Ask(self.upstream.name, self.accent.model, input, stream, max_output_tokens=64, options=options)
+        return Ask(self.upstream.name, self.accent.model, input, options, stream=stream, max_output_tokens=64)
 
 
 class ServerStage(Stage):

@@ -47,6 +47,24 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     """Thinks before it answers."""
     CAPABILITY_COUNT_TOKENS: _Capability.ValueType  # 9
     """Counts tokens without answering."""
+    CAPABILITY_EMBED: _Capability.ValueType  # 10
+    """Turns texts into vectors."""
+    CAPABILITY_RERANK: _Capability.ValueType  # 11
+    """Orders documents by a query."""
+    CAPABILITY_IMAGE_GENERATION: _Capability.ValueType  # 12
+    """Makes pictures from words."""
+    CAPABILITY_IMAGE_EDIT: _Capability.ValueType  # 13
+    """Changes pictures."""
+    CAPABILITY_SPEECH: _Capability.ValueType  # 14
+    """Speaks."""
+    CAPABILITY_TRANSCRIPTION: _Capability.ValueType  # 15
+    """Writes down what is said."""
+    CAPABILITY_AUDIO_TRANSLATION: _Capability.ValueType  # 16
+    """Writes down in English what is said in other languages."""
+    CAPABILITY_VIDEO_GENERATION: _Capability.ValueType  # 17
+    """Makes films."""
+    CAPABILITY_MODERATION: _Capability.ValueType  # 18
+    """Judges whether texts or pictures are harmful."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """Something that a model or provider can do."""
@@ -71,6 +89,24 @@ CAPABILITY_REASONING: Capability.ValueType  # 8
 """Thinks before it answers."""
 CAPABILITY_COUNT_TOKENS: Capability.ValueType  # 9
 """Counts tokens without answering."""
+CAPABILITY_EMBED: Capability.ValueType  # 10
+"""Turns texts into vectors."""
+CAPABILITY_RERANK: Capability.ValueType  # 11
+"""Orders documents by a query."""
+CAPABILITY_IMAGE_GENERATION: Capability.ValueType  # 12
+"""Makes pictures from words."""
+CAPABILITY_IMAGE_EDIT: Capability.ValueType  # 13
+"""Changes pictures."""
+CAPABILITY_SPEECH: Capability.ValueType  # 14
+"""Speaks."""
+CAPABILITY_TRANSCRIPTION: Capability.ValueType  # 15
+"""Writes down what is said."""
+CAPABILITY_AUDIO_TRANSLATION: Capability.ValueType  # 16
+"""Writes down in English what is said in other languages."""
+CAPABILITY_VIDEO_GENERATION: Capability.ValueType  # 17
+"""Makes films."""
+CAPABILITY_MODERATION: Capability.ValueType  # 18
+"""Judges whether texts or pictures are harmful."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
 @_typing.final
