@@ -37,7 +37,7 @@ from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server, ServerSettings
 from trunkline_server.door.sink import Sink
 from trunkline_server.door.status import to_status
-from trunkline_server.gateway.admission import Admission, AdmissionSettings
+from trunkline_server.gateway.admission import Admission
 from trunkline_server.gateway.breakers import BreakerRules
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.completions import Completions
@@ -52,6 +52,7 @@ from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.stops import Stops
 from trunkline_server.gateway.strategies import Strategies
 from trunkline_server.gateway.sync import Sync
+from trunkline_server.gateway.terms import Terms
 from trunkline_server.providers.client import ClientSettings
 from trunkline_server.providers.egress import Egress
 from trunkline_server.providers.registry import Registry
@@ -297,7 +298,7 @@ def _gateway(settings: Settings, routes: Routes, ledger: Ledger, live: LiveCalls
     admission = Admission(
         Candidates(routes, _strategies(settings)),
         ledger,
-        AdmissionSettings(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free"),
+        Terms(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free"),
     )
     patience = GatewaySettings(chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s)
     return Gateway(admission, Settlement(ledger, per_usd), live, patience)
