@@ -18,7 +18,16 @@ from typing import Final
 
 import uvloop
 
-from trunkline.v1 import admin_pb2, chat_pb2, credits_pb2, models_pb2, providers_pb2
+from trunkline.v1 import (
+    admin_pb2,
+    chat_pb2,
+    credits_pb2,
+    embeddings_pb2,
+    images_pb2,
+    models_pb2,
+    moderation_pb2,
+    providers_pb2,
+)
 from trunkline_server import __version__
 from trunkline_server.config import ModelSection, ProviderSection, Settings
 from trunkline_server.core import ids
@@ -41,6 +50,7 @@ from trunkline_server.gateway.admission import Admission
 from trunkline_server.gateway.breakers import BreakerRules
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.completions import Completions
+from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.learning import Learning
 from trunkline_server.gateway.lines import Lines, LineSettings
@@ -59,7 +69,10 @@ from trunkline_server.providers.registry import Registry
 from trunkline_server.services.admin import AdminService, Replica
 from trunkline_server.services.chat import ChatService
 from trunkline_server.services.credits import CreditService
+from trunkline_server.services.embeddings import EmbeddingService
+from trunkline_server.services.images import ImageService
 from trunkline_server.services.models import ModelService
+from trunkline_server.services.moderation import ModerationService
 from trunkline_server.services.providers import ProviderService
 from trunkline_server.store.accounts import NewAccounts
 from trunkline_server.store.database import Database, DatabaseSettings
@@ -82,6 +95,7 @@ _log = logging.getLogger(__name__)
 
 OTHER_TIMEOUT_S: Final = 10.0
 MANY_TIMEOUT_S: Final = 600.0
+MEDIA_TIMEOUT_S: Final = 300.0
 SYNC_TIMEOUT_S: Final = 30.0
 SYNC_EVERY_S: Final = 24 * 3600
 SYNC_FIRST_WITHIN_S: Final = 3600
@@ -169,12 +183,14 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     callers = Callers(keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time)
     admin_key = await _first_key(settings, keys, tenants)
     journal = _open_journal(stack)
+    media, policy = Media(Egress(_policy(settings))), _policy(settings)
+    errands = Errands(gateway, media, policy)
     chat = ChatService(
         gateway=gateway,
         completions=Completions(Usage(database), results, live),
         stops=stops,
-        media=Media(Egress(_policy(settings))),
-        policy=_policy(settings),
+        media=media,
+        policy=policy,
         describe=to_status,
     )
     contract = Contract()
@@ -201,6 +217,9 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     providers = ProviderService(routes.registry, routes.lines, tokens, accounts, own, lambda: drain.draining)
     services = [
         (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
+        (embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"], EmbeddingService(errands)),
+        (images_pb2.DESCRIPTOR.services_by_name["ImageService"], ImageService(errands)),
+        (moderation_pb2.DESCRIPTOR.services_by_name["ModerationService"], ModerationService(errands)),
         (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
         (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),
         (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], providers),
@@ -353,6 +372,14 @@ def _deadlines(settings: Settings) -> Deadlines:
         "CompleteMany": MANY_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
+        "Embed": settings.chat.unary_timeout_s,
+        "Rerank": settings.chat.unary_timeout_s,
+        "Moderate": settings.chat.unary_timeout_s,
+        "GenerateImages": MEDIA_TIMEOUT_S,
+        "EditImages": MEDIA_TIMEOUT_S,
+        "SynthesizeSpeech": MEDIA_TIMEOUT_S,
+        "Transcribe": MEDIA_TIMEOUT_S,
+        "TranslateAudio": MEDIA_TIMEOUT_S,
     }
     return Deadlines(own, OTHER_TIMEOUT_S)
 
