@@ -52,6 +52,7 @@ from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
+from trunkline_server.gateway.gossip import Gossip
 from trunkline_server.gateway.learning import Learning
 from trunkline_server.gateway.lines import Lines, LineSettings
 from trunkline_server.gateway.live import LiveCalls
@@ -175,6 +176,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     sync = Sync(routes.registry, learning)
     accounts = ProviderAccounts(database, await _tenant_keys(settings, database, secret))
     own = OwnAccounts(routes, database, accounts)
+    gossip = Gossip(routes.lines, database, replica_id)
     live = LiveCalls()
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, live.stop_all)
     gateway = _gateway(settings, routes, ledger, live)
@@ -232,8 +234,9 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     await stops.follow()
     await learning.follow()
     await own.follow()
+    await gossip.follow()
     chores = [*_chores(ledger, results, keys, callers), *_catalogue_chores(learning, own, sync)]
-    for work in (learning.keep(), own.keep(), *(chore.repeat() for chore in chores)):
+    for work in (learning.keep(), own.keep(), gossip.keep(), *(chore.repeat() for chore in chores)):
         stack.callback(asyncio.get_running_loop().create_task(work).cancel)
     address = await server.start()
     stack.push_async_callback(gateway.drained)
