@@ -322,7 +322,9 @@ def _gateway(settings: Settings, routes: Routes, ledger: Ledger, live: LiveCalls
         ledger,
         Terms(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free"),
     )
-    patience = GatewaySettings(chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s)
+    patience = GatewaySettings(
+        chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s, settings.routing.hedging
+    )
     return Gateway(admission, Settlement(ledger, per_usd), live, patience)
 
 

@@ -127,6 +127,19 @@ class Admission:
         run.account = account
         run.move(offer)
 
+    async def also(self, run: Run[Any], route: Route) -> Offer | None:
+        """What a second attempt beside a run would cost there, covered by the run's own account; None if it is not."""
+        try:
+            account = await self.account(run.call, route)
+            offer = self.offer(run.work, route, charged=not account.unlimited)
+            _check_max_cost(run.input, offer)
+            if account.id == run.account.id:
+                run.hold = await self._covered(run, offer.most_nanos)
+                return offer
+        except TrunklineError:
+            pass
+        return None
+
     async def _covered(self, run: Run[Any], most_nanos: int) -> Reserved:
         more_nanos = most_nanos - run.hold.amount
         return await self._ledger.extend(run.hold, more_nanos) if more_nanos > 0 else run.hold

@@ -89,6 +89,13 @@ class Plan:
             case Failover.ALWAYS | Failover.LARGER_WINDOW | Failover.IF_IDEMPOTENT:
                 return True
 
+    def may_hedge(self) -> bool:
+        """Whether there may be an attempt beside the one that runs; it counts, and takes from the retry budget."""
+        if self.made >= self.attempts_max or not self.budget.spend():
+            return False
+        self.made += 1
+        return True
+
     def moved(self, budget: RetryBudget) -> None:
         """Another provider is asked, which may be tried again by its own rules."""
         self.budget = budget

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final, Self, cast
 
 from trunkline.v1 import chat_pb2, errors_pb2, usage_pb2
 from trunkline_server.core import money
@@ -45,6 +45,10 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         return self.sequence > 0
 
     @property
+    def may_hedge(self) -> bool:
+        return not self.is_bound
+
+    @property
     def finish_reason(self) -> chat_pb2.FinishReason.ValueType:
         endings = self.answer.ends()
         return endings[0].finish_reason if endings else chat_pb2.FINISH_REASON_UNSPECIFIED
@@ -57,6 +61,10 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
 
     def start_over(self) -> None:
         self.answer = Answer(streaming=self.streaming)
+
+    def adopt(self, other: Self) -> None:
+        StreamedRun.adopt(self, other)
+        self.answer = other.answer
 
     def answered(self, began: float) -> None:
         """A provider that was cut where it should have ended is still at work, so its bill is counted."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, cast
+from typing import Any, Final, Generic, Self, cast
 
 from trunkline.v1 import chat_pb2, receipt_pb2, usage_pb2
 from trunkline_server.core import money
@@ -14,6 +14,7 @@ from trunkline_server.core.counts import COUNTS
 from trunkline_server.core.errand import Errand, InputT
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.money import NANOS
+from trunkline_server.core.operation import Operation
 from trunkline_server.core.pricing import bill
 from trunkline_server.core.product import BodyT, Product
 from trunkline_server.gateway.run import COUNTED_PARTIAL, ESTIMATE, NONE, PROVIDER_USAGE, Run
@@ -55,6 +56,10 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
         return bool(self.products)
 
     @property
+    def may_hedge(self) -> bool:
+        return self.work.operation is Operation.EMBED and not self.is_bound
+
+    @property
     def may_repeat(self) -> bool:
         """What was begun is asked after, not begun again."""
         return not self.operation
@@ -81,7 +86,11 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
 
     def move(self, offer: Offer) -> None:
         Run.move(self, offer)
-        self.pieces = ()
+        self.pieces, self.products = (), []
+
+    def adopt(self, other: Self) -> None:
+        Run.adopt(self, other)
+        self.pieces, self.products = other.pieces, other.products
 
     def outcome_of(self) -> chat_pb2.Outcome.ValueType:
         filtered = any(product.filtered for product in self.products)

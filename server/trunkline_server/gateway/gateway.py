@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from trunkline.v1 import chat_pb2
@@ -23,6 +24,7 @@ from trunkline_server.gateway.admission import UNABLE, Admission
 from trunkline_server.gateway.attempts import ATTEMPT_S_MIN, Budgets, Plan
 from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.chat_work import ChatWork
+from trunkline_server.gateway.hedge import Spare, hedged
 from trunkline_server.gateway.lines import Visit
 from trunkline_server.gateway.live import LiveCall, LiveCalls
 from trunkline_server.gateway.patience import SETTLE_RESERVE_S, Limits, Patience
@@ -49,6 +51,7 @@ class GatewaySettings:
     attempts_max: int
     first_token_timeout_s: float
     idle_timeout_s: float
+    hedging: bool = False
 
 
 class Gateway:
@@ -145,7 +148,7 @@ class Gateway:
             visit = await self._begin(run, plan)
             try:
                 with visit, Patience(self._limits(run), run.call.deadline):
-                    await run.attempt()
+                    await self._attempt(run, plan, visit)
             except UpstreamFailure as failure:
                 await self._after(run, plan, failure, visit.began)
             except TrunklineError as error:
@@ -153,6 +156,27 @@ class Gateway:
             else:
                 run.answered(visit.began)
                 return
+
+    async def _attempt(self, run: Run[Any], plan: Plan, visit: Visit) -> None:
+        """One attempt; where that was asked for, with another beside it when it takes unusually long."""
+        after_s = run.route.line.latency.usual_s() if self._may_hedge(run) else None
+        if after_s is None:
+            await run.attempt()
+        else:
+            await hedged(run, visit, after_s, partial(self._spare, run, plan))
+
+    def _may_hedge(self, run: Run[Any]) -> bool:
+        return self._settings.hedging and run.input.routing.hedge and run.may_hedge
+
+    async def _spare(self, run: Run[Any], plan: Plan) -> Spare | None:
+        """A second attempt at the next candidate that can be let in now, on the same account."""
+        route = run.choice.take() if run.choice.has_more and plan.may_hedge() else None
+        offer = await self.admission.also(run, route) if route else None
+        if offer is None or not offer.route.line.trunk.bulkhead.take():
+            return None
+        spare = run.beside(offer)
+        visit = self._entered(spare)
+        return Spare(spare, visit) if visit else None
 
     async def _reads(self, run: Run[Any]) -> AsyncGenerator[None, None]:
         """Ask until there is an answer; yields after each read. Raises the last failure."""

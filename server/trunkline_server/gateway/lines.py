@@ -122,7 +122,7 @@ class Line:
 class Visit:
     """One attempt, around which it is a context manager: tells the breakers and the health what it came to."""
 
-    __slots__ = ("_generation", "_key_generation", "_line", "_streaming", "_word_s", "began")
+    __slots__ = ("_generation", "_is_lost", "_key_generation", "_line", "_streaming", "_word_s", "began")
 
     def __init__(self, line: Line, generation: int, key_generation: int, *, streaming: bool) -> None:
         self._line = line
@@ -130,12 +130,17 @@ class Visit:
         self._key_generation = key_generation
         self._streaming = streaming
         self._word_s: float | None = None
+        self._is_lost = False
         self.began = time.perf_counter()
 
     def heard(self) -> None:
         """Something was read."""
         if self._word_s is None:
             self._word_s = time.perf_counter() - self.began
+
+    def lost(self) -> None:
+        """Another attempt was faster: this one says nothing about the provider."""
+        self._is_lost = True
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +149,7 @@ class Visit:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._line.trunk.bulkhead.leave()
-        if error is None:
+        if error is None and not self._is_lost:
             self._succeeded()
         elif isinstance(error, UpstreamFailure):
             self._failed(error)
@@ -176,8 +181,8 @@ class Visit:
         if breaker is not Breaker.NEUTRAL:
             trunk.health.failed(failure.kind.value)
 
-    def _ended(self, error: BaseException) -> None:
-        """The caller left, or their time is over: a word about the provider only where it was slow indeed."""
+    def _ended(self, error: BaseException | None) -> None:
+        """Overtaken, left by its caller, or out of time: a word about the provider only where it was slow indeed."""
         is_late = isinstance(error, TrunklineError) and error.reason is Reason.DEADLINE and self._word_s is None
         slow = is_late and time.perf_counter() - self.began > self._line.slow_s(streaming=self._streaming)
         self._line.gate.release(self._generation, Outcome.SLOW if slow else Outcome.NEUTRAL)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -18,7 +19,7 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errand import Errand, InputT
 from trunkline_server.core.failure import Charge, UpstreamFailure
 from trunkline_server.core.money import NANOS
-from trunkline_server.core.pricing import Bill
+from trunkline_server.core.pricing import Bill, Price
 from trunkline_server.gateway.choice import Choice
 from trunkline_server.gateway.routes import Route
 from trunkline_server.gateway.terms import Offer
@@ -33,6 +34,8 @@ COUNTED_PARTIAL = "counted_partial"
 ESTIMATE = "estimate"
 NONE = "none"
 """How a usage is known. None: nothing was used."""
+OVERTAKEN = "OVERTAKEN"
+"""Told of an attempt when another one, begun beside it, had answered."""
 
 
 @dataclass(slots=True)
@@ -61,6 +64,8 @@ class Run(ABC, Generic[InputT]):
     """A provider is at work, and would go on if it were not stopped."""
     reported_counts: bool = False
     """The last attempt failed in a way whose reported usage is charged."""
+    lost: list[tuple[Price, usage_pb2.Usage]] = field(default_factory=list)
+    """What attempts used that were overtaken by another: it costs us, and the caller nothing."""
     first_token_s: float | None = None
     usage: usage_pb2.Usage = field(default_factory=usage_pb2.Usage)
     bill: Bill = field(default_factory=lambda: Bill(0, 0, ""))
@@ -99,6 +104,11 @@ class Run(ABC, Generic[InputT]):
     def may_repeat(self) -> bool:
         """An attempt that failed may be followed by another."""
         return not self.begun
+
+    @property
+    def may_hedge(self) -> bool:
+        """Another attempt may run beside one of it."""
+        return False
 
     @property
     def is_past_cap(self) -> bool:
@@ -160,6 +170,28 @@ class Run(ABC, Generic[InputT]):
         """Go on with another candidate."""
         self.route, self.offer = offer.route, offer
         self.errand = self.work.errand(self.call, offer)
+
+    def beside(self, offer: Offer) -> Self:
+        """The same call once more, at another candidate, with nothing answered yet."""
+        other = copy.copy(self)
+        other.move(offer)
+        other.start_over()
+        other.in_flight = True
+        return other
+
+    def adopt(self, other: Self) -> None:
+        """Go on with what a run beside this one came to."""
+        self.route, self.offer, self.errand = other.route, other.offer, other.errand
+
+    def overtake(self, loser: Run[Any]) -> None:
+        """An attempt, this run's or one beside it, was broken off because another had answered."""
+        used, _ = loser.measured()
+        if loser.route.price is not None:
+            self.lost.append((loser.route.price, used))
+        self.attempts.append(
+            chat_pb2.Attempt(provider=loser.route.provider, model=loser.route.model, failure_kind=OVERTAKEN)
+        )
+        self.asked += 1
 
     def _note_passed(self) -> None:
         """Tell of the candidates that were passed over before it."""

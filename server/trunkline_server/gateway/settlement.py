@@ -52,6 +52,7 @@ class Settlement:
             return Bill(0, 0, "")
         bills = [bill(price, usage, self._rate_nanos) for usage in (*run.rounds, last) if usage.ByteSize()]
         cost = sum(each.cost_nano_usd for each in bills)
+        cost += sum(bill(price, usage, self._rate_nanos).cost_nano_usd for price, usage in run.lost)
         return Bill(cost, sum(each.charge_nanos for each in bills), price.version)
 
     async def _close(self, run: Run[Any], row: UsageRow) -> None:
