@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.huggingface.embedding import HuggingFaceEmbed
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 
 PROVIDER: Final = Provider(
@@ -19,4 +21,7 @@ PROVIDER: Final = Provider(
         developer_role=False,
         speaker_names=False,
     ),
+    crafts={
+        Operation.EMBED: HuggingFaceEmbed(),
+    },
 )
