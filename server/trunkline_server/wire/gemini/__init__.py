@@ -85,7 +85,7 @@ class Gemini:
 
     def decode_models(self, body: bytes) -> list[str]:
         models = dialect.parse(MODELS, body).models or ()
-        return [model.name.removeprefix("models/") for model in models if model.answers_chat]
+        return [model.name.removeprefix("models/") for model in models if model.is_usable]
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
         return failures.of_body(status, headers, body)
