@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider, header
 from trunkline_server.wire.gemini import Gemini
+from trunkline_server.wire.gemini.embedding import GeminiEmbed
 
 PROVIDER: Final = Provider(
     name="gemini",
@@ -13,4 +15,7 @@ PROVIDER: Final = Provider(
     wire=Gemini(),
     sign=header("x-goog-api-key"),
     takes_urls=False,
+    crafts={
+        Operation.EMBED: GeminiEmbed(),
+    },
 )

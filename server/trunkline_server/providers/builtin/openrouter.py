@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.openai_chat import OpenAIChat
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
+from trunkline_server.wire.pieces import Limits
+from trunkline_server.wire.rerank import Rerank
 
 VENDORS: Final = {"gemini": "google", "mistral": "mistralai", "xai": "x-ai"}
 
@@ -31,4 +35,8 @@ PROVIDER: Final = Provider(
         cache_marks=True,
     ),
     foreign_names=foreign_names,
+    crafts={
+        Operation.EMBED: OpenAIEmbed(encoding="", limits=Limits(texts_max=96)),
+        Operation.RERANK: Rerank(),
+    },
 )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.pieces import Limits
 
 PROVIDER: Final = Provider(
     name="xai",
@@ -16,4 +19,7 @@ PROVIDER: Final = Provider(
         counts_thoughts_apart=True,
         developer_role=False,
     ),
+    crafts={
+        Operation.EMBED: OpenAIEmbed(encoding="float", limits=Limits(texts_max=128)),
+    },
 )

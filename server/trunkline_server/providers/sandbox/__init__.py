@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.providers.sandbox.transport import SandboxTransport
 from trunkline_server.wire.openai_chat import OpenAIChat
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
+from trunkline_server.wire.rerank import Rerank
 
 __all__ = ["SANDBOX", "SandboxTransport"]
 
@@ -21,5 +25,10 @@ SANDBOX: Final = Provider(
     wire=OpenAIChat(sampling_fields=COMPATIBLE_SAMPLING, stop_sequences_max=16, thoughts_field="reasoning_content"),
     needs_key=False,
     closed=True,
+    crafts={
+        Operation.EMBED: OpenAIEmbed(),
+        Operation.RERANK: Rerank(),
+        Operation.MODERATION: OpenAIModeration(),
+    },
     transport=lambda _: SandboxTransport(),
 )

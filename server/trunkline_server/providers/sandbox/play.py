@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import orjson
+
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.providers.sandbox import reply, stream, whole
 from trunkline_server.providers.sandbox.reply import Reply
 from trunkline_server.providers.sandbox.script import Script
 from trunkline_server.providers.sandbox.turn import Turn
+from trunkline_server.providers.sandbox.work import Made
 
 
 def played(turn: Turn) -> Reply:
     """Status, headers and body. Raises UpstreamFailure where nobody answers."""
     script, streamed = turn.script, bool(turn.question.stream)
+    if trouble := _trouble(script, streamed=streamed):
+        return trouble
+    pieces = stream.pieces(turn) if streamed else whole.pieces(turn)
+    return Reply(200, {"content-type": reply.EVENTS if streamed else reply.JSON}, pieces, script.head_ms / 1000)
+
+
+def handed_over(script: Script, made: Made) -> Reply:
+    """The same for work that is no chat."""
+    if trouble := _trouble(script, streamed=False):
+        return trouble
+    pieces = whole.sent(script, orjson.dumps(made.body), made.count)
+    return Reply(200, {"content-type": reply.JSON}, pieces, script.head_ms / 1000)
+
+
+def _trouble(script: Script, *, streamed: bool) -> Reply | None:
     if script.unreachable:
         raise UpstreamFailure(FailureKind.NEVER_SENT)
     if script.fails:
         return _failed(script)
     if script.malformed:
         return reply.malformed(script.malformed, stream=streamed, pause_s=script.head_ms / 1000)
-    pieces = stream.pieces(turn) if streamed else whole.pieces(turn)
-    return Reply(200, {"content-type": reply.EVENTS if streamed else reply.JSON}, pieces, script.head_ms / 1000)
+    return None
 
 
 def _failed(script: Script) -> Reply:

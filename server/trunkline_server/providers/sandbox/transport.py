@@ -1,4 +1,4 @@
-"""Stands where HTTP would stand: takes chat-completions requests and sends what the script makes of them."""
+"""Stands where HTTP would stand: takes requests in OpenAI's dialect and sends what the script makes of them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.providers.client import ClientSettings, Response
 from trunkline_server.providers.sandbox import question as questions
 from trunkline_server.providers.sandbox import reply as replies
-from trunkline_server.providers.sandbox.play import played
+from trunkline_server.providers.sandbox.embedding import EMBEDDING, RERANK
+from trunkline_server.providers.sandbox.moderation import MODERATION
+from trunkline_server.providers.sandbox.play import handed_over, played
 from trunkline_server.providers.sandbox.refusal import Refusal
 from trunkline_server.providers.sandbox.reply import Reply
 from trunkline_server.providers.sandbox.script import MODELS, Script, healed, script_of
 from trunkline_server.providers.sandbox.speech import speech_of
 from trunkline_server.providers.sandbox.turn import CREATED_S, Turn
+from trunkline_server.providers.sandbox.work import Task, Workshop, read
 from trunkline_server.wire.http import HttpRequest
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
+WORKSHOPS: Final[Mapping[str, Workshop]] = {
+    "/embeddings": EMBEDDING,
+    "/rerank": RERANK,
+    "/moderations": MODERATION,
+}
 _KEYS_MAX: Final = 10_000
 
 
@@ -51,6 +59,8 @@ class SandboxTransport:
             match request.method, request.path.partition("?")[0]:
                 case "POST", "/chat/completions":
                     return self._chat(request.body)
+                case "POST", path if path in WORKSHOPS:
+                    return self._work(WORKSHOPS[path], request.body)
                 case "GET", "/models":
                     return replies.body(_MODEL_LIST)
                 case _, path:
@@ -60,11 +70,19 @@ class SandboxTransport:
 
     def _chat(self, body: bytes) -> Reply:
         question = questions.read(body)
-        script = script_of(question.model, question.script or {})
         digest = blake2b(body, digest_size=12).hexdigest()
-        if script.times and not self._fails(script, digest):
-            script = healed(script)
+        script = self._due(script_of(question.model, question.script or {}), digest)
         return played(Turn(question, script, speech_of(question, script), digest))
+
+    def _work(self, workshop: Workshop, body: bytes) -> Reply:
+        task = read(Task, body)
+        script = script_of(task.model, task.script or {}, workshop.models)
+        script = self._due(script, blake2b(body, digest_size=12).hexdigest())
+        return handed_over(script, workshop.make(body, script))
+
+    def _due(self, script: Script, digest: str) -> Script:
+        """The script as it goes this time."""
+        return healed(script) if script.times and not self._fails(script, digest) else script
 
     def _fails(self, script: Script, digest: str) -> bool:
         """Whether this is one of the first `times`. A caller's key is kept, a question only until it is answered."""
@@ -129,7 +147,13 @@ class _Headers(Mapping[str, str]):
         return len(self._headers)
 
 
+def _models() -> Iterator[str]:
+    yield from MODELS
+    for workshop in WORKSHOPS.values():
+        yield from workshop.models
+
+
 _MODEL_LIST: Final = {
     "object": "list",
-    "data": [{"id": model, "object": "model", "created": CREATED_S, "owned_by": "sandbox"} for model in MODELS],
+    "data": [{"id": model, "object": "model", "created": CREATED_S, "owned_by": "sandbox"} for model in _models()],
 }

@@ -39,7 +39,7 @@ class Cohere:
     delta_is_token: bool = True
     needs_cap: bool = False
     path: str = "/v2/chat"
-    models_path: str = "/v1/models?endpoint=chat&page_size=1000"
+    models_path: str = "/v1/models?page_size=1000"
 
     def encode_chat(self, ask: Ask) -> HttpRequest:
         body = dialect.spell(encode_chat(ask))
@@ -64,7 +64,7 @@ class Cohere:
         return HttpRequest("GET", self.models_path, dialect.JSON_HEADERS)
 
     def decode_models(self, body: bytes) -> list[str]:
-        return [model.name for model in dialect.parse(MODELS, body).models]
+        return [model.name for model in dialect.parse(MODELS, body).models if model.is_usable]
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
         return failures.of_body(status, headers, body)

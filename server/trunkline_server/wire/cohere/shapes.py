@@ -9,6 +9,7 @@ import msgspec
 Place: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=9999)]  # of a content block, a tool call or a citation
 
 NOTHING: Final = msgspec.Raw(b"null")
+ENDPOINTS: Final = frozenset({"chat", "embed", "rerank"})
 
 
 class Shape(msgspec.Struct, gc=False):
@@ -201,9 +202,15 @@ class Error(Shape):
 
 
 class Model(Shape):
-    """An entry of the list of models."""
+    """An entry of the list of models, and what it can be asked to do."""
 
     name: str
+    endpoints: list[str] | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Some only classify or summarise; where nothing is told, the model is given the benefit."""
+        return self.endpoints is None or not ENDPOINTS.isdisjoint(self.endpoints)
 
 
 class Models(Shape):

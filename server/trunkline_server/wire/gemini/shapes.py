@@ -10,6 +10,7 @@ from msgspec import Meta, Raw, Struct
 Index = Annotated[int, Meta(ge=0, le=1023)]
 
 NOTHING: Final = Raw(b"null")
+METHODS: Final = frozenset({"generateContent", "embedContent"})
 
 
 def is_told(block: Raw) -> bool:
@@ -250,9 +251,9 @@ class Model(Struct, rename="camel"):
     supported_generation_methods: list[str] | None = None
 
     @property
-    def answers_chat(self) -> bool:
-        """Embedding and media models have other methods; where none are told, the model is given the benefit."""
-        return self.supported_generation_methods is None or "generateContent" in self.supported_generation_methods
+    def is_usable(self) -> bool:
+        """Some have only methods that we do not call; where none are told, the model is given the benefit."""
+        return self.supported_generation_methods is None or not METHODS.isdisjoint(self.supported_generation_methods)
 
 
 class Models(Struct):
