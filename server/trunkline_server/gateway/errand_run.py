@@ -39,6 +39,7 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
     pieces: Sequence[Errand[InputT]] = ()
     products: list[Product[BodyT]] = field(default_factory=list)
     operation: str = ""
+    whole: Product[BodyT] | None = None
 
     @property
     def craft(self) -> Craft[InputT, BodyT] | LongCraft[InputT, BodyT]:
@@ -69,13 +70,15 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
         craft = self.craft
         if isinstance(craft, LongCraft):
             self.pieces = (self.errand,)
-            self.products.append(await self._long(craft))
+            self.whole = await self._long(craft)
+            self.products.append(self.whole)
             return
         self.pieces = self.pieces or craft.split(self.errand)
         for piece in self.pieces[len(self.products) :]:
             self.in_flight = True
             self.products.append(await self.route.upstream.make(craft, piece))
             self.in_flight = False
+        self.whole = craft.join(self.errand, self.products)
 
     async def reads(self) -> AsyncGenerator[None, None]:
         await self.attempt()
@@ -86,11 +89,11 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
 
     def move(self, offer: Offer) -> None:
         Run.move(self, offer)
-        self.pieces, self.products = (), []
+        self.pieces, self.products, self.whole = (), [], None
 
     def adopt(self, other: Self) -> None:
         Run.adopt(self, other)
-        self.pieces, self.products = other.pieces, other.products
+        self.pieces, self.products, self.whole = other.pieces, other.products, other.whole
 
     def outcome_of(self) -> chat_pb2.Outcome.ValueType:
         filtered = any(product.filtered for product in self.products)
@@ -110,17 +113,14 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
         self.rounds = used[:-1]
         return used[-1], basis
 
-    def body(self) -> BodyT:
-        """The answer, without its receipt."""
-        product = self.products[0]
-        if isinstance(self.craft, Craft):
-            product = self.craft.join(self.errand, self.products)
-        return product.body
+    @property
+    def product(self) -> Product[BodyT]:
+        """What came of it all, once it has ended well."""
+        return cast("Product[BodyT]", self.whole)
 
     def receipt(self) -> receipt_pb2.Receipt:
         """Who answered, and the bill."""
-        product = self.products[0]
-        return receipt_of(self, product.model, product.response_id)
+        return receipt_of(self, self.product.model, self.product.response_id)
 
     def _used(self, told: usage_pb2.Usage | None, piece: Errand[InputT]) -> usage_pb2.Usage:
         """What the provider says, unless the price counts nothing of it: then what was asked for."""

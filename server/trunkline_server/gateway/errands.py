@@ -31,7 +31,8 @@ class Errands:
         errand_rules.check(input, self.policy)
         route = self.gateway.admission.candidates.first(call, input)
         whole = await self.media.inline(input, takes_urls=route.upstream.provider.takes_urls)
-        return await self.gateway.perform(call, ErrandWork[InputT, Any](whole, kind=operation))
+        work: ErrandWork[InputT, Any] = ErrandWork(whole, kind=operation)
+        return await self.gateway.perform(call, work)
 
     def speak(
         self, call: Call, input: audio_pb2.SpeechInput

@@ -23,7 +23,7 @@ class ImageService:
         if request.input.images:
             raise invalid("input.images", "are for EditImages")
         run = await self.errands.do(call, Operation.IMAGE, request.input)
-        response: images_pb2.GenerateImagesResponse = run.body()
+        response: images_pb2.GenerateImagesResponse = run.product.body
         response.receipt.CopyFrom(run.receipt())
         return response
 
@@ -31,6 +31,6 @@ class ImageService:
         if not request.input.images:
             raise invalid("input.images", "is empty: there is nothing to change")
         run = await self.errands.do(call, Operation.IMAGE_EDIT, request.input)
-        response: images_pb2.EditImagesResponse = run.body()
+        response: images_pb2.EditImagesResponse = run.product.body
         response.receipt.CopyFrom(run.receipt())
         return response

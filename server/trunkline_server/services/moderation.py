@@ -18,6 +18,6 @@ class ModerationService:
 
     async def moderate(self, call: Call, request: moderation_pb2.ModerateRequest) -> moderation_pb2.ModerateResponse:
         run = await self.errands.do(call, Operation.MODERATION, request.input)
-        response: moderation_pb2.ModerateResponse = run.body()
+        response: moderation_pb2.ModerateResponse = run.product.body
         response.receipt.CopyFrom(run.receipt())
         return response
