@@ -664,7 +664,7 @@ async def test_other_paths_are_not_found(sandbox: Sandbox, method: str, path: st
 
 
 async def test_it_lists_its_models(sandbox: Sandbox) -> None:
-    assert await sandbox.upstream.models() == [*MODELS, *worked()]
+    assert [each.name for each in await sandbox.upstream.models()] == [*MODELS, *worked()]
 
 
 async def test_header_names_are_found_in_any_case(sandbox: Sandbox) -> None:

@@ -341,7 +341,12 @@ class TestModels:
             {"name": "c", "endpoints": ["embed", "classify"]},
         ]
         models += [{"name": "d", "endpoints": ["rerank"]}, {"name": "e", "endpoints": ["summarize"]}]
-        assert WIRE.decode_models(json.dumps({"models": models}).encode()) == ["a", "b", "c", "d"]
+        assert [each.name for each in WIRE.decode_models(json.dumps({"models": models}).encode())] == [
+            "a",
+            "b",
+            "c",
+            "d",
+        ]
 
     def test_a_broken_answer(self) -> None:
         with pytest.raises(UpstreamFailure):

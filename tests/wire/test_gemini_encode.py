@@ -128,7 +128,7 @@ def test_lists_models_that_answer_chat_or_make_vectors() -> None:
         {"name": "models/untold"},
     ]
     assert WIRE.encode_models().path == "/v1beta/models?pageSize=1000"
-    assert WIRE.decode_models(json.dumps({"models": models}).encode()) == [
+    assert [each.name for each in WIRE.decode_models(json.dumps({"models": models}).encode())] == [
         *("gemini-2.5-flash", "text-embedding-004", "untold")
     ]
 

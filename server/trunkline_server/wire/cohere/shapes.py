@@ -6,6 +6,8 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
+from trunkline_server.core.offered import Offered, tokens
+
 Place: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=9999)]  # of a content block, a tool call or a citation
 
 NOTHING: Final = msgspec.Raw(b"null")
@@ -206,6 +208,11 @@ class Model(Shape):
 
     name: str
     endpoints: list[str] | None = None
+    context_length: float | None = None
+
+    @property
+    def offered(self) -> Offered:
+        return Offered(self.name, context_window=tokens(self.context_length))
 
     @property
     def is_usable(self) -> bool:

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from trunkline_server.core.offered import Offered, tokens
+
 Index = Annotated[int, Meta(ge=0, le=1023)]
 
 NOTHING: Final = Raw(b"null")
@@ -248,7 +250,15 @@ class Model(Struct, rename="camel"):
     """A model, named `models/...`, and what it can be asked to do."""
 
     name: str
+    display_name: str | None = None
+    input_token_limit: float | None = None
+    output_token_limit: float | None = None
     supported_generation_methods: list[str] | None = None
+
+    @property
+    def offered(self) -> Offered:
+        name = self.name.removeprefix("models/")
+        return Offered(name, self.display_name or "", tokens(self.input_token_limit), tokens(self.output_token_limit))
 
     @property
     def is_usable(self) -> bool:
