@@ -65,7 +65,7 @@ class GeminiEmbed(EmbedCraft):
     dimensions_field: str = "outputDimensionality"
     purpose_field: str = "taskType"
     purposes: Mapping[int, str] = field(default_factory=lambda: PURPOSES)
-    prefixed_models: tuple[str, ...] = ("models/gemini-embedding-2", "models/embeddinggemma")
+    prefixed_models: tuple[str, ...] = ("models/gemini-embedding-2",)
 
     def encode(self, errand: EmbedErrand) -> HttpRequest:
         model = qualified(errand.model)
