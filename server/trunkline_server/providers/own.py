@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider, header
 from trunkline_server.wire.anthropic import Anthropic
 from trunkline_server.wire.cohere import Cohere
@@ -13,6 +14,8 @@ from trunkline_server.wire.gemini import Gemini
 from trunkline_server.wire.ollama import Ollama
 from trunkline_server.wire.openai_chat import OpenAIChat
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
+from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
+from trunkline_server.wire.openai_images.quirks import COMPATIBLE_MODELS
 
 _COMPATIBLE: Final = Provider(
     name="",

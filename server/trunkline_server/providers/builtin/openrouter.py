@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.openai_chat import OpenAIChat
+from trunkline_server.wire.openai_chat.images import ChatImageEdits, ChatImages
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
 
 VENDORS: Final = {"gemini": "google", "mistral": "mistralai", "xai": "x-ai"}
@@ -30,5 +32,6 @@ PROVIDER: Final = Provider(
         thought_blocks_field="reasoning_details",
         cache_marks=True,
     ),
+    crafts={Operation.IMAGE: ChatImages(), Operation.IMAGE_EDIT: ChatImageEdits()},
     foreign_names=foreign_names,
 )

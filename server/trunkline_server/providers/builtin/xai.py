@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
+from trunkline_server.wire.openai_images import OpenAIImages, XAIImageEdits
+from trunkline_server.wire.openai_images.quirks import XAI_MODELS
+from trunkline_server.wire.xai_videos import XAIVideos
 
 PROVIDER: Final = Provider(
     name="xai",
@@ -16,4 +20,9 @@ PROVIDER: Final = Provider(
         counts_thoughts_apart=True,
         developer_role=False,
     ),
+    crafts={
+        Operation.IMAGE: OpenAIImages(XAI_MODELS),
+        Operation.IMAGE_EDIT: XAIImageEdits(XAI_MODELS),
+        Operation.VIDEO: XAIVideos(),
+    },
 )
