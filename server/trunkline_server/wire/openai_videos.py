@@ -22,6 +22,7 @@ from trunkline_server.wire.films import FilmErrand
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.multipart import multipart
 from trunkline_server.wire.openai_chat import failures
+from trunkline_server.wire.openai_images import encode
 
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,1024}")
 SIZES: Final[Mapping[tuple[str, str], str]] = {
@@ -49,16 +50,20 @@ _JOB: Final = msgspec.json.Decoder(Job)
 
 @dataclass(frozen=True)
 class OpenAIVideos(LongCraft[video_pb2.VideoInput, video_pb2.VideoResult]):
-    """The craft; `lengths_s` are those that can be had, `length_s` the one that is made unasked."""
+    """The craft. A picture by its bytes goes as a form, all else as JSON; `only_json`: that too.
+    `lengths_s` are those that can be had, `length_s` the one that is made unasked."""
 
     path: str = "/videos"
+    only_json: bool = False
     lengths_s: Sequence[int] = (4, 8, 12)
     length_s: int = 4
     poll_s: float = 10.0
 
     def submit(self, errand: FilmErrand) -> HttpRequest:
-        body = self._body(errand)
-        if not errand.input.HasField("image"):
+        body, image = self._body(errand), errand.input.image
+        if self.only_json or image.WhichOneof("source") != "data":
+            if errand.input.HasField("image"):
+                body["input_reference"] = encode.reference(image, "image")
             spelled = dialect.spell(dialect.merge(body, errand.options))
             return HttpRequest("POST", self.path, dialect.JSON_HEADERS, spelled)
         told = {**body, **errand.options}
@@ -132,8 +137,6 @@ def _size(errand: FilmErrand) -> str:
 
 def _file(errand: FilmErrand) -> tuple[str, str, str, bytes]:
     image = errand.input.image
-    if image.WhichOneof("source") != "data":
-        raise pictures.unable("image", "this provider takes the bytes of a picture only")
     kind = pictures.media_type(image)
     return "input_reference", f"image.{kind.rpartition('/')[2]}", kind, image.data
 

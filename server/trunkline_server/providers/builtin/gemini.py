@@ -7,6 +7,7 @@ from typing import Final
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider, header
 from trunkline_server.wire.gemini import Gemini
+from trunkline_server.wire.gemini.embedding import GeminiEmbed
 from trunkline_server.wire.gemini.films import GeminiVideos
 from trunkline_server.wire.gemini.images import GeminiImageEdits, GeminiImages
 
@@ -20,5 +21,6 @@ PROVIDER: Final = Provider(
         Operation.IMAGE: GeminiImages(),
         Operation.IMAGE_EDIT: GeminiImageEdits(),
         Operation.VIDEO: GeminiVideos(),
+        Operation.EMBED: GeminiEmbed(),
     },
 )

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.huggingface.embedding import HuggingFaceEmbed
+from trunkline_server.wire.huggingface.images import HuggingFaceImages
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 
 PROVIDER: Final = Provider(
     name="huggingface",
-    base_url="https://router.huggingface.co/v1",
+    base_url="https://router.huggingface.co",
     wire=OpenAIChat(
+        path="/v1/chat/completions",
+        models_path="/v1/models",
         capabilities=WITHOUT_FILES,
         max_tokens_field="max_tokens",
         end_user_field="",
         developer_role=False,
         speaker_names=False,
     ),
+    crafts={
+        Operation.EMBED: HuggingFaceEmbed(),
+        Operation.IMAGE: HuggingFaceImages(),
+    },
 )

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_chat.quirks import OPENAI_SAMPLING
+from trunkline_server.wire.pieces import Limits
 
 PROVIDER: Final = Provider(
     name="mistral",
@@ -26,4 +30,12 @@ PROVIDER: Final = Provider(
         speaker_names=False,
         call_id_chars=9,
     ),
+    crafts={
+        Operation.EMBED: OpenAIEmbed(
+            encoding="float",
+            dimensions_field="output_dimension",
+            limits=Limits(texts_max=256, tokens_max=16_384),
+        ),
+        Operation.MODERATION: OpenAIModeration(takes_images=False),
+    },
 )

@@ -7,6 +7,8 @@ from typing import Final
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.openai import OpenAI
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
 from trunkline_server.wire.openai_videos import OpenAIVideos
 
@@ -18,5 +20,7 @@ PROVIDER: Final = Provider(
         Operation.IMAGE: OpenAIImages(),
         Operation.IMAGE_EDIT: OpenAIImageEdits(),
         Operation.VIDEO: OpenAIVideos(),
+        Operation.EMBED: OpenAIEmbed(),
+        Operation.MODERATION: OpenAIModeration(),
     },
 )

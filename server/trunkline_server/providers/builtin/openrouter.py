@@ -8,8 +8,11 @@ from typing import Final
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.openai_chat import OpenAIChat
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.images import ChatImageEdits, ChatImages
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
+from trunkline_server.wire.pieces import Limits
+from trunkline_server.wire.rerank import Rerank
 
 VENDORS: Final = {"gemini": "google", "mistral": "mistralai", "xai": "x-ai"}
 
@@ -32,6 +35,11 @@ PROVIDER: Final = Provider(
         thought_blocks_field="reasoning_details",
         cache_marks=True,
     ),
-    crafts={Operation.IMAGE: ChatImages(), Operation.IMAGE_EDIT: ChatImageEdits()},
     foreign_names=foreign_names,
+    crafts={
+        Operation.EMBED: OpenAIEmbed(encoding="", limits=Limits(texts_max=96)),
+        Operation.RERANK: Rerank(),
+        Operation.IMAGE: ChatImages(),
+        Operation.IMAGE_EDIT: ChatImageEdits(),
+    },
 )

@@ -7,8 +7,10 @@ from typing import Final
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_images import OpenAIImages, XAIImageEdits
 from trunkline_server.wire.openai_images.quirks import XAI_MODELS
+from trunkline_server.wire.pieces import Limits
 from trunkline_server.wire.xai_videos import XAIVideos
 
 PROVIDER: Final = Provider(
@@ -24,5 +26,6 @@ PROVIDER: Final = Provider(
         Operation.IMAGE: OpenAIImages(XAI_MODELS),
         Operation.IMAGE_EDIT: XAIImageEdits(XAI_MODELS),
         Operation.VIDEO: XAIVideos(),
+        Operation.EMBED: OpenAIEmbed(encoding="float", limits=Limits(texts_max=128)),
     },
 )

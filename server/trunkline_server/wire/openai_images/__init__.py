@@ -61,8 +61,7 @@ class OpenAIImageEdits(_Images[images_pb2.EditImagesResponse]):
             raise pictures.unable("images", f"this model takes {model.inputs_max}")
         body = encode.fields_of(errand, model)
         if path == self.variations_path:
-            del body["prompt"]
-            return encode.form(path, errand, body)
+            body.pop("prompt", None)
         if encode.is_all_bytes(errand) and not self.only_json:
             return encode.form(path, errand, body)
         return encode.json_request(path, dialect.merge(body | self.pictures_of(errand), errand.options))
@@ -79,7 +78,7 @@ class OpenAIImageEdits(_Images[images_pb2.EditImagesResponse]):
             case images_pb2.IMAGE_EDIT_UPSCALE:
                 raise pictures.unable("edit", "this provider makes no picture larger")
             case images_pb2.IMAGE_EDIT_VARIATION:
-                if not self.kind(errand.model).varies or not encode.is_all_bytes(errand):
+                if not self.kind(errand.model).varies or not (self.only_json or encode.is_all_bytes(errand)):
                     raise pictures.unable("edit", "this model makes no variations")
                 return self.variations_path
             case _:
