@@ -30,7 +30,7 @@ _KEYS_MAX: Final = 10_000
 
 
 class SandboxTransport:
-    """Remembers how often a key of `times` has failed, and how often a film was asked for. `sleep` makes every pause."""
+    """Remembers how often a key of `times` has failed, and a film was asked for. `sleep` makes every pause."""
 
     def __init__(self, settings: ClientSettings | None = None, sleep: Sleep = asyncio.sleep) -> None:
         self._settings = settings or ClientSettings()
