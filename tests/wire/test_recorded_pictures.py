@@ -1,4 +1,4 @@
-"""Exchanges that others recorded, of pictures and films, read by these crafts and by a naive reader: they must agree."""
+"""Recorded pictures and films, read by these crafts and by a naive reader: they must agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stability: forms out, bytes back. Nothing of it was ever recorded, so all bodies here are written by the documentation."""
+"""Stability: forms out, bytes back. None of it was ever recorded: these bodies are ours, after the documentation."""
 
 from __future__ import annotations
 
