@@ -108,8 +108,13 @@ async def test_the_key_goes_in_its_header_and_nowhere_else(stage: Stage) -> None
 @every
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(401, FailureKind.AUTH), (402, FailureKind.QUOTA), (422, FailureKind.INVALID), (429, FailureKind.THROTTLED)]
-    + [(500, FailureKind.TRANSIENT)],
+    [
+        (401, FailureKind.AUTH),
+        (402, FailureKind.QUOTA),
+        (422, FailureKind.INVALID),
+        (429, FailureKind.THROTTLED),
+        (500, FailureKind.TRANSIENT),
+    ],
 )
 async def test_it_fails_by_class(stage: Stage, status: int, kind: FailureKind) -> None:
     stage.reply(Reply("", {"detail": "secret"}, status=status))

@@ -45,9 +45,9 @@ def told(request: HttpRequest) -> dict[str, Any]:
     message = message_from_bytes(b"content-type: " + kind.encode() + b"\r\n\r\n" + request.body, policy=policy.HTTP)
     fields: dict[str, Any] = {}
     for part in message.iter_parts():
-        name = part.get_param("name", header="content-disposition")
+        name, filename = str(part.get_param("name", header="content-disposition")), part.get_filename()
         content = part.get_payload(decode=True)
-        filename = part.get_filename()
+        assert isinstance(content, bytes)
         value = (filename, part.get_content_type(), content) if filename else content.decode()
         fields[name] = [*fields[name], value] if isinstance(fields.get(name), list) else _more(fields, name, value)
     return fields

@@ -81,7 +81,7 @@ def test_what_is_drawn_and_used() -> None:
         "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 12}, {"modality": "IMAGE", "tokenCount": 258}],
         "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}],
     }
-    body = drawn({"text": "Here it is"}, image(OTHER and "x" * 4, thought=True), image(), usageMetadata=usage)
+    body = drawn({"text": "Here it is"}, image("x" * 4, thought=True), image(), usageMetadata=usage)
     product = MAKE.decode(picture("g"), {}, body)
     assert [each.blob for each in product.body.images] == [blob()]
     assert product.usage is not None

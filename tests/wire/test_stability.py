@@ -81,7 +81,7 @@ def test_what_is_asked(model: str, path: str, more: dict[str, str]) -> None:
 def test_how_pictures_are_changed(
     model: str, edit: images_pb2.ImageEdit.ValueType, path: str, more: dict[str, Any]
 ) -> None:
-    fields = {"mask": blob(OTHER)} if "mask" in more else {}
+    fields: dict[str, Any] = {"mask": blob(OTHER)} if "mask" in more else {}
     request = EDIT.encode(picture(model, images=[blob()], edit=edit, **fields))
     assert request.path == path
     assert told(request) == {"image": ("image.png", "image/png", PNG), **more}
