@@ -142,4 +142,10 @@ def test_what_imagen_draws() -> None:
     assert [each.filtered for each in product.body.images] == [False, True, True]
     assert product.usage is not None
     assert dict(product.usage.unit_counts) == {"images": 1}
-    assert MAKE.decode(errand, {}, b"{}").filtered
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"predictions": [{"raiFilteredReason": "no"}]}'])
+def test_imagen_bills_nothing_where_it_withholds_everything(body: bytes) -> None:
+    with pytest.raises(UpstreamFailure) as failed:
+        MAKE.decode(picture("imagen-4.0-generate-001"), {}, body)
+    assert failed.value.kind is FailureKind.FILTERED
