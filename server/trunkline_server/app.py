@@ -18,7 +18,16 @@ from typing import Final
 
 import uvloop
 
-from trunkline.v1 import admin_pb2, chat_pb2, credits_pb2, models_pb2, providers_pb2
+from trunkline.v1 import (
+    admin_pb2,
+    chat_pb2,
+    credits_pb2,
+    embeddings_pb2,
+    images_pb2,
+    models_pb2,
+    moderation_pb2,
+    providers_pb2,
+)
 from trunkline_server import __version__
 from trunkline_server.config import ModelSection, ProviderSection, Settings
 from trunkline_server.core import ids
@@ -37,11 +46,13 @@ from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server, ServerSettings
 from trunkline_server.door.sink import Sink
 from trunkline_server.door.status import to_status
-from trunkline_server.gateway.admission import Admission, AdmissionSettings
+from trunkline_server.gateway.admission import Admission
 from trunkline_server.gateway.breakers import BreakerRules
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.completions import Completions
+from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
+from trunkline_server.gateway.gossip import Gossip
 from trunkline_server.gateway.learning import Learning
 from trunkline_server.gateway.lines import Lines, LineSettings
 from trunkline_server.gateway.live import LiveCalls
@@ -52,13 +63,17 @@ from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.stops import Stops
 from trunkline_server.gateway.strategies import Strategies
 from trunkline_server.gateway.sync import Sync
+from trunkline_server.gateway.terms import Terms
 from trunkline_server.providers.client import ClientSettings
 from trunkline_server.providers.egress import Egress
 from trunkline_server.providers.registry import Registry
 from trunkline_server.services.admin import AdminService, Replica
 from trunkline_server.services.chat import ChatService
 from trunkline_server.services.credits import CreditService
+from trunkline_server.services.embeddings import EmbeddingService
+from trunkline_server.services.images import ImageService
 from trunkline_server.services.models import ModelService
+from trunkline_server.services.moderation import ModerationService
 from trunkline_server.services.providers import ProviderService
 from trunkline_server.store.accounts import NewAccounts
 from trunkline_server.store.database import Database, DatabaseSettings
@@ -81,6 +96,7 @@ _log = logging.getLogger(__name__)
 
 OTHER_TIMEOUT_S: Final = 10.0
 MANY_TIMEOUT_S: Final = 600.0
+MEDIA_TIMEOUT_S: Final = 300.0
 SYNC_TIMEOUT_S: Final = 30.0
 SYNC_EVERY_S: Final = 24 * 3600
 SYNC_FIRST_WITHIN_S: Final = 3600
@@ -160,6 +176,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     sync = Sync(routes.registry, learning)
     accounts = ProviderAccounts(database, await _tenant_keys(settings, database, secret))
     own = OwnAccounts(routes, database, accounts)
+    gossip = Gossip(routes.lines, database, replica_id)
     live = LiveCalls()
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, live.stop_all)
     gateway = _gateway(settings, routes, ledger, live)
@@ -168,12 +185,14 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     callers = Callers(keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time)
     admin_key = await _first_key(settings, keys, tenants)
     journal = _open_journal(stack)
+    media, policy = Media(Egress(_policy(settings))), _policy(settings)
+    errands = Errands(gateway, media, policy)
     chat = ChatService(
         gateway=gateway,
         completions=Completions(Usage(database), results, live),
         stops=stops,
-        media=Media(Egress(_policy(settings))),
-        policy=_policy(settings),
+        media=media,
+        policy=policy,
         describe=to_status,
     )
     contract = Contract()
@@ -200,6 +219,9 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     providers = ProviderService(routes.registry, routes.lines, tokens, accounts, own, lambda: drain.draining)
     services = [
         (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
+        (embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"], EmbeddingService(errands)),
+        (images_pb2.DESCRIPTOR.services_by_name["ImageService"], ImageService(errands)),
+        (moderation_pb2.DESCRIPTOR.services_by_name["ModerationService"], ModerationService(errands)),
         (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
         (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),
         (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], providers),
@@ -212,8 +234,9 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     await stops.follow()
     await learning.follow()
     await own.follow()
+    await gossip.follow()
     chores = [*_chores(ledger, results, keys, callers), *_catalogue_chores(learning, own, sync)]
-    for work in (learning.keep(), own.keep(), *(chore.repeat() for chore in chores)):
+    for work in (learning.keep(), own.keep(), gossip.keep(), *(chore.repeat() for chore in chores)):
         stack.callback(asyncio.get_running_loop().create_task(work).cancel)
     address = await server.start()
     stack.push_async_callback(gateway.drained)
@@ -297,9 +320,11 @@ def _gateway(settings: Settings, routes: Routes, ledger: Ledger, live: LiveCalls
     admission = Admission(
         Candidates(routes, _strategies(settings)),
         ledger,
-        AdmissionSettings(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free"),
+        Terms(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free"),
     )
-    patience = GatewaySettings(chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s)
+    patience = GatewaySettings(
+        chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s, settings.routing.hedging
+    )
     return Gateway(admission, Settlement(ledger, per_usd), live, patience)
 
 
@@ -352,6 +377,14 @@ def _deadlines(settings: Settings) -> Deadlines:
         "CompleteMany": MANY_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
+        "Embed": settings.chat.unary_timeout_s,
+        "Rerank": settings.chat.unary_timeout_s,
+        "Moderate": settings.chat.unary_timeout_s,
+        "GenerateImages": MEDIA_TIMEOUT_S,
+        "EditImages": MEDIA_TIMEOUT_S,
+        "SynthesizeSpeech": MEDIA_TIMEOUT_S,
+        "Transcribe": MEDIA_TIMEOUT_S,
+        "TranslateAudio": MEDIA_TIMEOUT_S,
     }
     return Deadlines(own, OTHER_TIMEOUT_S)
 

@@ -106,6 +106,7 @@ class RoutingSection(Section, frozen=True):
     chains: dict[str, tuple[str, ...]] = field(default_factory=dict)
     weights: dict[str, Annotated[float, Meta(ge=0)]] = field(default_factory=dict)
     provider_calls_max: Positive = 256
+    hedging: bool = False
 
 
 class BreakersSection(Section, frozen=True):

@@ -31,6 +31,7 @@ OTHER = {
     "routing.universal_fallback": "other",
     "routing.chains": '{"other": ["sandbox"]}',
     "routing.weights": '{"other": 2}',
+    "routing.hedging": "true",
     "breakers.failure_ratio": "0.25",
     "breakers.slow_ratio": "0.25",
     "credits.default_grant": "7",

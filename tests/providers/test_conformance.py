@@ -226,7 +226,7 @@ async def test_counts_tokens_where_it_can(stage: ServerStage) -> None:
 async def test_lists_its_models(stage: ServerStage) -> None:
     stage.server.reply(json=stage.accent.models(["one", "two"]))
 
-    assert await stage.upstream.models() == ["one", "two"]
+    assert [each.name for each in await stage.upstream.models()] == ["one", "two"]
     (request,) = stage.server.requests
     assert (request.method, stage.accent.key(request.headers)) == ("GET", KEY)
 
@@ -242,7 +242,7 @@ async def test_a_list_of_models_proves_the_key(stage: ServerStage) -> None:
 
 
 async def test_the_sandbox_lists_its_models() -> None:
-    assert "echo" in await SandboxStage().upstream.models()
+    assert "echo" in [each.name for each in await SandboxStage().upstream.models()]
 
 
 @on_a_server

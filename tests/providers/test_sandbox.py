@@ -25,6 +25,7 @@ from trunkline_server.providers.sandbox.refusal import Refusal
 from trunkline_server.providers.sandbox.sample import sample
 from trunkline_server.providers.sandbox.script import MODELS
 from trunkline_server.providers.sandbox.speech import words_of
+from trunkline_server.providers.sandbox.transport import WORKSHOPS
 from trunkline_server.wire.http import HttpRequest
 
 CITY = {
@@ -656,14 +657,14 @@ async def test_bodies_that_are_no_question_are_refused(sandbox: Sandbox, body: b
     assert (status, json.loads(answer)["error"]["code"]) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/chat/completions"), ("POST", "/embeddings"), ("GET", "/")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/chat/completions"), ("POST", "/fine-tunes"), ("GET", "/")])
 async def test_other_paths_are_not_found(sandbox: Sandbox, method: str, path: str) -> None:
     status, body = await raw(sandbox.transport, HttpRequest(method, path))
     assert (status, json.loads(body)["error"]["code"]) == (404, "not_found")
 
 
 async def test_it_lists_its_models(sandbox: Sandbox) -> None:
-    assert await sandbox.upstream.models() == list(MODELS)
+    assert [each.name for each in await sandbox.upstream.models()] == [*MODELS, *worked()]
 
 
 async def test_header_names_are_found_in_any_case(sandbox: Sandbox) -> None:
@@ -687,4 +688,9 @@ def test_words_put_together_are_the_text(text: str) -> None:
 
 def test_every_model_has_a_price() -> None:
     rows = json.loads(files("trunkline_server.data").joinpath("sandbox.json").read_text())
-    assert {row["model"] for row in rows} == set(MODELS)
+    assert {row["model"] for row in rows} == {*MODELS, *worked()}
+
+
+def worked() -> list[str]:
+    """The models that do something else than chat."""
+    return [model for workshop in WORKSHOPS.values() for model in workshop.models]

@@ -12,6 +12,7 @@ import pytest
 from tests.fixtures.dialects import DIALECTS
 from tests.fixtures.gateway import RunningGateway, StartGateway, question
 from tests.fixtures.refusal import Refusal, refusal, refusal_of
+from tests.fixtures.until import until
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import chat_pb2, providers_pb2
 
@@ -154,3 +155,27 @@ async def test_a_watcher_is_sent_away_when_the_replica_goes(reaching: RunningGat
         async with asyncio.timeout(10):
             await call.read()
     assert refusal_of(caught.value) == Refusal("UNAVAILABLE", "DRAINING")
+
+
+async def test_other_replicas_hear_of_breakers(
+    reaching: RunningGateway, start_gateway: StartGateway, openai: Upstream
+) -> None:
+    other = await start_gateway(DIALECTS[0].environment(openai.url), chat={"attempts_max": 1})
+    assert [await ask(each) for each in (reaching, other)] == ["OK", "OK"]
+    await until_open(reaching, openai)
+
+    async def tells(state: str) -> bool:
+        return states(await health(other)).get(MODEL) == state
+
+    await until(lambda: tells("HALF_OPEN"), 5)
+    openai.respond(lambda _: openai.whole(json=DIALECTS[0].whole("hi", 1)))
+    assert [await ask(other), await ask(other)] == ["OK", "OK"]
+    assert await tells("CLOSED")
+    opened = providers_pb2.OpenBreakerRequest(name=MODEL)
+    await reaching.providers.OpenBreaker(opened, metadata=reaching.metadata())
+    await until(lambda: tells("OPEN"), 5)
+    assert await ask(other) == "CIRCUIT_OPEN"
+    reset = providers_pb2.ResetBreakerRequest(name=MODEL)
+    await reaching.providers.ResetBreaker(reset, metadata=reaching.metadata())
+    await until(lambda: tells("CLOSED"), 5)
+    assert await ask(other) == "OK"

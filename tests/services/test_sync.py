@@ -18,6 +18,7 @@ from tests.fixtures.model_calls import (
 from tests.fixtures.refusal import Refusal, refusal
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import models_pb2
+from trunkline_server.core.offered import Offered
 from trunkline_server.wire.openai_chat import OpenAIChat
 
 __all__ = ["openai", "reaching"]
@@ -37,6 +38,21 @@ async def test_added_gone_and_back(reaching: RunningGateway, openai: Upstream) -
     offers(openai, "gpt-4o", "gpt-9-mini", "gpt-9")
     assert (await sync(reaching, "openai"))["openai"].added == ["gpt-9-mini"]
     assert openai.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+async def test_what_a_list_says_of_its_models_is_kept_and_its_changes_are_told(
+    reaching: RunningGateway, openai: Upstream
+) -> None:
+    listed = {"id": "gpt-9", "name": "GPT 9", "context_length": 1000, "top_provider": {"max_completion_tokens": 100}}
+    openai.reply(json={"data": [listed]})
+    await sync(reaching, "openai")
+    found = await model(reaching, "openai/gpt-9")
+    assert (found.display_name, found.context_window, found.max_output_tokens) == ("GPT 9", 1000, 100)
+    openai.reply(json={"data": [{**listed, "context_length": 2000, "top_provider": {"max_completion_tokens": -1}}]})
+    told = (await sync(reaching, "openai"))["openai"]
+    assert (list(told.added), list(told.changed), list(told.gone)) == ([], ["gpt-9"], [])
+    found = await model(reaching, "openai/gpt-9")
+    assert (found.context_window, found.max_output_tokens) == (2000, 0)
 
 
 async def test_what_is_found_has_a_bare_name_and_no_price(reaching: RunningGateway, openai: Upstream) -> None:
@@ -61,7 +77,7 @@ async def test_one_that_fails_does_not_hold_up_the_others(reaching: RunningGatew
 async def test_a_wire_that_raises_is_a_provider_that_fails(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(wire: OpenAIChat, body: bytes) -> list[str]:
+    def broken(wire: OpenAIChat, body: bytes) -> list[Offered]:
         raise KeyError(body)
 
     monkeypatch.setattr(OpenAIChat, "decode_models", broken)

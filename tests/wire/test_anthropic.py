@@ -562,7 +562,10 @@ def test_counts_with_what_can_be_counted() -> None:
 
 def test_lists_models() -> None:
     assert WIRE.encode_models().path == "/v1/models?limit=1000"
-    assert WIRE.decode_models(b'{"data":[{"id":"a","new":1},{"id":"b"}],"has_more":false}') == ["a", "b"]
+    assert [each.name for each in WIRE.decode_models(b'{"data":[{"id":"a","new":1},{"id":"b"}],"has_more":false}')] == [
+        "a",
+        "b",
+    ]
 
 
 # Answers.

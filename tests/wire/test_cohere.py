@@ -335,7 +335,18 @@ class TestModels:
         assert (request.method, request.path.partition("?")[0]) == ("GET", "/v1/models")
 
     def test_the_answer(self) -> None:
-        assert WIRE.decode_models(b'{"models":[{"name":"a","endpoints":["chat"]},{"name":"b"}]}') == ["a", "b"]
+        models = [
+            {"name": "a", "endpoints": ["chat"]},
+            {"name": "b"},
+            {"name": "c", "endpoints": ["embed", "classify"]},
+        ]
+        models += [{"name": "d", "endpoints": ["rerank"]}, {"name": "e", "endpoints": ["summarize"]}]
+        assert [each.name for each in WIRE.decode_models(json.dumps({"models": models}).encode())] == [
+            "a",
+            "b",
+            "c",
+            "d",
+        ]
 
     def test_a_broken_answer(self) -> None:
         with pytest.raises(UpstreamFailure):

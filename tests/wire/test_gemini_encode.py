@@ -120,14 +120,17 @@ def test_counts_the_whole_question() -> None:
     assert WIRE.decode_count(b'{"totalTokens": 31, "promptTokensDetails": []}') == 31
 
 
-def test_lists_models_that_answer_chat() -> None:
+def test_lists_models_that_answer_chat_or_make_vectors() -> None:
     models = [
         {"name": "models/gemini-2.5-flash", "supportedGenerationMethods": ["generateContent", "countTokens"]},
         {"name": "models/text-embedding-004", "supportedGenerationMethods": ["embedContent"]},
+        {"name": "models/imagen", "supportedGenerationMethods": ["predict"]},
         {"name": "models/untold"},
     ]
     assert WIRE.encode_models().path == "/v1beta/models?pageSize=1000"
-    assert WIRE.decode_models(json.dumps({"models": models}).encode()) == ["gemini-2.5-flash", "untold"]
+    assert [each.name for each in WIRE.decode_models(json.dumps({"models": models}).encode())] == [
+        *("gemini-2.5-flash", "text-embedding-004", "untold")
+    ]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"models": [{"name": 3}]}', b"<html>"])

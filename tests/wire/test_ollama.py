@@ -212,7 +212,9 @@ class TestModels:
         assert (request.method, request.path) == ("GET", "/api/tags")
 
     def test_the_answer(self) -> None:
-        assert WIRE.decode_models(b'{"models":[{"name":"a:1","model":"a:1","size":1},{"name":"b"}]}') == ["a:1", "b"]
+        assert [
+            each.name for each in WIRE.decode_models(b'{"models":[{"name":"a:1","model":"a:1","size":1},{"name":"b"}]}')
+        ] == ["a:1", "b"]
 
     def test_a_broken_answer(self) -> None:
         with pytest.raises(UpstreamFailure):

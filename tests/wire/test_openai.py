@@ -113,5 +113,5 @@ def test_the_rest_is_the_same_in_both() -> None:
     assert {models_pb2.CAPABILITY_AUDIO_INPUT, models_pb2.CAPABILITY_COUNT_TOKENS} <= WIRE.capabilities
     assert (WIRE.delta_is_token, WIRE.needs_cap) == (True, False)
     assert WIRE.encode_models().path == "/models"
-    assert WIRE.decode_models(b'{"data": [{"id": "a"}]}') == ["a"]
+    assert [each.name for each in WIRE.decode_models(b'{"data": [{"id": "a"}]}')] == ["a"]
     assert WIRE.failure(401, {}, b"").kind is FailureKind.AUTH

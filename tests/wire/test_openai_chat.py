@@ -504,7 +504,9 @@ class TestFailures:
 def test_models() -> None:
     request = WIRE.encode_models()
     assert (request.method, request.path, request.body) == ("GET", "/models", b"")
-    assert WIRE.decode_models(b'{"object":"list","data":[{"id":"a","object":"model"},{"id":"b"}]}') == ["a", "b"]
+    assert [
+        each.name for each in WIRE.decode_models(b'{"object":"list","data":[{"id":"a","object":"model"},{"id":"b"}]}')
+    ] == ["a", "b"]
     with pytest.raises(UpstreamFailure):
         WIRE.decode_models(b'{"data":[{"name":"a"}]}')
 

@@ -471,7 +471,7 @@ class TestFailures:
 
 def test_counting_and_models() -> None:
     assert WIRE.decode_count(b'{"object": "response.input_tokens", "input_tokens": 11}') == 11
-    assert WIRE.decode_models(b'{"data": [{"id": "a"}]}') == ["a"]
+    assert [each.name for each in WIRE.decode_models(b'{"data": [{"id": "a"}]}')] == ["a"]
     assert (WIRE.encode_models().method, WIRE.encode_models().path) == ("GET", "/models")
     with pytest.raises(UpstreamFailure):
         WIRE.decode_count(b"{}")

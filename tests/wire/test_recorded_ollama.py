@@ -85,7 +85,9 @@ def test_errors(exchange: Exchange) -> None:
 @pytest.mark.parametrize("exchange", exchanges("ollama__api-tags__"))
 def test_models(exchange: Exchange) -> None:
     assert WIRE.encode_models().path == exchange.path
-    assert WIRE.decode_models(exchange.body) == [model["model"] for model in exchange.answer()["models"]]
+    assert [each.name for each in WIRE.decode_models(exchange.body)] == [
+        model["model"] for model in exchange.answer()["models"]
+    ]
 
 
 # Requests: what was sent, put into our words and spelled again.

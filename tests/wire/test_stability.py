@@ -157,7 +157,8 @@ def test_errors(status: int, body: Any, kind: FailureKind) -> None:
 
 def test_the_balance_proves_the_key() -> None:
     assert WIRE.encode_models().path == "/v1/user/balance"
-    assert "core" in WIRE.decode_models(b'{"credits": 0.63}')
+    names = [each.name for each in WIRE.decode_models(b'{"credits": 0.63}')]
+    assert {"core", "sd3.5-large", "upscale-fast", "image-to-video"} <= set(names)
     with pytest.raises(UpstreamFailure):
         WIRE.decode_models(b"<html>")
 
@@ -182,6 +183,9 @@ def test_a_picture_is_set_in_motion() -> None:
 
 
 def test_a_film_needs_a_picture() -> None:
+    with pytest.raises(TrunklineError) as unknown:
+        FILM.submit(film("core", image=blob()))
+    assert unknown.value.reason is Reason.MODEL_NOT_FOUND
     with pytest.raises(TrunklineError) as refused:
         FILM.submit(film("image-to-video"))
     assert refused.value.violations[0].field == "input.image"

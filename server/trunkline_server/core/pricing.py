@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from functools import cache, cached_property
 from types import MappingProxyType
@@ -181,6 +181,20 @@ def most(
     return _rounded(price, amount, credits_per_usd_nanos)
 
 
+def most_used(price: Price, usage: usage_pb2.Usage, paying: Collection[str], credits_per_usd_nanos: int) -> Bill:
+    """The highest bill for work that uses at most so much, of which a price may count this or that.
+
+    Raises PRICE_UNKNOWN where it counts none of the `paying` units.
+    """
+    tier = price.tier(usage.input_tokens)
+    dearest = {unit: _rates(tier, unit) for unit in counts_of(usage) if unit not in PART_OF}
+    if not any(rate is not None for unit, rate in dearest.items() if unit in {_root(each) for each in paying}):
+        raise price_unknown(f"{next(iter(sorted(paying)))!r} by price {price.version!r}")
+    counts = counts_of(usage)
+    amount = sum(max(0, counts[unit]) * (rate or 0) for unit, rate in dearest.items())
+    return _rounded(price, amount, credits_per_usd_nanos)
+
+
 def price_unknown(subject: str) -> TrunklineError:
     """Refuses what cannot be priced: an unknown price is never a free call."""
     return TrunklineError(Reason.PRICE_UNKNOWN, f"{subject} has no price; configure one, or mark the model as free")
@@ -225,6 +239,12 @@ def _dearest(price: Price, tier: Tier, counts: Mapping[str, int]) -> int:
 @cache
 def _parts(whole: str, named: frozenset[str]) -> tuple[str, ...]:
     return tuple(part for part in PART_OF if (part in USUAL_PARTS or part in named) and _root(part) == whole)
+
+
+def _rates(tier: Tier, unit: str) -> int | None:
+    """The dearest of a unit and its parts; None where none has a price."""
+    known = [rate for each in tier.units if _root(each) == unit and (rate := tier.rate(each)) is not None]
+    return max(known) if known else tier.rate(unit)
 
 
 def _root(unit: str) -> str:

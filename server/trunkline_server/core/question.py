@@ -12,6 +12,7 @@ from typing import Final
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline_server.core import json_text, media, schema
 from trunkline_server.core.address import EgressPolicy, parse
+from trunkline_server.core.errand import Input
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.money import CREDIT
 from trunkline_server.core.options import check_options
@@ -38,9 +39,14 @@ def check(input: chat_pb2.ChatInput, policy: EgressPolicy = PUBLIC) -> None:
         _check_tools(input)
     if input.HasField("output_format"):
         _check_format(input.output_format)
+    check_terms(input)
+
+
+def check_terms(input: Input) -> None:
+    """What every kind of work has: labels, the provider's own fields, the most that it may cost."""
     for key, value in input.labels.items():
-        _check_name(key, "input.labels")
-        _check_name(value, "input.labels")
+        check_name(key, "input.labels")
+        check_name(value, "input.labels")
     if input.provider_options_json:
         check_options(input.provider_options_json, "input.provider_options_json")
     if input.HasField("max_cost"):
@@ -62,7 +68,7 @@ class _Conversation:
         for index, message in enumerate(messages):
             asked = asked or message.role not in _INSTRUCTIONS
             if message.name:
-                _check_name(message.name, f"input.messages[{index}].name")
+                check_name(message.name, f"input.messages[{index}].name")
             self._check_parts(message.parts, _MAY_SAY.get(message.role, frozenset()), "input.messages", index)
         if not asked:
             raise invalid("input.messages", "has only instructions; at least one message must be someone else's")
@@ -91,15 +97,15 @@ class _Conversation:
             case "tool_result":
                 self._check_result(part.tool_result, path)
             case "opaque":
-                _check_name(part.opaque.provider, f"{path}.provider")
-                _check_name(part.opaque.type, f"{path}.type")
+                check_name(part.opaque.provider, f"{path}.provider")
+                check_name(part.opaque.type, f"{path}.type")
                 json_text.check_object(part.opaque.json, f"{path}.json")
             case _:  # words, which may say anything
                 pass
 
     def _check_call(self, call: content_pb2.ToolCallPart, path: str) -> None:
-        _check_name(call.call_id, f"{path}.call_id")
-        _check_name(call.name, f"{path}.name")
+        check_name(call.call_id, f"{path}.call_id")
+        check_name(call.name, f"{path}.name")
         self._call_ids.add(call.call_id)
         # what the model itself spelled wrongly may go back to it as it was
         if call.arguments_json and call.state != content_pb2.TOOL_CALL_STATE_INVALID:
@@ -108,7 +114,7 @@ class _Conversation:
     def _check_result(self, result: content_pb2.ToolResultPart, path: str) -> None:
         if result.call_id not in self._call_ids:
             raise invalid(f"{path}.call_id", "answers no tool call of an earlier message")
-        _check_name(result.name, f"{path}.name")
+        check_name(result.name, f"{path}.name")
         if result.structured_json:
             json_text.check(result.structured_json, f"{path}.structured_json")
         self._check_parts(result.parts, _SHOWN, path)
@@ -127,15 +133,15 @@ def blob_of(part: content_pb2.Part) -> content_pb2.Blob:
 
 def check_blob(blob: content_pb2.Blob, kind: str, path: str, policy: EgressPolicy) -> None:
     """A file in the question: where it is, or what its bytes are."""
-    _check_name(blob.media_type, f"{path}.media_type")
-    _check_name(blob.filename, f"{path}.filename")
+    check_name(blob.media_type, f"{path}.media_type")
+    check_name(blob.filename, f"{path}.filename")
     match blob.WhichOneof("source"):
         case "data":
             check_data(blob.data, blob.media_type, kind, path)
         case "uri":
             parse(blob.uri, f"{path}.uri", policy)
         case "file_id":
-            _check_name(blob.file_id, f"{path}.file_id")
+            check_name(blob.file_id, f"{path}.file_id")
         case None:
             raise invalid(path, "has neither bytes nor an address nor a file id")
 
@@ -181,8 +187,8 @@ def _is_known_object(text: str) -> bool:
 
 
 def _check_hosted(hosted: content_pb2.HostedTool, path: str) -> str:
-    _check_name(hosted.provider, f"{path}.hosted.provider")
-    _check_name(hosted.type, f"{path}.hosted.type")
+    check_name(hosted.provider, f"{path}.hosted.provider")
+    check_name(hosted.type, f"{path}.hosted.type")
     config = json_text.check_object(hosted.config_json or "{}", f"{path}.hosted.config_json")
     name = config.get("name")
     return name if isinstance(name, str) else ""
@@ -200,13 +206,14 @@ def _check_format(output_format: content_pb2.OutputFormat) -> None:
         schema.compile(output_format.json_schema.json_schema, "input.output_format.json_schema.json_schema")
 
 
-def _check_max_cost(input: chat_pb2.ChatInput) -> None:
+def _check_max_cost(input: Input) -> None:
     if input.max_cost.unit != CREDIT:
         raise invalid("input.max_cost.unit", f"must be {CREDIT!r}")
     if input.max_cost.nanos < 0:
         raise invalid("input.max_cost.nanos", "must not be negative")
 
 
-def _check_name(text: str, path: str) -> None:
+def check_name(text: str, path: str) -> None:
+    """No store can keep a NUL."""
     if "\0" in text:
         raise invalid(path, "has a NUL character")

@@ -4,115 +4,89 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-import orjson
-
-from trunkline.v1 import chat_pb2, content_pb2, usage_pb2
+from trunkline.v1 import chat_pb2, usage_pb2
 from trunkline_server.core import ids, money
-from trunkline_server.core.answer import Answer
-from trunkline_server.core.ask import Ask
 from trunkline_server.core.call import Call
+from trunkline_server.core.errand import Input
 from trunkline_server.core.errors import QuotaViolation, Reason, TrunklineError, invalid
-from trunkline_server.core.estimate import input_tokens
-from trunkline_server.core.pricing import bill, most, price_unknown
+from trunkline_server.core.pricing import bill
 from trunkline_server.gateway.candidates import Candidates
+from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.choice import Choice, circuit_open
 from trunkline_server.gateway.routes import Route, Routes
 from trunkline_server.gateway.run import Run, now
+from trunkline_server.gateway.terms import Offer, Terms
+from trunkline_server.gateway.work import Work
 from trunkline_server.store.accounts import Account, AccountRef, Owner
 from trunkline_server.store.holds import Reserved, moved
 from trunkline_server.store.ledger import Ledger
 
-MAX_OUTPUT_UNKNOWN: Final = 4096
-"""Longest answer of a model whose own limit is not known; a charged caller's call is capped there."""
+RunT = TypeVar("RunT", bound=Run[Any])
+
 HOLD_S_MIN: Final = 120
-HOUR_S: Final = 3600
 HOLD_S_MAX: Final = 3600
 HOLD_AFTER_DEADLINE_S: Final = 60
-PASSED_OVER: Final = frozenset((Reason.CREDIT_INSUFFICIENT, Reason.ACCOUNT_SUSPENDED, Reason.PRICE_UNKNOWN))
+UNABLE: Final = frozenset((Reason.CAPABILITY_UNSUPPORTED, Reason.PARAMETER_UNSUPPORTED))
+PASSED_OVER: Final = UNABLE | {Reason.CREDIT_INSUFFICIENT, Reason.ACCOUNT_SUSPENDED, Reason.PRICE_UNKNOWN}
 """Why a candidate is not asked, and the next one may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdmissionSettings:
-    """`default_max_output_tokens` 0: the model's own limit."""
-
-    credits_per_usd_nanos: int
-    default_max_output_tokens: int = 0
-    unknown_price_is_free: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What a call would use and cost at most, and the cap that keeps it so."""
-
-    route: Route
-    input_tokens: int
-    max_output_tokens: int
-    cap: int | None
-    most_nanos: int
 
 
 class Admission:
     """The first step of every call."""
 
-    def __init__(self, candidates: Candidates, ledger: Ledger, settings: AdmissionSettings) -> None:
+    def __init__(self, candidates: Candidates, ledger: Ledger, terms: Terms) -> None:
         self.candidates = candidates
         self._ledger = ledger
-        self._settings = settings
+        self._terms = terms
 
     @property
     def routes(self) -> Routes:
         return self.candidates.routes
 
-    async def admit(self, call: Call, input: chat_pb2.ChatInput, *, streaming: bool) -> Run:
+    async def admit(self, call: Call, work: Work[Any, RunT]) -> RunT:
         """Hold the money and make the run. Raises what the caller did wrong, before anything is spent."""
         began = time.perf_counter()
-        choice = self.candidates.of(call, input, streaming=streaming, price_of=self._most_nanos)
+        choice = self.candidates.of(call, work, price_of=self._most_nanos)
         completion_id = ids.new_uuid()
-        account, offer, hold = await self._held(call, input, choice, completion_id)
-        return Run(
+        account, offer, hold = await self._held(call, work, choice, completion_id)
+        return work.run_type(
             completion_id=completion_id,
             call=call,
-            input=input,
+            work=work,
             route=offer.route,
             account=account,
             hold=hold,
-            ask=self.ask(call, input, offer, streaming=streaming),
-            input_tokens_estimate=offer.input_tokens,
-            streaming=streaming,
+            errand=work.errand(call, offer),
+            offer=offer,
             began=began,
-            answer=Answer(streaming=streaming),
             create_time=now(),
             choice=choice,
-            output_tokens_max=_cut_at(offer, account),
         )
 
     async def _held(
-        self, call: Call, input: chat_pb2.ChatInput, choice: Choice, hold_id: UUID
+        self, call: Call, work: Work[Any, Any], choice: Choice, hold_id: UUID
     ) -> tuple[AccountRef, Offer, Reserved]:
-        """The first candidate whose account can cover it. Raises why the first one could not."""
+        """The first candidate that can do it and whose account can cover it. Raises why the first one could not."""
         refused: TrunklineError | None = None
         while (route := choice.take()) is not None:
             try:
-                return await self._hold(call, input, route, hold_id)
+                return await self._hold(call, work, route, hold_id)
             except TrunklineError as error:
                 if error.reason not in PASSED_OVER:
                     raise
                 refused = refused or error
                 choice.pass_over(route, error.reason)
-        raise refused or circuit_open(0.0)
+        raise self.naming_others(call, work, refused) if refused else circuit_open(0.0)
 
     async def _hold(
-        self, call: Call, input: chat_pb2.ChatInput, route: Route, hold_id: UUID
+        self, call: Call, work: Work[Any, Any], route: Route, hold_id: UUID
     ) -> tuple[AccountRef, Offer, Reserved]:
         account = await self.account(call, route)
-        offer = self.offer(input, route, charged=not account.unlimited)
-        _check_max_cost(input, offer)
+        offer = self.offer(work, route, charged=not account.unlimited)
+        _check_max_cost(work.input, offer)
         return account, offer, await self._reserve(call, account, offer, hold_id)
 
     async def _reserve(self, call: Call, account: AccountRef, offer: Offer, hold_id: UUID) -> Reserved:
@@ -127,7 +101,7 @@ class Admission:
             price_version=route.price.version if route.price else "",
         )
 
-    async def move(self, run: Run) -> bool:
+    async def move(self, run: Run[Any]) -> bool:
         """Go on with the next candidate whose account can cover it; False where there is none."""
         while (route := run.choice.take()) is not None:
             try:
@@ -140,22 +114,33 @@ class Admission:
                 return True
         return False
 
-    async def _move(self, run: Run, route: Route) -> None:
+    async def _move(self, run: Run[Any], route: Route) -> None:
         """Money is held for the new candidate before it is freed for the old one."""
         account = await self.account(run.call, route)
-        offer = self.offer(run.input, route, charged=not account.unlimited)
+        offer = self.offer(run.work, route, charged=not account.unlimited)
         _check_max_cost(run.input, offer)
         if account.id == run.account.id:
             run.hold = await self._covered(run, offer.most_nanos)
         else:
             held, run.hold = run.hold, await self._reserve(run.call, account, offer, moved(run.hold.hold_id))
             await self._ledger.release(held)
-        run.route, run.account = route, account
-        run.ask = self.ask(run.call, run.input, offer, streaming=run.streaming)
-        run.input_tokens_estimate = offer.input_tokens
-        run.output_tokens_max = _cut_at(offer, account)
+        run.account = account
+        run.move(offer)
 
-    async def _covered(self, run: Run, most_nanos: int) -> Reserved:
+    async def also(self, run: Run[Any], route: Route) -> Offer | None:
+        """What a second attempt beside a run would cost there, covered by the run's own account; None if it is not."""
+        try:
+            account = await self.account(run.call, route)
+            offer = self.offer(run.work, route, charged=not account.unlimited)
+            _check_max_cost(run.input, offer)
+            if account.id == run.account.id:
+                run.hold = await self._covered(run, offer.most_nanos)
+                return offer
+        except TrunklineError:
+            pass
+        return None
+
+    async def _covered(self, run: Run[Any], most_nanos: int) -> Reserved:
         more_nanos = most_nanos - run.hold.amount
         return await self._ledger.extend(run.hold, more_nanos) if more_nanos > 0 else run.hold
 
@@ -168,30 +153,26 @@ class Admission:
         owner = Owner.user(tenant_id, call.user_id) if call.user_id else Owner.tenant(tenant_id)
         return await accounts.account_for(owner, route.provider, route.model)
 
-    async def extend(self, run: Run, more_nanos: int) -> Reserved:
+    async def extend(self, run: Run[Any], more_nanos: int) -> Reserved:
         """Hold more for another round of the same call. Raises CREDIT_INSUFFICIENT."""
         return await self._ledger.extend(run.hold, more_nanos)
 
-    def offer(self, input: chat_pb2.ChatInput, route: Route, *, charged: bool) -> Offer:
-        """The most that a call can cost. Raises PRICE_UNKNOWN for a charged caller."""
-        tokens = input_tokens(input)
-        length, cap = self._length(input, route)
-        if route.price is None:
-            if charged and not self._settings.unknown_price_is_free:
-                raise price_unknown(f"the model {input.model!r}")
-            return Offer(route, tokens, length, cap, 0)
-        answers = max(input.sampling.candidate_count, 1)
-        rate_nanos = self._settings.credits_per_usd_nanos
-        price = most(route.price, tokens, length * answers, rate_nanos, _dear_units(input, tokens))
-        if cap is None and not _limit_known(route) and price.charge_nanos and charged:
-            cap = length
-        return Offer(route, tokens, length, cap, price.charge_nanos)
+    def offer(self, work: Work[Any, Any], route: Route, *, charged: bool) -> Offer:
+        """The most that work can cost at a candidate. Raises PRICE_UNKNOWN for a charged caller."""
+        return work.offer(route, self._terms, charged=charged)
+
+    def naming_others(self, call: Call, work: Work[Any, Any], error: TrunklineError) -> TrunklineError:
+        """The refusal of a provider that cannot do the work, with those that can."""
+        if error.reason is Reason.CAPABILITY_UNSUPPORTED:
+            able = self.candidates.able(call.caller, work)
+            error.metadata = {**error.metadata, "providers": ",".join(able)}
+        return error
 
     async def quote(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.QuoteResponse:
         """What a call would cost, and whether it would be admitted. Holds nothing."""
         route = self.candidates.first(call, input)
         ref = await self.account(call, route)
-        offer = self.offer(input, route, charged=not ref.unlimited)
+        offer = self.offer(ChatWork(input), route, charged=not ref.unlimited)
         account = await self._ledger.accounts.get(ref.tenant_id, ref.id)
         denial = _denial(input, offer, account)
         return chat_pb2.QuoteResponse(
@@ -205,10 +186,10 @@ class Admission:
             price_version=route.price.version if route.price else "",
         )
 
-    def _most_nanos(self, input: chat_pb2.ChatInput, route: Route) -> int | None:
-        """What a call may cost there; None where that is not known."""
+    def _most_nanos(self, work: Work[Any, Any], route: Route) -> int | None:
+        """What work may cost there; None where that is not known."""
         try:
-            return self.offer(input, route, charged=True).most_nanos if route.price else None
+            return self.offer(work, route, charged=True).most_nanos if route.price else None
         except TrunklineError:
             return None
 
@@ -216,53 +197,7 @@ class Admission:
         if offer.route.price is None:
             return 0
         usage = usage_pb2.Usage(input_tokens=offer.input_tokens, output_tokens=1)
-        return bill(offer.route.price, usage, self._settings.credits_per_usd_nanos).charge_nanos
-
-    def ask(self, call: Call, input: chat_pb2.ChatInput, offer: Offer, *, streaming: bool) -> Ask:
-        """The question for the provider."""
-        return Ask(
-            provider=offer.route.provider,
-            model=offer.route.model,
-            input=input,
-            stream=streaming,
-            max_output_tokens=offer.cap,
-            options=_options(input.provider_options_json, offer.route.provider),
-            end_user=call.user_id,
-        )
-
-    def _length(self, input: chat_pb2.ChatInput, route: Route) -> tuple[int, int | None]:
-        """The longest answer, and the cap to tell the provider where it would not keep to that by itself."""
-        if input.sampling.HasField("max_output_tokens"):
-            return input.sampling.max_output_tokens, input.sampling.max_output_tokens
-        if self._settings.default_max_output_tokens:
-            return self._settings.default_max_output_tokens, self._settings.default_max_output_tokens
-        if route.entry is not None and route.entry.max_output_tokens:
-            own = route.entry.max_output_tokens
-            return own, own if route.upstream.wire.needs_cap else None
-        return MAX_OUTPUT_UNKNOWN, MAX_OUTPUT_UNKNOWN if route.upstream.wire.needs_cap else None
-
-
-def _dear_units(input: chat_pb2.ChatInput, tokens: int) -> dict[str, int]:
-    """Kinds of input that cost more than plain input, and are there only when asked for."""
-    parts = [part for message in input.messages for part in message.parts]
-    units = {}
-    if any(map(_wants_hour, parts)) or any(map(_wants_hour, input.tools)):
-        units["cache_write_1h"] = tokens
-    if any(part.HasField("audio") for part in parts):
-        units["input_audio"] = tokens
-    return units
-
-
-def _wants_hour(hinted: content_pb2.Part | content_pb2.Tool) -> bool:
-    return hinted.HasField("cache_hint") and hinted.cache_hint.ttl_seconds >= HOUR_S
-
-
-def _cut_at(offer: Offer, account: AccountRef) -> int | None:
-    return offer.max_output_tokens if offer.cap or not account.unlimited else None
-
-
-def _limit_known(route: Route) -> bool:
-    return route.entry is not None and route.entry.max_output_tokens > 0
+        return bill(offer.route.price, usage, self._terms.credits_per_usd_nanos).charge_nanos
 
 
 def _hold_s(call: Call) -> int:
@@ -277,11 +212,6 @@ def _account_id(text: str) -> UUID:
     return account_id
 
 
-def _options(given: Mapping[str, str], provider: str) -> Mapping[str, object]:
-    options: Mapping[str, object] = orjson.loads(given[provider]) if provider in given else {}
-    return options
-
-
 def _denial(input: chat_pb2.ChatInput, offer: Offer, account: Account) -> str:
     if account.suspended:
         return Reason.ACCOUNT_SUSPENDED.value
@@ -291,7 +221,7 @@ def _denial(input: chat_pb2.ChatInput, offer: Offer, account: Account) -> str:
     return ""
 
 
-def _check_max_cost(input: chat_pb2.ChatInput, offer: Offer) -> None:
+def _check_max_cost(input: Input, offer: Offer) -> None:
     if input.HasField("max_cost") and offer.most_nanos > input.max_cost.nanos:
         needed, allowed = money.to_decimal_text(offer.most_nanos), money.to_decimal_text(input.max_cost.nanos)
         raise TrunklineError(

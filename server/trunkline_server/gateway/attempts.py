@@ -6,13 +6,15 @@ import random
 from dataclasses import dataclass, field
 from typing import Final
 
-from trunkline_server.core.failure import Failover, Retry, UpstreamFailure
+from trunkline_server.core.failure import Failover, FailureKind, Retry, UpstreamFailure
 
 BACKOFF_BASE_S: Final = 0.2
 BACKOFF_S_MAX: Final = 2.0
 TOLD_S_MAX: Final = 2.0
 TOLD_SHARE: Final = 0.2
 ATTEMPT_S_MIN: Final = 0.05
+MAY_HAVE_WORKED: Final = frozenset((FailureKind.AMBIGUOUS, FailureKind.BROKEN, FailureKind.TIMEOUT_FIRST_TOKEN))
+"""The provider may have done the work, though nobody can read what came of it; a second time may cost a second time."""
 MOVE_S_MIN: Final = 1.0
 """Another provider is asked only where at least so much time is left."""
 
@@ -60,7 +62,7 @@ class Plan:
 
     def pause_s(self, failure: UpstreamFailure, remaining_s: float) -> float | None:
         """How long to wait before the next attempt; None to give up."""
-        if failure.rule.retry is Retry.IF_IDEMPOTENT and not self.is_idempotent:
+        if not self.is_idempotent and failure.kind in MAY_HAVE_WORKED:
             return None
         retries = self._retries[failure.kind] = self._retries.get(failure.kind, 0) + 1
         if self.made >= self.attempts_max or retries > failure.retries_max:
@@ -77,15 +79,22 @@ class Plan:
         """
         if self.made >= self.attempts_max or remaining_s < MOVE_S_MIN:
             return False
+        if not self.is_idempotent and failure.kind in MAY_HAVE_WORKED:
+            return False
         match failure.rule.failover:
             case Failover.NEVER:
                 return False
-            case Failover.IF_IDEMPOTENT:
-                return self.is_idempotent
             case Failover.GATEWAY_KEY:
                 return not own_key
-            case Failover.ALWAYS | Failover.LARGER_WINDOW:
+            case Failover.ALWAYS | Failover.LARGER_WINDOW | Failover.IF_IDEMPOTENT:
                 return True
+
+    def may_hedge(self) -> bool:
+        """Whether there may be an attempt beside the one that runs; it counts, and takes from the retry budget."""
+        if self.made >= self.attempts_max or not self.budget.spend():
+            return False
+        self.made += 1
+        return True
 
     def moved(self, budget: RetryBudget) -> None:
         """Another provider is asked, which may be tried again by its own rules."""

@@ -121,6 +121,12 @@ class Gate:
         if generation == self.generation:
             self._open()
 
+    def suspect(self) -> None:
+        """Somebody else has seen it fail: let one call at a time find out."""
+        if self.is_closed:
+            self._good = 0
+            self._turn(self.breaker.half_open)
+
     def hold_open(self) -> None:
         """Open until it is reset."""
         self._open()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from trunkline.v1 import chat_pb2
 from trunkline_server.core.call import Call, Caller
+from trunkline_server.core.errand import Input
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.gateway.choice import Choice
-from trunkline_server.gateway.needs import needs_of
 from trunkline_server.gateway.routes import Chain, Route, Routes, not_allowed
 from trunkline_server.gateway.strategies import PRIORITY, Strategies
+from trunkline_server.gateway.work import Work
 
-PriceOf: TypeAlias = Callable[[chat_pb2.ChatInput, Route], int | None]
+PriceOf: TypeAlias = Callable[[Work[Any, Any], Route], int | None]
 
 _MISSING: Final = frozenset((Reason.PROVIDER_DISABLED, Reason.MODEL_NOT_ALLOWED))
 
@@ -26,32 +26,33 @@ class Candidates:
         self.routes = routes
         self._strategies = strategies
 
-    def of(self, call: Call, input: chat_pb2.ChatInput, *, streaming: bool, price_of: PriceOf) -> Choice:
+    def of(self, call: Call, work: Work[Any, Any], *, price_of: PriceOf) -> Choice:
         """Raises MODEL_NOT_FOUND, MODEL_NOT_ALLOWED, PROVIDER_DISABLED, VALIDATION."""
-        chain = self._chain(call.caller, input)
-        strategy = input.routing.strategy or self._strategies.default
+        chain = self._chain(call.caller, work.input)
+        strategy = work.input.routing.strategy or self._strategies.default
         if strategy == PRIORITY or len(chain.routes) == 1:
-            return Choice(chain.whole, input, streaming=streaming)
-        price = partial(price_of, input)
-        ordered = self._strategies.order(strategy, input.model, chain.routes, price_of=price, streaming=streaming)
-        return Choice((*ordered, *chain.whole[len(ordered) :]), input, streaming=streaming)
+            return Choice(chain.whole, work)
+        ordered = self._strategies.order(
+            strategy, work.input.model, chain.routes, price_of=partial(price_of, work), streaming=work.streaming
+        )
+        return Choice((*ordered, *chain.whole[len(ordered) :]), work)
 
-    def first(self, call: Call, input: chat_pb2.ChatInput) -> Route:
+    def first(self, call: Call, input: Input) -> Route:
         """The first as they are listed. Raises as `of` does."""
         return self._chain(call.caller, input).whole[0]
 
-    def able(self, caller: Caller, input: chat_pb2.ChatInput, *, streaming: bool) -> list[str]:
-        """The providers that are on for a caller whose dialect can do all that a question needs."""
-        needed, providers = needs_of(input, streaming=streaming).capabilities, self.routes.providers(caller)
+    def able(self, caller: Caller, work: Work[Any, Any]) -> list[str]:
+        """The providers that are on for a caller and can do all that work needs."""
+        needed, providers = work.needs().capabilities, self.routes.providers(caller)
         return sorted(name for name, provider in providers.items() if needed <= provider.capabilities)
 
-    def _chain(self, caller: Caller, input: chat_pb2.ChatInput) -> Chain:
+    def _chain(self, caller: Caller, input: Input) -> Chain:
         chain = self.routes.chain(input.model, caller)
         if not (caller.allowed_models or input.HasField("routing")):
             return chain
         return self._narrowed(self._own(chain, caller, input), caller, input)
 
-    def _own(self, chain: Chain, caller: Caller, input: chat_pb2.ChatInput) -> Chain:
+    def _own(self, chain: Chain, caller: Caller, input: Input) -> Chain:
         """With the caller's own fallbacks in place of the operator's."""
         names = input.routing.fallback_models
         if not names:
@@ -68,7 +69,7 @@ class Candidates:
                 return None
             raise
 
-    def _narrowed(self, chain: Chain, caller: Caller, input: chat_pb2.ChatInput) -> Chain:
+    def _narrowed(self, chain: Chain, caller: Caller, input: Input) -> Chain:
         """Without what the key may not use, and what the call does not want."""
         meant = chain.routes[: chain.meant]
         if caller.allowed_models and not any(caller.may_use(route.provider, route.model) for route in meant):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from trunkline.v1 import chat_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
-from trunkline_server.core.estimate import input_tokens
-from trunkline_server.gateway.needs import needs_of
 from trunkline_server.gateway.routes import Route
+from trunkline_server.gateway.work import Work
 
 ASKED_MAX: Final = 3
 
@@ -17,12 +15,11 @@ ASKED_MAX: Final = 3
 class Choice:
     """What a fallback can do is looked at only when it comes to that: most calls end with the first."""
 
-    __slots__ = ("_asked", "_input", "_is_narrow", "_left", "_streaming", "is_early", "passed")
+    __slots__ = ("_asked", "_is_narrow", "_left", "_work", "is_early", "passed")
 
-    def __init__(self, routes: Sequence[Route], input: chat_pb2.ChatInput, *, streaming: bool) -> None:
+    def __init__(self, routes: Sequence[Route], work: Work[Any, Any]) -> None:
         self._left = routes
-        self._input = input
-        self._streaming = streaming
+        self._work = work
         self._is_narrow = False
         self._asked = 0
         self.is_early = False
@@ -70,7 +67,7 @@ class Choice:
         if self._is_narrow or len(self._left) <= first:
             return
         self._is_narrow = True
-        needs, tokens = needs_of(self._input, streaming=self._streaming), input_tokens(self._input)
+        needs, tokens = self._work.needs(), self._work.input_tokens()
         able = [route for route in self._left[first:] if needs.met_by(route)]
         self._left = [*self._left[:first], *sorted(able, key=lambda route: 0 < route.context_window < tokens)]
 

@@ -13,24 +13,28 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from trunkline.v1 import chat_pb2
-from trunkline_server.core.answer import Answer
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import Failover, UpstreamFailure
 from trunkline_server.gateway import refusals
-from trunkline_server.gateway.admission import Admission
+from trunkline_server.gateway.admission import UNABLE, Admission
 from trunkline_server.gateway.attempts import ATTEMPT_S_MIN, Budgets, Plan
+from trunkline_server.gateway.chat_run import ChatRun
+from trunkline_server.gateway.chat_work import ChatWork
+from trunkline_server.gateway.hedge import Spare, hedged
 from trunkline_server.gateway.lines import Visit
 from trunkline_server.gateway.live import LiveCall, LiveCalls
-from trunkline_server.gateway.output import Output
 from trunkline_server.gateway.patience import SETTLE_RESERVE_S, Limits, Patience
-from trunkline_server.gateway.run import Run, outcome_of
-from trunkline_server.gateway.settlement import Settlement, measure
+from trunkline_server.gateway.run import Run, StreamedRun
+from trunkline_server.gateway.settlement import Settlement
+from trunkline_server.gateway.work import Work
 
-UNABLE: Final = frozenset((Reason.CAPABILITY_UNSUPPORTED, Reason.PARAMETER_UNSUPPORTED))
+RunT = TypeVar("RunT", bound=Run[Any])
+EventT = TypeVar("EventT")
+
 COMPLETION_TRAILER: Final = "x-trunkline-completion-id"
 PLACE_WAIT_S: Final = 0.25
 """How long to wait for a place at a provider that is full."""
@@ -47,6 +51,7 @@ class GatewaySettings:
     attempts_max: int
     first_token_timeout_s: float
     idle_timeout_s: float
+    hedging: bool = False
 
 
 class Gateway:
@@ -61,27 +66,31 @@ class Gateway:
         self._settings = settings
         self._budgets = Budgets()
 
-    async def complete(self, call: Call, input: chat_pb2.ChatInput) -> Run:
-        """The answer in one piece, in a run that has ended."""
-        output = Output(input)
-        async with self._run(call, input, streaming=False) as run:
+    async def complete(self, call: Call, input: chat_pb2.ChatInput) -> ChatRun:
+        """The answer to a question in one piece, in a run that has ended."""
+        async with self._run(call, ChatWork(input)) as run:
             await self._answer(run)
-            if output.faults(run.answer):
-                await self._repair(run, output)
+            if run.output.faults(run.answer):
+                await self._repair(run)
         return run
 
-    async def stream(self, call: Call, input: chat_pb2.ChatInput) -> AsyncGenerator[chat_pb2.ChatEvent, None]:
+    async def perform(self, call: Call, work: Work[Any, RunT]) -> RunT:
+        """Any other work in one piece, in a run that has ended."""
+        async with self._run(call, work) as run:
+            await self._answer(run)
+        return run
+
+    async def stream(self, call: Call, work: Work[Any, StreamedRun[Any, EventT]]) -> AsyncGenerator[EventT, None]:
         """The answer as it comes in."""
-        output = Output(input)
-        async with self._run(call, input, streaming=True) as run:
-            call.on_silence = partial(_heartbeat, run)
+        async with self._run(call, work) as run:
+            call.on_silence = run.heartbeat
             async with aclosing(self._reads(run)) as reads:
                 async for _ in reads:
                     for event in run.events():
                         yield event
             for event in run.last_events():
                 yield event
-            output.require(run.answer)
+            run.check()
         call.is_billed = True
         yield run.completed()
 
@@ -90,9 +99,9 @@ class Gateway:
         await self.live.ended(LEAVE_S)
 
     @asynccontextmanager
-    async def _run(self, call: Call, input: chat_pb2.ChatInput, *, streaming: bool) -> AsyncIterator[Run]:
+    async def _run(self, call: Call, work: Work[Any, RunT]) -> AsyncIterator[RunT]:
         """A call from admission to settlement."""
-        run = await self.admission.admit(call, input, streaming=streaming)
+        run = await self.admission.admit(call, work)
         call.trailers[COMPLETION_TRAILER] = run.spelled_id
         call.facts |= {"completion": run.spelled_id, "provider": run.route.provider, "model": run.route.model}
         with self.live.entered(call.caller.tenant_id, run.completion_id) as live:
@@ -103,10 +112,10 @@ class Gateway:
             except BaseException as error:
                 await self._broken_off(run, live, error)
                 raise
-            await self._settlement.settle(run, outcome_of(run.answer))
+            await self._settlement.settle(run, run.outcome_of())
         call.facts |= {"charge": run.bill.charge_nanos, "attempts": run.asked}
 
-    async def _failed(self, run: Run, error: TrunklineError | UpstreamFailure) -> TrunklineError:
+    async def _failed(self, run: Run[Any], error: TrunklineError | UpstreamFailure) -> TrunklineError:
         """Settle, then say what went wrong and what it cost."""
         reason = error.reason.value if isinstance(error, TrunklineError) else error.kind.value
         await self._settlement.settle(run, chat_pb2.OUTCOME_FAILED, reason)
@@ -122,7 +131,7 @@ class Gateway:
         error.partial = run.partial()
         return error
 
-    async def _broken_off(self, run: Run, live: LiveCall, error: BaseException) -> None:
+    async def _broken_off(self, run: Run[Any], live: LiveCall, error: BaseException) -> None:
         """Cancelled, by the caller, by CancelCompletion or by its deadline; or a fault of ours."""
         cancelled = isinstance(error, asyncio.CancelledError | GeneratorExit)
         outcome = chat_pb2.OUTCOME_CANCELLED if cancelled else chat_pb2.OUTCOME_FAILED
@@ -132,14 +141,14 @@ class Gateway:
             live.task.uncancel()
             raise refusals.stopped(live.stopped, run.partial()) from None
 
-    async def _answer(self, run: Run) -> None:
+    async def _answer(self, run: Run[Any]) -> None:
         """Ask until there is a whole answer. Raises the last failure."""
         plan = self._plan(run)
         while True:
             visit = await self._begin(run, plan)
             try:
                 with visit, Patience(self._limits(run), run.call.deadline):
-                    await run.route.upstream.answer(run.ask, run.answer)
+                    await self._attempt(run, plan, visit)
             except UpstreamFailure as failure:
                 await self._after(run, plan, failure, visit.began)
             except TrunklineError as error:
@@ -148,14 +157,35 @@ class Gateway:
                 run.answered(visit.began)
                 return
 
-    async def _reads(self, run: Run) -> AsyncGenerator[None, None]:
+    async def _attempt(self, run: Run[Any], plan: Plan, visit: Visit) -> None:
+        """One attempt; where that was asked for, with another beside it when it takes unusually long."""
+        after_s = run.route.line.latency.usual_s() if self._may_hedge(run) else None
+        if after_s is None:
+            await run.attempt()
+        else:
+            await hedged(run, visit, after_s, partial(self._spare, run, plan))
+
+    def _may_hedge(self, run: Run[Any]) -> bool:
+        return self._settings.hedging and run.input.routing.hedge and run.may_hedge
+
+    async def _spare(self, run: Run[Any], plan: Plan) -> Spare | None:
+        """A second attempt at the next candidate that can be let in now, on the same account."""
+        route = run.choice.take() if run.choice.has_more and plan.may_hedge() else None
+        offer = await self.admission.also(run, route) if route else None
+        if offer is None or not offer.route.line.trunk.bulkhead.take():
+            return None
+        spare = run.beside(offer)
+        visit = self._entered(spare)
+        return Spare(spare, visit) if visit else None
+
+    async def _reads(self, run: Run[Any]) -> AsyncGenerator[None, None]:
         """Ask until there is an answer; yields after each read. Raises the last failure."""
         plan = self._plan(run)
         while True:
             visit = await self._begin(run, plan)
             try:
                 with visit, Patience(self._limits(run), run.call.deadline) as patience:
-                    async with aclosing(run.route.upstream.chat(run.ask, run.answer)) as reads:
+                    async with aclosing(run.reads()) as reads:
                         async for _ in reads:
                             patience.heard()
                             visit.heard()
@@ -170,7 +200,7 @@ class Gateway:
                 run.answered(visit.began)
                 return
 
-    async def _begin(self, run: Run, plan: Plan) -> Visit:
+    async def _begin(self, run: Run[Any], plan: Plan) -> Visit:
         """An attempt begins, where there is time for an answer and its bill."""
         if run.call.deadline - asyncio.get_running_loop().time() < SETTLE_RESERVE_S + ATTEMPT_S_MIN:
             raise TrunklineError(Reason.DEADLINE, "no time is left to ask", metadata={"stage": "provider"})
@@ -181,14 +211,14 @@ class Gateway:
         run.in_flight = True
         return visit
 
-    def _entered(self, run: Run) -> Visit | None:
+    def _entered(self, run: Run[Any]) -> Visit | None:
         """Through the breakers, with a place in hand, which is given back where they are shut."""
         visit = run.route.line.enter(streaming=run.streaming, early=run.choice.is_early)
         if visit is None:
             run.route.line.trunk.bulkhead.leave()
         return visit
 
-    async def _entered_late(self, run: Run, plan: Plan) -> Visit | None:
+    async def _entered_late(self, run: Run[Any], plan: Plan) -> Visit | None:
         """The provider is full, or its breaker has just been shut: wait for a place, or go elsewhere."""
         line = run.route.line
         if line.may_pass(early=run.choice.is_early) and await line.trunk.bulkhead.wait(PLACE_WAIT_S):
@@ -200,11 +230,11 @@ class Gateway:
             return self._entered(run) if run.route.line.trunk.bulkhead.take() else None
         raise refusals.no_way_in(reason, line.due_in_s, run.failures, run.partial())
 
-    async def _after(self, run: Run, plan: Plan, late: UpstreamFailure, began: float) -> None:
+    async def _after(self, run: Run[Any], plan: Plan, late: UpstreamFailure, began: float) -> None:
         """An attempt failed: go elsewhere, or wait until the same provider may be asked again, or raise."""
         failure = late if run.begun else late.before_content()
         run.failed(failure, began)
-        if run.begun:
+        if not run.may_repeat:
             raise failure from late.__cause__
         remaining_s = run.call.deadline - asyncio.get_running_loop().time()
         if not await self._elsewhere(run, plan, failure, remaining_s):
@@ -212,9 +242,10 @@ class Gateway:
             if pause_s is None:
                 raise failure from late.__cause__
             await asyncio.sleep(pause_s)
-        run.answer, run.reported_counts = Answer(streaming=run.streaming), False
+        run.start_over()
+        run.reported_counts = False
 
-    async def _elsewhere(self, run: Run, plan: Plan, failure: UpstreamFailure, remaining_s: float) -> bool:
+    async def _elsewhere(self, run: Run[Any], plan: Plan, failure: UpstreamFailure, remaining_s: float) -> bool:
         """Whether the call goes on at another provider."""
         if not run.choice.has_more:
             return False
@@ -223,16 +254,16 @@ class Gateway:
         may_move = plan.may_move(failure, remaining_s, own_key=run.route.own_key)
         return may_move and await self._moved(run, plan)
 
-    async def _moved(self, run: Run, plan: Plan) -> bool:
-        """Whether there is another candidate. A repair stays where the answer came from."""
-        if run.rounds or not await self.admission.move(run):
+    async def _moved(self, run: Run[Any], plan: Plan) -> bool:
+        """Whether there is another candidate for what is not bound to the one that it is with."""
+        if run.is_bound or not await self.admission.move(run):
             return False
         run.call.facts |= {"provider": run.route.provider, "model": run.route.model}
         plan.moved(self._budgets.of(run.route.provider))
         return True
 
-    async def _unable(self, run: Run, plan: Plan, error: TrunklineError) -> None:
-        """The question cannot be spelled for this provider: another may take it. Raises what is told to the caller."""
+    async def _unable(self, run: Run[Any], plan: Plan, error: TrunklineError) -> None:
+        """The work cannot be spelled for this provider: another may take it. Raises what is told to the caller."""
         if error.reason is Reason.DEADLINE:
             raise error
         run.in_flight = False
@@ -244,35 +275,32 @@ class Gateway:
             return
         if run.failures:
             raise refusals.exhausted(run.failures, run.partial()) from error
-        if error.reason is Reason.CAPABILITY_UNSUPPORTED:
-            able = self.admission.candidates.able(run.call.caller, run.input, streaming=run.streaming)
-            error.metadata = {**error.metadata, "providers": ",".join(able)}
-        raise error
+        raise self.admission.naming_others(run.call, run.work, error)
 
-    async def _repair(self, run: Run, output: Output) -> None:
+    async def _repair(self, run: ChatRun) -> None:
         """Tell the model what is wrong with its answer, once, and take the better one or none."""
-        used, _ = measure(run)
-        question = output.repair(run.input, run.answer)
+        used, _ = run.measured()
+        question = ChatWork(run.output.repair(run.input, run.answer))
         offer = self.admission.offer(question, run.route, charged=not run.account.unlimited)
         run.hold = await self.admission.extend(run, offer.most_nanos)
-        warnings = run.ask.warnings
-        run.ask = self.admission.ask(run.call, question, offer, streaming=False)
-        run.ask.warnings = warnings
-        run.input_tokens_estimate = offer.input_tokens
+        warnings = run.errand.warnings
+        run.errand = question.errand(run.call, offer)
+        run.errand.warnings = warnings
+        run.offer = offer
         run.rounds.append(used)
-        run.answer = Answer(streaming=False)
+        run.start_over()
         await self._answer(run)
-        output.require(run.answer)
-        run.ask.warn(chat_pb2.WARNING_CODE_OUTPUT_REPAIRED, "", "the first answer did not meet the output format")
+        run.check()
+        run.errand.warn(chat_pb2.WARNING_CODE_OUTPUT_REPAIRED, "", "the first answer did not meet the output format")
 
-    def _plan(self, run: Run) -> Plan:
+    def _plan(self, run: Run[Any]) -> Plan:
         budget = self._budgets.of(run.route.provider)
         budget.earn()
         routing = run.input.routing
         attempts_max = routing.max_attempts if routing.HasField("max_attempts") else self._settings.attempts_max
-        return Plan(attempts_max, budget)
+        return Plan(attempts_max, budget, is_idempotent=run.is_idempotent)
 
-    def _limits(self, run: Run) -> Limits:
+    def _limits(self, run: Run[Any]) -> Limits:
         routing = run.input.routing
         told = routing.attempt_timeout
         attempt_s = told.seconds + told.nanos / 1e9 if routing.HasField("attempt_timeout") else None
@@ -281,8 +309,3 @@ class Gateway:
         if run.streaming and run.choice.has_more:  # and leave time for the others
             first_s = min(first_s, (run.call.deadline - asyncio.get_running_loop().time()) * FIRST_WORD_SHARE)
         return Limits(first_s, self._settings.idle_timeout_s, attempt_s)
-
-
-def _heartbeat(run: Run) -> chat_pb2.StreamResponse | None:
-    """Nothing is sent before the first content, so that an early failure stays a clean status."""
-    return chat_pb2.StreamResponse(event=run.heartbeat()) if run.begun else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from math import ceil
 from typing import Final
 
 from trunkline_server.gateway.breakers import Clock
@@ -11,6 +13,9 @@ from trunkline_server.gateway.window import Window
 SPAN_S: Final = 300.0
 NEWEST_SHARE: Final = 0.2
 """What the newest value counts in a moving average."""
+RECENT_MIN: Final = 20
+RECENT_MAX: Final = 100
+USUAL_SHARE: Final = 0.95
 
 
 class Average:
@@ -29,17 +34,26 @@ class Average:
 class Latency:
     """To the first word of a stream, and to a whole answer: two things that cannot be compared."""
 
-    __slots__ = ("first_word", "whole")
+    __slots__ = ("_recent_s", "first_word", "whole")
 
     def __init__(self) -> None:
         self.first_word = Average()
         self.whole = Average()
+        self._recent_s: deque[float] = deque(maxlen=RECENT_MAX)
 
     def typical_s(self, *, streaming: bool) -> float | None:
         return (self.first_word if streaming else self.whole).value_s
 
     def add(self, seconds: float, *, streaming: bool) -> None:
         (self.first_word if streaming else self.whole).add(seconds)
+        if not streaming:
+            self._recent_s.append(seconds)
+
+    def usual_s(self) -> float | None:
+        """What 95 of 100 whole answers took no longer than, lately; None while too few were measured."""
+        if len(self._recent_s) < RECENT_MIN:
+            return None
+        return sorted(self._recent_s)[ceil(len(self._recent_s) * USUAL_SHARE) - 1]
 
 
 class Health:

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
 
-from pybreaker import CircuitBreaker, CircuitBreakerListener, CircuitBreakerState
+from pybreaker import STATE_OPEN, CircuitBreaker, CircuitBreakerListener, CircuitBreakerState
 
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
 from trunkline_server.core.failure import Breaker, FailureKind, UpstreamFailure
@@ -121,7 +122,7 @@ class Line:
 class Visit:
     """One attempt, around which it is a context manager: tells the breakers and the health what it came to."""
 
-    __slots__ = ("_generation", "_key_generation", "_line", "_streaming", "_word_s", "began")
+    __slots__ = ("_generation", "_is_lost", "_key_generation", "_line", "_streaming", "_word_s", "began")
 
     def __init__(self, line: Line, generation: int, key_generation: int, *, streaming: bool) -> None:
         self._line = line
@@ -129,12 +130,17 @@ class Visit:
         self._key_generation = key_generation
         self._streaming = streaming
         self._word_s: float | None = None
+        self._is_lost = False
         self.began = time.perf_counter()
 
     def heard(self) -> None:
         """Something was read."""
         if self._word_s is None:
             self._word_s = time.perf_counter() - self.began
+
+    def lost(self) -> None:
+        """Another attempt was faster: this one says nothing about the provider."""
+        self._is_lost = True
 
     def __enter__(self) -> Self:
         return self
@@ -143,7 +149,7 @@ class Visit:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._line.trunk.bulkhead.leave()
-        if error is None:
+        if error is None and not self._is_lost:
             self._succeeded()
         elif isinstance(error, UpstreamFailure):
             self._failed(error)
@@ -175,16 +181,24 @@ class Visit:
         if breaker is not Breaker.NEUTRAL:
             trunk.health.failed(failure.kind.value)
 
-    def _ended(self, error: BaseException) -> None:
-        """The caller left, or their time is over: a word about the provider only where it was slow indeed."""
+    def _ended(self, error: BaseException | None) -> None:
+        """Overtaken, left by its caller, or out of time: a word about the provider only where it was slow indeed."""
         is_late = isinstance(error, TrunklineError) and error.reason is Reason.DEADLINE and self._word_s is None
         slow = is_late and time.perf_counter() - self.began > self._line.slow_s(streaming=self._streaming)
         self._line.gate.release(self._generation, Outcome.SLOW if slow else Outcome.NEUTRAL)
         self._line.trunk.key_gate.release(self._key_generation, Outcome.NEUTRAL)
 
 
+class News(StrEnum):
+    """What other replicas may want to know of a breaker: it opened by itself, or an operator's hand was on it."""
+
+    OPENED = "opened"
+    HELD = "held"
+    RESET = "reset"
+
+
 class Lines(CircuitBreakerListener):
-    """All lines of this process, made when they are first asked for."""
+    """All lines of this process, made when they are first asked for. `tell` takes what others should hear."""
 
     def __init__(self, settings: LineSettings, clock: Clock = time.monotonic) -> None:
         self.clock = clock
@@ -192,6 +206,8 @@ class Lines(CircuitBreakerListener):
         self._trunks: dict[str, Trunk] = {}
         self._own: dict[tuple[UUID, str], Trunk] = {}
         self._watchers: set[Callable[[], None]] = set()
+        self._quiet = False
+        self.tell: Callable[[News, str], None] = lambda _news, _name: None
 
     def trunk(self, provider: str) -> Trunk:
         trunk = self._trunks.get(provider)
@@ -236,6 +252,44 @@ class Lines(CircuitBreakerListener):
             raise not_found("breaker", name)
         return gate
 
+    def hold_open(self, name: str) -> Gate:
+        """Keep calls away, here and on every other replica. Raises RESOURCE_NOT_FOUND."""
+        gate = self.gate(name)
+        self._silently(gate.hold_open)
+        self.tell(News.HELD, name)
+        return gate
+
+    def reset(self, name: str) -> Gate:
+        """Let calls through again, here and on every other replica. Raises RESOURCE_NOT_FOUND."""
+        gate = self.gate(name)
+        gate.reset()
+        self.tell(News.RESET, name)
+        return gate
+
+    def heard(self, news: News, name: str) -> None:
+        """Another replica has something to say of a breaker, which may be unknown here as long as nobody has asked."""
+        provider, _, model = name.partition("/")
+        if news is News.HELD and model:
+            self.line(provider, model)
+        try:
+            gate = self.gate(name)
+        except TrunklineError:
+            return
+        match news:
+            case News.OPENED:
+                gate.suspect()
+            case News.HELD:
+                self._silently(gate.hold_open)
+            case News.RESET:
+                gate.reset()
+
+    def _silently(self, change: Callable[[], None]) -> None:
+        self._quiet = True
+        try:
+            change()
+        finally:
+            self._quiet = False
+
     def state_change(
         self, cb: CircuitBreaker, _old_state: CircuitBreakerState | None, new_state: CircuitBreakerState
     ) -> None:
@@ -243,6 +297,8 @@ class Lines(CircuitBreakerListener):
         _log.warning("breaker.%s name=%s", new_state.name, cb.name)
         for watcher in self._watchers:
             watcher()
+        if new_state.name == STATE_OPEN and not self._quiet and cb.name:
+            self.tell(News.OPENED, cb.name)
 
     @contextmanager
     def watched(self) -> Iterator[asyncio.Event]:

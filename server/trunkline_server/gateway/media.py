@@ -1,14 +1,16 @@
-"""Brings the files of a question to providers that fetch no addresses, and names the type of every picture."""
+"""Brings the files of a call to providers that fetch no addresses, and names the type of every picture."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline_server.core import media
+from trunkline_server.core.blobs import blobs_of
+from trunkline_server.core.errand import Input, InputT
 from trunkline_server.core.errors import Reason, invalid
 from trunkline_server.core.question import blob_of, check_data
 from trunkline_server.providers.egress import Egress
@@ -46,15 +48,15 @@ class Media:
     def __init__(self, egress: Egress) -> None:
         self._egress = egress
 
-    async def inline(self, input: chat_pb2.ChatInput, *, takes_urls: bool) -> chat_pb2.ChatInput:
-        """The question as a provider takes it; the same object where nothing is to do.
+    async def inline(self, input: InputT, *, takes_urls: bool) -> InputT:
+        """The work as a provider takes it; the same object where nothing is to do.
 
         Raises URL_NOT_ALLOWED, MEDIA_INVALID.
         """
         if not any(file.is_misnamed or (file.is_far and not takes_urls) for file in _files(input)):
             return input
-        whole = chat_pb2.ChatInput()
-        whole.CopyFrom(input)
+        whole = type(input)()
+        whole.CopyFrom(cast("Any", input))
         files = list(_files(whole))
         for file in files:
             if file.is_misnamed:
@@ -98,9 +100,12 @@ class _Fetches:
         file.blob.data = fetched.data
 
 
-def _files(input: chat_pb2.ChatInput) -> Iterator[_File]:
-    for index, message in enumerate(input.messages):
-        yield from _files_of(message.parts, f"input.messages[{index}]")
+def _files(input: Input) -> Iterator[_File]:
+    if isinstance(input, chat_pb2.ChatInput):
+        for index, message in enumerate(input.messages):
+            yield from _files_of(message.parts, f"input.messages[{index}]")
+    else:
+        yield from (_File(blob, kind, f"input.{path}") for blob, kind, path in blobs_of(input))
 
 
 def _files_of(parts: Iterable[content_pb2.Part], place: str) -> Iterator[_File]:

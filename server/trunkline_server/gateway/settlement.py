@@ -12,19 +12,13 @@ from trunkline.v1 import chat_pb2, usage_pb2
 from trunkline_server.core import money
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.pricing import Bill, bill
-from trunkline_server.gateway.run import Run, now
+from trunkline_server.gateway.run import ESTIMATE, NONE, Run, now
 from trunkline_server.store.ledger import Ledger
 from trunkline_server.store.usage import UsageRow
 
 _log = logging.getLogger(__name__)
 
 CHARGE_TRAILER: Final = "x-trunkline-charge"
-CHARS_PER_TOKEN: Final = 4
-
-PROVIDER_USAGE: Final = "provider_usage"
-COUNTED_PARTIAL: Final = "counted_partial"
-ESTIMATE: Final = "estimate"
-NONE: Final = "none"
 
 SOURCES: Final = {number: name for name, number in usage_pb2.UsageSource.items()}
 OUTCOMES: Final = {number: name for name, number in chat_pb2.Outcome.items()}
@@ -39,28 +33,29 @@ class Settlement:
         self._ledger = ledger
         self._rate_nanos = credits_per_usd_nanos
 
-    async def settle(self, run: Run, outcome: chat_pb2.Outcome.ValueType, error_reason: str = "") -> None:
+    async def settle(self, run: Run[Any], outcome: chat_pb2.Outcome.ValueType, error_reason: str = "") -> None:
         """Write the bill into the run and into the ledger."""
         run.outcome = outcome
         run.end_time = now()
-        last, basis = measure(run)
+        last, basis = run.measured()
         run.usage = reduce(added, run.rounds, last) if run.rounds else last
         run.bill = self._price(run, last)
         if basis == ESTIMATE:
-            run.ask.warn(chat_pb2.WARNING_CODE_USAGE_ESTIMATED, "", "the provider reported no usage")
+            run.errand.warn(chat_pb2.WARNING_CODE_USAGE_ESTIMATED, "", "the provider reported no usage")
         run.call.trailers[CHARGE_TRAILER] = money.to_decimal_text(run.bill.charge_nanos)
         await self._close(run, _row(run, basis, error_reason))
 
-    def _price(self, run: Run, last: usage_pb2.Usage) -> Bill:
+    def _price(self, run: Run[Any], last: usage_pb2.Usage) -> Bill:
         """Each round is a call of its own to the provider, and billed so."""
         price = run.route.price
         if price is None:
             return Bill(0, 0, "")
         bills = [bill(price, usage, self._rate_nanos) for usage in (*run.rounds, last) if usage.ByteSize()]
         cost = sum(each.cost_nano_usd for each in bills)
+        cost += sum(bill(price, usage, self._rate_nanos).cost_nano_usd for price, usage in run.lost)
         return Bill(cost, sum(each.charge_nanos for each in bills), price.version)
 
-    async def _close(self, run: Run, row: UsageRow) -> None:
+    async def _close(self, run: Run[Any], row: UsageRow) -> None:
         try:
             if row.basis == NONE:
                 await self._ledger.release(run.hold, row)
@@ -69,42 +64,6 @@ class Settlement:
         except TrunklineError as error:
             # the ledger goes on trying by itself, and the hold expires if it never succeeds
             _log.error("settlement.late completion=%s reason=%s", run.spelled_id, error.reason.value)
-
-
-def measure(run: Run) -> tuple[usage_pb2.Usage, str]:
-    """What the last round used, and how we know: the provider's numbers, else counted, else estimated, else nothing."""
-    answer = run.answer
-    whole = answer.finished and not run.in_flight
-    if answer.usage is not None and (whole or run.reported_counts):
-        return answer.usage, PROVIDER_USAGE
-    if not (answer.has_content or run.in_flight or whole):
-        return usage_pb2.Usage(), PROVIDER_USAGE if run.rounds else NONE
-    estimated = _estimated(run)
-    if answer.usage is not None:
-        estimated = _larger(answer.usage, estimated)
-    return estimated, ESTIMATE if whole else COUNTED_PARTIAL
-
-
-def _estimated(run: Run) -> usage_pb2.Usage:
-    """By what came through: one token a delta where the dialect sends them so, else by length; and one in flight."""
-    answer = run.answer
-    by_length = answer.output_chars // CHARS_PER_TOKEN
-    output = answer.delta_count if run.route.upstream.wire.delta_is_token else max(answer.delta_count, by_length)
-    return usage_pb2.Usage(
-        input_tokens=run.input_tokens_estimate,
-        output_tokens=output if answer.finished and not run.in_flight else output + 1,
-        source=usage_pb2.USAGE_SOURCE_ESTIMATED,
-    )
-
-
-def _larger(reported: usage_pb2.Usage, estimated: usage_pb2.Usage) -> usage_pb2.Usage:
-    """Numbers of an answer that broke off: the provider's input, and whichever output is further on."""
-    usage = usage_pb2.Usage()
-    usage.CopyFrom(reported)
-    usage.input_tokens = reported.input_tokens or estimated.input_tokens
-    usage.output_tokens = max(reported.output_tokens, estimated.output_tokens)
-    usage.source = usage_pb2.USAGE_SOURCE_ESTIMATED
-    return usage
 
 
 def added(one: usage_pb2.Usage, other: usage_pb2.Usage) -> usage_pb2.Usage:
@@ -123,15 +82,14 @@ def added(one: usage_pb2.Usage, other: usage_pb2.Usage) -> usage_pb2.Usage:
     return total
 
 
-def _row(run: Run, basis: str, error_reason: str) -> UsageRow:
+def _row(run: Run[Any], basis: str, error_reason: str) -> UsageRow:
     usage, call = run.usage, run.call
-    endings = run.answer.ends()
     return UsageRow(
         completion_id=run.completion_id,
         tenant_id=call.caller.tenant_id,
         user_id=call.user_id,
         key_id=call.caller.principal,
-        operation="chat",
+        operation=run.work.operation.value,
         provider=run.route.provider,
         model=run.route.model,
         requested_model=run.input.model,
@@ -147,7 +105,7 @@ def _row(run: Run, basis: str, error_reason: str) -> UsageRow:
         charge_nanos=run.bill.charge_nanos,
         price_version=run.bill.price_version,
         outcome=OUTCOMES[run.outcome],
-        finish_reason=FINISH_REASONS[endings[0].finish_reason] if endings else "",
+        finish_reason=FINISH_REASONS[run.finish_reason] if run.finish_reason else "",
         error_reason=error_reason,
         attempts=run.asked,
         first_token_ms=round((run.first_token_s or 0) * 1000),

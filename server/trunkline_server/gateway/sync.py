@@ -10,6 +10,7 @@ from typing import Final
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.model import ModelEntry
+from trunkline_server.core.offered import Offered
 from trunkline_server.gateway.learning import Learning
 from trunkline_server.providers.provider import Upstream
 from trunkline_server.providers.registry import Registry
@@ -55,18 +56,27 @@ class Sync:
     async def _one(self, upstream: Upstream, within_s: float) -> Synced:
         try:
             async with asyncio.timeout(within_s):
-                names = await upstream.models()
+                offered = await upstream.models()
         except UpstreamFailure as failure:
             return Synced(upstream.name, failure=failure)
         except TimeoutError:
             return Synced(upstream.name, failure=UpstreamFailure(FailureKind.TIMEOUT_FIRST_TOKEN))
         except Exception:  # noqa: BLE001 - the wire of an installed provider is other people's code
             return Synced(upstream.name, failure=UpstreamFailure(FailureKind.BROKEN))
-        entries = [ModelEntry(upstream.name, name) for name in _usable(names)]
+        entries = [_entry(upstream.name, each) for each in _usable(offered)]
         return Synced(upstream.name, len(entries), await self._learning.offers.note(upstream.name, entries))
 
 
-def _usable(names: Iterable[str]) -> list[str]:
-    """Names that can be kept and shown: a provider may say anything."""
-    good = [name for name in dict.fromkeys(names) if 0 < len(name) <= NAME_CHARS_MAX and name.isprintable()]
-    return good[:MODELS_MAX]
+def _usable(offered: Iterable[Offered]) -> list[Offered]:
+    """Those with names that can be kept and shown: a provider may say anything."""
+    named = {each.name: each for each in offered if each.name and _is_plain(each.name)}
+    return list(named.values())[:MODELS_MAX]
+
+
+def _entry(provider: str, told: Offered) -> ModelEntry:
+    shown = told.display_name if _is_plain(told.display_name) else ""
+    return ModelEntry(provider, told.name, shown, None, told.context_window, told.max_output_tokens)
+
+
+def _is_plain(text: str) -> bool:
+    return len(text) <= NAME_CHARS_MAX and text.isprintable()

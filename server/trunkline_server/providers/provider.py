@@ -13,6 +13,7 @@ from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errand import Errand, InputT
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.offered import Offered
 from trunkline_server.core.operation import CAPABILITIES, Operation
 from trunkline_server.core.product import BodyT, Product, Sound
 from trunkline_server.providers.client import Response, Transport
@@ -111,7 +112,7 @@ class Upstream:
         request = self.wire.encode_count(ask)
         return None if request is None else self.wire.decode_count(await self._fetch(request))
 
-    async def models(self) -> list[str]:
+    async def models(self) -> list[Offered]:
         """The models that the provider offers."""
         return self.wire.decode_models(await self._fetch(self.wire.encode_models()))
 

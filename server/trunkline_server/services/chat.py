@@ -18,6 +18,7 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errors import TrunklineError, not_found
 from trunkline_server.core.estimate import input_tokens
 from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.gateway.media import Media
@@ -51,7 +52,7 @@ class ChatService:
         self, call: Call, request: chat_pb2.StreamRequest
     ) -> AsyncGenerator[chat_pb2.StreamResponse, None]:
         input = await self._whole(call, request.input)
-        async with aclosing(self.gateway.stream(call, input)) as events:
+        async with aclosing(self.gateway.stream(call, ChatWork(input, streaming=True))) as events:
             async for event in events:
                 yield chat_pb2.StreamResponse(event=event)
 
@@ -80,7 +81,8 @@ class ChatService:
         input = await self._whole(call, request.input)
         admission = self.gateway.admission
         route = admission.candidates.first(call, input)
-        ask = admission.ask(call, input, admission.offer(input, route, charged=False), streaming=False)
+        work = ChatWork(input)
+        ask = work.errand(call, admission.offer(work, route, charged=False))
         try:
             counted = await route.upstream.count(ask)
         except UpstreamFailure:

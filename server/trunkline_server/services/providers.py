@@ -19,7 +19,6 @@ from trunkline_server.core.moment import timestamp
 from trunkline_server.core.page_token import PageTokens, Paging
 from trunkline_server.core.text import readable
 from trunkline_server.gateway import refusals
-from trunkline_server.gateway.breakers import Gate
 from trunkline_server.gateway.lines import Lines
 from trunkline_server.gateway.own_accounts import OwnAccounts
 from trunkline_server.gateway.reports import breaker_of, health_of
@@ -136,8 +135,8 @@ class ProviderService:
     async def reset_breaker(
         self, call: Call, request: providers_pb2.ResetBreakerRequest
     ) -> providers_pb2.ResetBreakerResponse:
-        gate = self._gate(request.name)
-        gate.reset()
+        self._known(request.name)
+        gate = self.lines.reset(request.name)
         return providers_pb2.ResetBreakerResponse(breaker=breaker_of(gate, self.lines.clock()))
 
     async def open_breaker(
@@ -146,14 +145,13 @@ class ProviderService:
         provider, _, model = request.name.partition("/")
         if model:  # also before its first call
             self.lines.line(self._listed(provider).name, model)
-        gate = self._gate(request.name)
-        gate.hold_open()
+        self._known(request.name)
+        gate = self.lines.hold_open(request.name)
         return providers_pb2.OpenBreakerResponse(breaker=breaker_of(gate, self.lines.clock()))
 
-    def _gate(self, name: str) -> Gate:
-        """A provider has one as soon as it is known, a model once it was asked for."""
+    def _known(self, name: str) -> None:
+        """A provider has a breaker as soon as it is known, a model once it was asked for."""
         self.lines.trunk(self._listed(name.partition("/")[0]).name)
-        return self.lines.gate(name)
 
     async def _tested_upstream(self, call: Call, provider: str, account: str) -> Upstream:
         """The gateway's own way, or that of a tenant's account, whose use is noted."""

@@ -12,6 +12,7 @@ from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.offered import Offered
 from trunkline_server.wire.dialect import Decoder
 from trunkline_server.wire.http import HttpRequest
 
@@ -44,8 +45,8 @@ class Chatless(ABC):
         """The question which models there are, or any other that is free and proves the key."""
 
     @abstractmethod
-    def decode_models(self, body: bytes) -> list[str]:
-        """The names of the models, as far as the answer has them."""
+    def decode_models(self, body: bytes) -> list[Offered]:
+        """The models, as far as the answer has them."""
 
     @abstractmethod
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:

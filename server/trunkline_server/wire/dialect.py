@@ -14,6 +14,7 @@ from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import invalid
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.offered import Offered
 from trunkline_server.wire.http import HttpRequest
 
 JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "application/json"}
@@ -67,8 +68,8 @@ class Wire(Protocol):
     def encode_models(self) -> HttpRequest:
         """The question which models there are; it also proves the key."""
 
-    def decode_models(self, body: bytes) -> list[str]:
-        """The names of the models."""
+    def decode_models(self, body: bytes) -> list[Offered]:
+        """The models, and what the list says of them."""
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
         """What a status that is not 2xx means."""

@@ -521,10 +521,15 @@ class Routing(_message.Message):
     STRATEGY_FIELD_NUMBER: _builtins.int
     MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
     ATTEMPT_TIMEOUT_FIELD_NUMBER: _builtins.int
+    HEDGE_FIELD_NUMBER: _builtins.int
     strategy: Global___RoutingStrategy.ValueType
     """In which order to ask."""
     max_attempts: _builtins.int
     """At most this many attempts for the call, 1 to 4. Unset: the gateway's own."""
+    hedge: _builtins.bool
+    """Ask the next candidate too when the first takes longer than it nearly always does, and take whichever answers
+    first; only that one is charged. For whole answers and embeddings, where the gateway's settings allow it.
+    """
     @_builtins.property
     def fallback_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models to fall back on, in this order, in place of those in the gateway's settings."""
@@ -550,10 +555,11 @@ class Routing(_message.Message):
         strategy: Global___RoutingStrategy.ValueType = ...,
         max_attempts: _builtins.int | None = ...,
         attempt_timeout: _duration_pb2.Duration | None = ...,
+        hedge: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "attempt_timeout", b"attempt_timeout", "max_attempts", b"max_attempts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "allowed_providers", b"allowed_providers", "attempt_timeout", b"attempt_timeout", "denied_providers", b"denied_providers", "fallback_models", b"fallback_models", "max_attempts", b"max_attempts", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "allowed_providers", b"allowed_providers", "attempt_timeout", b"attempt_timeout", "denied_providers", b"denied_providers", "fallback_models", b"fallback_models", "hedge", b"hedge", "max_attempts", b"max_attempts", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_attempts: _TypeAlias = _typing.Literal["max_attempts"]  # noqa: Y015
     _WhichOneofArgType__max_attempts: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts"]  # noqa: Y015

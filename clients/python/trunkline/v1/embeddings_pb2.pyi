@@ -119,7 +119,7 @@ class EmbedInput(_message.Message):
     """Refuse what the provider cannot take (PARAMETER_UNSUPPORTED), instead of dropping it with a warning."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The texts, 1 to 10,000, none empty."""
+        """The texts, 1 to 10,000, none empty, 32 MiB together."""
 
     @_builtins.property
     def routing(self) -> _chat_pb2.Routing:
@@ -311,7 +311,7 @@ class RerankInput(_message.Message):
     """Refuse what the provider cannot take (PARAMETER_UNSUPPORTED), instead of dropping it with a warning."""
     @_builtins.property
     def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The documents, 1 to 10,000, none empty."""
+        """The documents, 1 to 10,000, none empty, 32 MiB together."""
 
     @_builtins.property
     def routing(self) -> _chat_pb2.Routing:

@@ -12,10 +12,13 @@ from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.providers.sandbox.transport import SandboxTransport
 from trunkline_server.wire.openai_chat import OpenAIChat
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
 from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
 from trunkline_server.wire.openai_images.quirks import COMPATIBLE_MODELS
 from trunkline_server.wire.openai_videos import OpenAIVideos
+from trunkline_server.wire.rerank import Rerank
 
 __all__ = ["SANDBOX", "SandboxTransport"]
 
@@ -29,6 +32,9 @@ SANDBOX: Final = Provider(
         Operation.IMAGE: OpenAIImages(COMPATIBLE_MODELS),
         Operation.IMAGE_EDIT: OpenAIImageEdits(COMPATIBLE_MODELS, only_json=True),
         Operation.VIDEO: OpenAIVideos(only_json=True, poll_s=0.05),
+        Operation.EMBED: OpenAIEmbed(),
+        Operation.RERANK: Rerank(),
+        Operation.MODERATION: OpenAIModeration(),
     },
     transport=lambda _: SandboxTransport(),
 )

@@ -51,7 +51,7 @@ def answered(body: bytes, find_script: FindScript) -> Reply:
         raise Refusal(400, "invalid_request", "the body is not a request for pictures") from error
     script, digest = find_script(wanted.model, wanted.script or {}, body)
     data = [_picture(wanted, place, digest) for place in range(wanted.n)]
-    return told(script, orjson.dumps({"created": CREATED_S, "data": data}))
+    return told(script, orjson.dumps({"created": CREATED_S, "data": data}), count=wanted.n)
 
 
 def _picture(wanted: Wanted, place: int, digest: str) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import orjson
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
@@ -11,6 +9,7 @@ from trunkline_server.providers.sandbox import reply, stream, whole
 from trunkline_server.providers.sandbox.reply import Reply
 from trunkline_server.providers.sandbox.script import Script
 from trunkline_server.providers.sandbox.turn import Turn
+from trunkline_server.providers.sandbox.work import Made
 
 
 def played(turn: Turn) -> Reply:
@@ -22,6 +21,17 @@ def played(turn: Turn) -> Reply:
     return Reply(200, {"content-type": reply.EVENTS if streamed else reply.JSON}, pieces, script.head_ms / 1000)
 
 
+def handed_over(script: Script, made: Made) -> Reply:
+    """The same for work that is no chat."""
+    return told(script, orjson.dumps(made.body), count=made.count)
+
+
+def told(script: Script, data: bytes, content_type: str = reply.JSON, count: int = 1) -> Reply:
+    """The same for any body; it has so many things in the place of words."""
+    pieces = whole.sent(script, data, count)
+    return troubled(script) or Reply(200, {"content-type": content_type}, pieces, script.head_ms / 1000)
+
+
 def troubled(script: Script, *, stream: bool = False) -> Reply | None:
     """What comes in place of any answer, where the script has trouble. Raises UpstreamFailure where nobody answers."""
     if script.unreachable:
@@ -31,22 +41,6 @@ def troubled(script: Script, *, stream: bool = False) -> Reply | None:
     if script.malformed:
         return reply.malformed(script.malformed, stream=stream, pause_s=script.head_ms / 1000)
     return None
-
-
-def told(script: Script, data: bytes, content_type: str = reply.JSON) -> Reply:
-    """Work that is no chat, in one piece; or half of it, where the script breaks it off."""
-    pause_s = script.head_ms / 1000
-    return troubled(script) or Reply(200, {"content-type": content_type}, _whole(script, data), pause_s)
-
-
-def _whole(script: Script, data: bytes) -> Iterator[reply.Piece]:
-    yield from reply.padding(script.big_body, stream=False, endless=script.endless)
-    kind, pause_s = script.fault.kind, script.first_token_ms / 1000
-    if not kind:
-        yield reply.Piece(data, pause_s)
-        return
-    yield reply.Piece(b"" if kind == "error_in_stream" else data[: len(data) // 2], pause_s)
-    yield from reply.broken_off(kind, orjson.dumps(reply.error(500, script.code)))
 
 
 def _failed(script: Script) -> Reply:

@@ -13,6 +13,7 @@ from trunkline_server.providers.sandbox.refusal import Refusal
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 Told: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 Pause: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]
+Models: TypeAlias = Mapping[str, Mapping[str, object]]
 Status: TypeAlias = Annotated[int, msgspec.Meta(ge=200, le=599)]
 HeaderText: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[ -~]{0,2000}\Z")]
 
@@ -96,7 +97,7 @@ _TROUBLES: Final = (
 )
 _WELL: Final = {trouble: getattr(Script(), trouble) for trouble in _TROUBLES}
 
-MODELS: Final[Mapping[str, Mapping[str, object]]] = {
+MODELS: Final[Models] = {
     "echo": {},
     "free": {},
     "count": {"answer": "count"},
@@ -120,12 +121,12 @@ MODELS: Final[Mapping[str, Mapping[str, object]]] = {
 }
 
 
-def script_of(model: str, lines: Mapping[str, object]) -> Script:
+def script_of(model: str, lines: Mapping[str, object], models: Models = MODELS) -> Script:
     """The model's script with the caller's lines put over it. Raises Refusal."""
-    if model not in MODELS:
+    if model not in models:
         raise Refusal(404, "model_not_found", f"the model {model!r} does not exist")
     try:
-        return msgspec.convert({**MODELS[model], **lines}, Script)
+        return msgspec.convert({**models[model], **lines}, Script)
     except msgspec.ValidationError as error:
         raise Refusal(400, "invalid_script", f"script: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Stands where HTTP would stand: takes requests of OpenAI's dialects and sends what the script makes of them."""
+"""Stands where HTTP would stand: takes requests in OpenAI's dialect and sends what the script makes of them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,25 @@ from trunkline_server.providers.client import ClientSettings, Response
 from trunkline_server.providers.sandbox import picture
 from trunkline_server.providers.sandbox import question as questions
 from trunkline_server.providers.sandbox import reply as replies
+from trunkline_server.providers.sandbox.embedding import EMBEDDING, RERANK
 from trunkline_server.providers.sandbox.film import Films
-from trunkline_server.providers.sandbox.play import played
+from trunkline_server.providers.sandbox.moderation import MODERATION
+from trunkline_server.providers.sandbox.play import handed_over, played
 from trunkline_server.providers.sandbox.refusal import Refusal
 from trunkline_server.providers.sandbox.reply import Reply
-from trunkline_server.providers.sandbox.script import MODELS, Script, healed, script_of
+from trunkline_server.providers.sandbox.script import MODELS, Models, Script, healed, script_of
 from trunkline_server.providers.sandbox.speech import speech_of
 from trunkline_server.providers.sandbox.turn import CREATED_S, Turn
+from trunkline_server.providers.sandbox.work import Task, Workshop, read
 from trunkline_server.wire.http import HttpRequest
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
+WORKSHOPS: Final[Mapping[str, Workshop]] = {
+    "/embeddings": EMBEDDING,
+    "/rerank": RERANK,
+    "/moderations": MODERATION,
+}
 _KEYS_MAX: Final = 10_000
 
 
@@ -49,7 +57,7 @@ class SandboxTransport:
     async def close(self) -> None:
         """There is nothing to close."""
 
-    def _reply(self, request: HttpRequest) -> Reply:
+    def _reply(self, request: HttpRequest) -> Reply:  # noqa: PLR0911 - one for each kind of work
         try:
             match request.method, request.path.partition("?")[0]:
                 case "POST", "/chat/completions":
@@ -60,6 +68,8 @@ class SandboxTransport:
                     return self._films.begun(request.body, self._script)
                 case "GET", path if path.startswith("/videos/"):
                     return self._films.shown(path)
+                case "POST", path if path in WORKSHOPS:
+                    return self._work(WORKSHOPS[path], request.body)
                 case "GET", "/models":
                     return replies.body(_MODEL_LIST)
                 case _, path:
@@ -72,9 +82,16 @@ class SandboxTransport:
         script, digest = self._script(question.model, question.script or {}, body)
         return played(Turn(question, script, speech_of(question, script), digest))
 
-    def _script(self, model: str, lines: Mapping[str, object], body: bytes) -> tuple[Script, str]:
+    def _work(self, workshop: Workshop, body: bytes) -> Reply:
+        task = read(Task, body)
+        script, _ = self._script(task.model, task.script or {}, body, workshop.models)
+        return handed_over(script, workshop.make(body, script))
+
+    def _script(
+        self, model: str, lines: Mapping[str, object], body: bytes, models: Models = MODELS
+    ) -> tuple[Script, str]:
         """How this call goes, and what stands for it."""
-        script, digest = script_of(model, lines), blake2b(body, digest_size=12).hexdigest()
+        script, digest = script_of(model, lines, models), blake2b(body, digest_size=12).hexdigest()
         return healed(script) if script.times and not self._fails(script, digest) else script, digest
 
     def _fails(self, script: Script, digest: str) -> bool:
@@ -140,7 +157,13 @@ class _Headers(Mapping[str, str]):
         return len(self._headers)
 
 
+def _models() -> Iterator[str]:
+    yield from MODELS
+    for workshop in WORKSHOPS.values():
+        yield from workshop.models
+
+
 _MODEL_LIST: Final = {
     "object": "list",
-    "data": [{"id": model, "object": "model", "created": CREATED_S, "owned_by": "sandbox"} for model in MODELS],
+    "data": [{"id": model, "object": "model", "created": CREATED_S, "owned_by": "sandbox"} for model in _models()],
 }

@@ -7,16 +7,21 @@ from collections.abc import Iterator
 import orjson
 
 from trunkline_server.providers.sandbox.reply import Piece, broken_off, error, padding
+from trunkline_server.providers.sandbox.script import Script
 from trunkline_server.providers.sandbox.speech import CALL, CONTENT, Part
 from trunkline_server.providers.sandbox.turn import Turn
 
 
 def pieces(turn: Turn) -> Iterator[Piece]:
     """The body after the time that its words take, or as much of it as the script lets through."""
-    script, words = turn.script, turn.speech.words()
+    return sent(turn.script, _spelled(turn), turn.speech.words())
+
+
+def sent(script: Script, data: bytes, words: int) -> Iterator[Piece]:
+    """A body of so many words, or as much of it as the script lets through."""
     yield from padding(script.big_body, stream=False, endless=script.endless)
     pause_s = (script.first_token_ms + script.pace_ms * words) / 1000
-    data, fault = _spelled(turn), script.fault
+    fault = script.fault
     if words < fault.after:
         yield Piece(data, pause_s)
         return

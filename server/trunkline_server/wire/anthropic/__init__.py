@@ -11,6 +11,7 @@ from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
 from trunkline_server.wire.anthropic import failures
 from trunkline_server.wire.anthropic.betas import betas_of
@@ -77,8 +78,8 @@ class Anthropic:
         headers = {**dialect.JSON_HEADERS, "anthropic-version": VERSION}
         return HttpRequest("GET", "/v1/models?limit=1000", headers)
 
-    def decode_models(self, body: bytes) -> list[str]:
-        return [model.id for model in dialect.parse(MODELS, body).data]
+    def decode_models(self, body: bytes) -> list[Offered]:
+        return [model.offered for model in dialect.parse(MODELS, body).data]
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
         return failures.of_body(status, headers, body)

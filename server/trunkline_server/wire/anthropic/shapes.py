@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from trunkline_server.core.offered import Offered, tokens
+
 
 class Caller(msgspec.Struct):
     """Who asks for a tool: the model directly, or code that it runs."""
@@ -165,6 +167,13 @@ class ModelEntry(msgspec.Struct):
     """A model in the list."""
 
     id: str
+    display_name: str | None = None
+    max_input_tokens: float | None = None
+    max_tokens: float | None = None
+
+    @property
+    def offered(self) -> Offered:
+        return Offered(self.id, self.display_name or "", tokens(self.max_input_tokens), tokens(self.max_tokens))
 
 
 class ModelPage(msgspec.Struct):

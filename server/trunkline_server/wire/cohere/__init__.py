@@ -10,6 +10,7 @@ from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
 from trunkline_server.wire.cohere import failures
 from trunkline_server.wire.cohere.decode import BodyDecoder, StreamDecoder
@@ -39,7 +40,7 @@ class Cohere:
     delta_is_token: bool = True
     needs_cap: bool = False
     path: str = "/v2/chat"
-    models_path: str = "/v1/models?endpoint=chat&page_size=1000"
+    models_path: str = "/v1/models?page_size=1000"
 
     def encode_chat(self, ask: Ask) -> HttpRequest:
         body = dialect.spell(encode_chat(ask))
@@ -63,8 +64,8 @@ class Cohere:
     def encode_models(self) -> HttpRequest:
         return HttpRequest("GET", self.models_path, dialect.JSON_HEADERS)
 
-    def decode_models(self, body: bytes) -> list[str]:
-        return [model.name for model in dialect.parse(MODELS, body).models]
+    def decode_models(self, body: bytes) -> list[Offered]:
+        return [model.offered for model in dialect.parse(MODELS, body).models if model.is_usable]
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
         return failures.of_body(status, headers, body)

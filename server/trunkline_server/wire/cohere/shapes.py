@@ -6,9 +6,12 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
+from trunkline_server.core.offered import Offered, tokens
+
 Place: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=9999)]  # of a content block, a tool call or a citation
 
 NOTHING: Final = msgspec.Raw(b"null")
+ENDPOINTS: Final = frozenset({"chat", "embed", "rerank"})
 
 
 class Shape(msgspec.Struct, gc=False):
@@ -201,9 +204,20 @@ class Error(Shape):
 
 
 class Model(Shape):
-    """An entry of the list of models."""
+    """An entry of the list of models, and what it can be asked to do."""
 
     name: str
+    endpoints: list[str] | None = None
+    context_length: float | None = None
+
+    @property
+    def offered(self) -> Offered:
+        return Offered(self.name, context_window=tokens(self.context_length))
+
+    @property
+    def is_usable(self) -> bool:
+        """Some only classify or summarise; where nothing is told, the model is given the benefit."""
+        return self.endpoints is None or not ENDPOINTS.isdisjoint(self.endpoints)
 
 
 class Models(Shape):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.core.offered import Offered
 from trunkline_server.wire.chatless import Chatless
 from trunkline_server.wire.fal import failures
 from trunkline_server.wire.http import HttpRequest
@@ -22,7 +23,7 @@ class Fal(Chatless):
     def encode_models(self) -> HttpRequest:
         return HttpRequest("GET", self.probe_path, {"accept": "application/json"})
 
-    def decode_models(self, body: bytes) -> list[str]:  # noqa: ARG002 - it says nothing of models
+    def decode_models(self, body: bytes) -> list[Offered]:  # noqa: ARG002 - it says nothing of models
         return []
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:

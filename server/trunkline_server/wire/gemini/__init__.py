@@ -10,6 +10,7 @@ from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
 from trunkline_server.wire.gemini import failures
 from trunkline_server.wire.gemini.decode import BodyDecoder, StreamDecoder
@@ -83,9 +84,9 @@ class Gemini:
     def encode_models(self) -> HttpRequest:
         return HttpRequest("GET", f"{self.version}/models?pageSize=1000", {"accept": "application/json"})
 
-    def decode_models(self, body: bytes) -> list[str]:
+    def decode_models(self, body: bytes) -> list[Offered]:
         models = dialect.parse(MODELS, body).models or ()
-        return [model.name.removeprefix("models/") for model in models if model.answers_chat]
+        return [model.offered for model in models if model.is_usable]
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
         return failures.of_body(status, headers, body)

@@ -7,9 +7,12 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from trunkline_server.core.offered import Offered, tokens
+
 Index = Annotated[int, Meta(ge=0, le=1023)]
 
 NOTHING: Final = Raw(b"null")
+METHODS: Final = frozenset({"generateContent", "embedContent"})
 
 
 def is_told(block: Raw) -> bool:
@@ -247,12 +250,20 @@ class Model(Struct, rename="camel"):
     """A model, named `models/...`, and what it can be asked to do."""
 
     name: str
+    display_name: str | None = None
+    input_token_limit: float | None = None
+    output_token_limit: float | None = None
     supported_generation_methods: list[str] | None = None
 
     @property
-    def answers_chat(self) -> bool:
-        """Embedding and media models have other methods; where none are told, the model is given the benefit."""
-        return self.supported_generation_methods is None or "generateContent" in self.supported_generation_methods
+    def offered(self) -> Offered:
+        name = self.name.removeprefix("models/")
+        return Offered(name, self.display_name or "", tokens(self.input_token_limit), tokens(self.output_token_limit))
+
+    @property
+    def is_usable(self) -> bool:
+        """Some have only methods that we do not call; where none are told, the model is given the benefit."""
+        return self.supported_generation_methods is None or not METHODS.isdisjoint(self.supported_generation_methods)
 
 
 class Models(Struct):

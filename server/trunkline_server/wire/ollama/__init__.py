@@ -10,6 +10,7 @@ from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.ollama import failures
@@ -63,8 +64,8 @@ class Ollama:
     def encode_models(self) -> HttpRequest:
         return HttpRequest("GET", self.models_path, dialect.JSON_HEADERS)
 
-    def decode_models(self, body: bytes) -> list[str]:
-        return [model.name for model in dialect.parse(MODELS, body).models]
+    def decode_models(self, body: bytes) -> list[Offered]:
+        return [model.offered for model in dialect.parse(MODELS, body).models]
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
         return failures.of_body(status, headers, body)

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from trunkline_server.core.offered import Offered
+
 NOTHING: Final = msgspec.Raw(b"null")
 
 
@@ -61,6 +63,10 @@ class Model(Shape):
     """An entry of the list of models."""
 
     name: str
+
+    @property
+    def offered(self) -> Offered:
+        return Offered(self.name)
 
 
 class Models(Shape):

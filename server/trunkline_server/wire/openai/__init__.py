@@ -9,6 +9,7 @@ from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.openai.needs import Needs
@@ -52,7 +53,7 @@ class OpenAI:
     def encode_models(self) -> HttpRequest:
         return self.chat.encode_models()
 
-    def decode_models(self, body: bytes) -> list[str]:
+    def decode_models(self, body: bytes) -> list[Offered]:
         return self.chat.decode_models(body)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:

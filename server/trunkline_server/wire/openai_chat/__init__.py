@@ -9,6 +9,7 @@ from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.openai_chat import failures
@@ -65,8 +66,8 @@ class OpenAIChat(Quirks):
     def encode_models(self) -> HttpRequest:
         return HttpRequest("GET", self.models_path, dialect.JSON_HEADERS)
 
-    def decode_models(self, body: bytes) -> list[str]:
-        return [model.id for model in dialect.parse(MODELS, body).data]
+    def decode_models(self, body: bytes) -> list[Offered]:
+        return [model.offered for model in dialect.parse(MODELS, body).data]
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
         return failures.of_body(status, headers, body)

@@ -17,7 +17,7 @@ from trunkline_server.wire.craft import Craft
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.openai_chat import failures
 from trunkline_server.wire.openai_chat.embedding import Counted
-from trunkline_server.wire.openai_chat.parts import address, unsupported
+from trunkline_server.wire.openai_chat.parts import address, text_block, unsupported
 from trunkline_server.wire.openai_chat.shapes import Shape
 from trunkline_server.wire.pieces import Limits
 
@@ -62,12 +62,7 @@ class OpenAIModeration(Craft[moderation_pb2.ModerationInput, moderation_pb2.Mode
 
     def encode(self, errand: ModerationErrand) -> HttpRequest:
         self._check(errand.input)
-        texts: list[object] = list(errand.input.texts)
-        pictures = [
-            {"type": "image_url", "image_url": {"url": address(image, "image/png", f"images[{place}]")}}
-            for place, image in enumerate(errand.input.images)
-        ]
-        body: dict[str, object] = {"model": errand.model, "input": texts + pictures}
+        body: dict[str, object] = {"model": errand.model, "input": _content(errand.input)}
         return HttpRequest("POST", self.path, dialect.JSON_HEADERS, dialect.spell(dialect.merge(body, errand.options)))
 
     def decode(self, errand: ModerationErrand, headers: Mapping[str, str], body: bytes) -> ModerationProduct:  # noqa: ARG002 - the body has it all
@@ -92,6 +87,14 @@ class OpenAIModeration(Craft[moderation_pb2.ModerationInput, moderation_pb2.Mode
     def _check(self, asked: moderation_pb2.ModerationInput) -> None:
         if asked.images and not self.takes_images:
             raise unsupported("images", "the provider judges texts only")
+
+
+def _content(asked: moderation_pb2.ModerationInput) -> list[object]:
+    pictures: list[object] = [
+        {"type": "image_url", "image_url": {"url": address(image, "image/png", f"images[{place}]")}}
+        for place, image in enumerate(asked.images)
+    ]
+    return [*map(text_block, asked.texts), *pictures] if pictures else list(asked.texts)
 
 
 def _piece(errand: ModerationErrand, **content: Sequence[object]) -> ModerationErrand:

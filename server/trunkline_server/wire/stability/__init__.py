@@ -10,11 +10,12 @@ import msgspec
 from msgspec import Struct
 
 from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
 from trunkline_server.wire.chatless import Chatless
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.stability import failures
-from trunkline_server.wire.stability.routes import ROUTES
+from trunkline_server.wire.stability.routes import FILMS, ROUTES
 
 
 class Balance(Struct):
@@ -35,9 +36,9 @@ class Stability(Chatless):
     def encode_models(self) -> HttpRequest:
         return HttpRequest("GET", "/v1/user/balance", {"accept": "application/json"})
 
-    def decode_models(self, body: bytes) -> list[str]:
+    def decode_models(self, body: bytes) -> list[Offered]:
         dialect.parse(_BALANCE, body)
-        return list(ROUTES)
+        return [Offered(name) for name in (*ROUTES, FILMS)]
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
         return failures.of_body(status, headers, body)

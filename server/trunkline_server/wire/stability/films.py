@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from trunkline.v1 import video_pb2
-from trunkline_server.core.errors import invalid
+from trunkline_server.core.errors import Reason, invalid, not_found
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.product import Product
 from trunkline_server.wire import dialect, films, pictures
@@ -22,6 +22,7 @@ from trunkline_server.wire.films import FilmErrand
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.multipart import multipart
 from trunkline_server.wire.stability.images import FILTERED, SEED_MAX
+from trunkline_server.wire.stability.routes import FILMS
 
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
@@ -45,6 +46,8 @@ class StabilityVideos(LongCraft[video_pb2.VideoInput, video_pb2.VideoResult]):
 
     def submit(self, errand: FilmErrand) -> HttpRequest:
         asked = errand.input
+        if errand.model != FILMS:
+            raise not_found("model", errand.model, Reason.MODEL_NOT_FOUND)
         if asked.image.WhichOneof("source") != "data":
             raise invalid("input.image", "this provider makes films from the bytes of a picture only")
         films.drop_further(errand)

@@ -48,5 +48,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "upscale-conservative": Route(f"{_UPSCALE}/conservative", ALWAYS, UPSCALE),
     "upscale-fast": Route(f"{_UPSCALE}/fast", frozenset(), UPSCALE),
 }
+FILMS: Final = "image-to-video"
+"""The model that sets a picture in motion."""
 PREFIX: Final = "stable-image-"
 """`stable-image-core` is `core`."""

@@ -1,0 +1,219 @@
+"""A chat on its way through the gateway: the answer as it grows, as the caller hears it, and as it is counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Self, cast
+
+from trunkline.v1 import chat_pb2, errors_pb2, usage_pb2
+from trunkline_server.core import money
+from trunkline_server.core.answer import Answer
+from trunkline_server.core.ask import Ask
+from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.gateway.output import Output
+from trunkline_server.gateway.run import COUNTED_PARTIAL, ESTIMATE, NONE, PROVIDER_USAGE, StreamedRun
+
+FINISHED_CUT: Final = frozenset((chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS, chat_pb2.FINISH_REASON_CONTEXT_WINDOW))
+FINISHED_FILTERED: Final = frozenset((chat_pb2.FINISH_REASON_CONTENT_FILTER, chat_pb2.FINISH_REASON_RECITATION))
+CAP_EXCESS: Final = 1.01
+CAP_SLACK_TOKENS: Final = 8
+"""Some providers end a word or two late."""
+CHARS_PER_TOKEN: Final = 4
+
+
+@dataclass(slots=True)
+class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
+    """`output` judges the answer's shape."""
+
+    answer: Answer = field(init=False)
+    output: Output = field(init=False)
+    sequence: int = 0
+
+    def __post_init__(self) -> None:
+        self.answer = Answer(streaming=self.work.streaming)
+        self.output = Output(self.work.input)
+
+    @property
+    def ask(self) -> Ask:
+        """The question as the provider gets it."""
+        return cast("Ask", self.errand)
+
+    @property
+    def begun(self) -> bool:
+        return self.sequence > 0
+
+    @property
+    def may_hedge(self) -> bool:
+        return not self.is_bound
+
+    @property
+    def finish_reason(self) -> chat_pb2.FinishReason.ValueType:
+        endings = self.answer.ends()
+        return endings[0].finish_reason if endings else chat_pb2.FINISH_REASON_UNSPECIFIED
+
+    async def attempt(self) -> None:
+        await self.route.upstream.answer(self.ask, self.answer)
+
+    def reads(self) -> AsyncGenerator[None, None]:
+        return self.route.upstream.chat(self.ask, self.answer)
+
+    def start_over(self) -> None:
+        self.answer = Answer(streaming=self.streaming)
+
+    def adopt(self, other: Self) -> None:
+        StreamedRun.adopt(self, other)
+        self.answer = other.answer
+
+    def answered(self, began: float) -> None:
+        """A provider that was cut where it should have ended is still at work, so its bill is counted."""
+        StreamedRun.answered(self, began)
+        self.in_flight = self.is_past_cap
+        if self.in_flight:
+            self._cut()
+
+    def failed(self, failure: UpstreamFailure, began: float) -> None:
+        """What nobody heard of the answer is gone, and not charged; what was reported stays."""
+        StreamedRun.failed(self, failure, began)
+        if not self.begun:
+            reported, self.answer = self.answer.usage, Answer(streaming=self.streaming)
+            self.answer.usage = reported
+
+    @property
+    def is_past_cap(self) -> bool:
+        """A delta is one token at least."""
+        cap = self.offer.cut_at
+        if cap is None or self.answer.delta_count <= cap:
+            return False
+        answers = max(self.input.sampling.candidate_count, 1)
+        return self.answer.delta_count > cap * answers * CAP_EXCESS + CAP_SLACK_TOKENS
+
+    def _cut(self) -> None:
+        for candidate in self.answer.ends():
+            self.answer.finish(chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS, "", candidate=candidate.index)
+
+    def outcome_of(self) -> chat_pb2.Outcome.ValueType:
+        """As its first candidate ended."""
+        reasons = [candidate.finish_reason for candidate in self.answer.ends()]
+        if any(reason in FINISHED_FILTERED for reason in reasons):
+            return chat_pb2.OUTCOME_FILTERED
+        if any(reason in FINISHED_CUT for reason in reasons):
+            return chat_pb2.OUTCOME_TRUNCATED
+        return chat_pb2.OUTCOME_COMPLETED
+
+    def measured(self) -> tuple[usage_pb2.Usage, str]:
+        """The provider's numbers, else counted, else estimated, else nothing."""
+        answer = self.answer
+        whole = answer.finished and not self.in_flight
+        if answer.usage is not None and (whole or self.reported_counts):
+            return answer.usage, PROVIDER_USAGE
+        if not (answer.has_content or self.in_flight or whole):
+            return usage_pb2.Usage(), PROVIDER_USAGE if self.rounds else NONE
+        estimated = self._estimated()
+        if answer.usage is not None:
+            estimated = _larger(answer.usage, estimated)
+        return estimated, ESTIMATE if whole else COUNTED_PARTIAL
+
+    def _estimated(self) -> usage_pb2.Usage:
+        """By what came through: one token a delta where the dialect sends them so, else by length; one in flight."""
+        answer = self.answer
+        by_length = answer.output_chars // CHARS_PER_TOKEN
+        output = answer.delta_count if self.route.upstream.wire.delta_is_token else max(answer.delta_count, by_length)
+        return usage_pb2.Usage(
+            input_tokens=self.offer.input_tokens,
+            output_tokens=output if answer.finished and not self.in_flight else output + 1,
+            source=usage_pb2.USAGE_SOURCE_ESTIMATED,
+        )
+
+    # What a stream says.
+
+    def events(self) -> Iterator[chat_pb2.ChatEvent]:
+        if not self.answer.has_content:
+            return
+        if not self.begun:
+            self.first_token_s = time.perf_counter() - self.began
+            yield self.started()
+        for event in self.answer.drain():
+            yield self.numbered(event)
+
+    def last_events(self) -> Iterator[chat_pb2.ChatEvent]:
+        """The answer may have been empty."""
+        if not self.begun:
+            yield self.started()
+        for event in (*self.answer.drain(), *self.answer.endings()):
+            yield self.numbered(event)
+
+    def check(self) -> None:
+        """Raises OUTPUT_INVALID."""
+        self.output.require(self.answer)
+
+    def started(self) -> chat_pb2.ChatEvent:
+        started = chat_pb2.GenerationStarted(
+            completion_id=self.spelled_id,
+            provider=self.route.provider,
+            model=self.answer.model or self.route.model,
+            create_time=self.create_time,
+        )
+        return self.numbered(chat_pb2.ChatEvent(started=started))
+
+    def heartbeat(self) -> chat_pb2.StreamResponse | None:
+        """Nothing is sent before the first content, so that an early failure stays a clean status."""
+        if not self.begun:
+            return None
+        event = self.numbered(chat_pb2.ChatEvent(heartbeat=chat_pb2.Heartbeat()))
+        return chat_pb2.StreamResponse(event=event)
+
+    def completed(self) -> chat_pb2.ChatEvent:
+        completed = chat_pb2.GenerationCompleted(
+            usage=self.usage,
+            cost=money.usd(self.bill.cost_nano_usd),
+            charge=money.credits(self.bill.charge_nanos),
+            attempts=self.attempts,
+            warnings=self.errand.warnings,
+            outcome=self.outcome,
+            provider_response_id=self.answer.response_id,
+            price_version=self.bill.price_version,
+            end_time=self.end_time,
+        )
+        return self.numbered(chat_pb2.ChatEvent(completed=completed))
+
+    def numbered(self, event: chat_pb2.ChatEvent) -> chat_pb2.ChatEvent:
+        self.sequence += 1
+        event.sequence = self.sequence
+        return event
+
+    # What a unary call says.
+
+    def write(self, completion: chat_pb2.Completion) -> None:
+        """Spell the whole answer and its bill, in place: an answer can be long."""
+        completion.completion_id = self.spelled_id
+        completion.provider = self.route.provider
+        completion.model = self.answer.model or self.route.model
+        completion.provider_response_id = self.answer.response_id
+        completion.create_time.CopyFrom(self.create_time)
+        if self.end_time is not None:
+            completion.end_time.CopyFrom(self.end_time)
+        self.answer.write(completion.candidates)
+        completion.usage.CopyFrom(self.usage)
+        completion.cost.unit, completion.cost.nanos = money.USD, self.bill.cost_nano_usd
+        completion.charge.unit, completion.charge.nanos = money.CREDIT, self.bill.charge_nanos
+        completion.attempts.extend(self.attempts)
+        completion.warnings.extend(self.errand.warnings)
+        completion.outcome = self.outcome
+        completion.price_version = self.bill.price_version
+
+    def partial(self) -> errors_pb2.PartialResult:
+        partial = StreamedRun.partial(self)
+        partial.last_sequence = self.sequence
+        return partial
+
+
+def _larger(reported: usage_pb2.Usage, estimated: usage_pb2.Usage) -> usage_pb2.Usage:
+    """Numbers of an answer that broke off: the provider's input, and whichever output is further on."""
+    usage = usage_pb2.Usage()
+    usage.CopyFrom(reported)
+    usage.input_tokens = reported.input_tokens or estimated.input_tokens
+    usage.output_tokens = max(reported.output_tokens, estimated.output_tokens)
+    usage.source = usage_pb2.USAGE_SOURCE_ESTIMATED
+    return usage

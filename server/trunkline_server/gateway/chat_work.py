@@ -1,0 +1,96 @@
+"""A question to a chat model as work for the gateway: what it needs, and what its answer can cost at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from trunkline.v1 import chat_pb2, content_pb2
+from trunkline_server.core.ask import Ask
+from trunkline_server.core.call import Call
+from trunkline_server.core.estimate import input_tokens
+from trunkline_server.core.operation import Operation
+from trunkline_server.core.pricing import most, price_unknown
+from trunkline_server.gateway.chat_run import ChatRun
+from trunkline_server.gateway.needs import Needs, needs_of
+from trunkline_server.gateway.routes import Route
+from trunkline_server.gateway.terms import Offer, Terms
+from trunkline_server.gateway.work import Work
+
+MAX_OUTPUT_UNKNOWN: Final = 4096
+"""Longest answer of a model whose own limit is not known; a charged caller's call is capped there."""
+HOUR_S: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
+    """The question, to be answered in one piece or as a stream."""
+
+    @property
+    def operation(self) -> Operation:
+        return Operation.CHAT
+
+    @property
+    def run_type(self) -> type[ChatRun]:
+        return ChatRun
+
+    def needs(self) -> Needs:
+        return needs_of(self.input, streaming=self.streaming)
+
+    def input_tokens(self) -> int:
+        return input_tokens(self.input)
+
+    def offer(self, route: Route, terms: Terms, *, charged: bool) -> Offer:
+        tokens = input_tokens(self.input)
+        length, cap = self._length(route, terms)
+        most_nanos = 0
+        if route.price is not None:
+            answers = max(self.input.sampling.candidate_count, 1)
+            units = _dear_units(self.input, tokens)
+            most_nanos = most(route.price, tokens, length * answers, terms.credits_per_usd_nanos, units).charge_nanos
+            if cap is None and not _limit_known(route) and most_nanos and charged:
+                cap = length
+        elif charged and not terms.unknown_price_is_free:
+            raise price_unknown(f"the model {self.input.model!r}")
+        return Offer(route, tokens, most_nanos, length, cap, cut_at=length if cap or charged else None)
+
+    def errand(self, call: Call, offer: Offer) -> Ask:
+        return Ask(
+            provider=offer.route.provider,
+            model=offer.route.model,
+            input=self.input,
+            options=self.options(offer.route.provider),
+            end_user=call.user_id,
+            stream=self.streaming,
+            max_output_tokens=offer.cap,
+        )
+
+    def _length(self, route: Route, terms: Terms) -> tuple[int, int | None]:
+        """The longest answer, and the cap to tell the provider where it would not keep to that by itself."""
+        if self.input.sampling.HasField("max_output_tokens"):
+            return self.input.sampling.max_output_tokens, self.input.sampling.max_output_tokens
+        if terms.default_max_output_tokens:
+            return terms.default_max_output_tokens, terms.default_max_output_tokens
+        if route.entry is not None and route.entry.max_output_tokens:
+            own = route.entry.max_output_tokens
+            return own, own if route.upstream.wire.needs_cap else None
+        return MAX_OUTPUT_UNKNOWN, MAX_OUTPUT_UNKNOWN if route.upstream.wire.needs_cap else None
+
+
+def _dear_units(input: chat_pb2.ChatInput, tokens: int) -> dict[str, int]:
+    """Kinds of input that cost more than plain input, and are there only when asked for."""
+    parts = [part for message in input.messages for part in message.parts]
+    units = {}
+    if any(map(_wants_hour, parts)) or any(map(_wants_hour, input.tools)):
+        units["cache_write_1h"] = tokens
+    if any(part.HasField("audio") for part in parts):
+        units["input_audio"] = tokens
+    return units
+
+
+def _wants_hour(hinted: content_pb2.Part | content_pb2.Tool) -> bool:
+    return hinted.HasField("cache_hint") and hinted.cache_hint.ttl_seconds >= HOUR_S
+
+
+def _limit_known(route: Route) -> bool:
+    return route.entry is not None and route.entry.max_output_tokens > 0
