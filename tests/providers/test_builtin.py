@@ -24,6 +24,8 @@ ADDRESSES = {
     "xai": "https://api.x.ai/v1",
     "huggingface": "https://router.huggingface.co",
     "ollama": "http://localhost:11434",
+    "stability": "https://api.stability.ai",
+    "fal": "https://queue.fal.run",
     "openrouter": "https://openrouter.ai/api/v1",
 }
 

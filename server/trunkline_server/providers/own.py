@@ -14,6 +14,8 @@ from trunkline_server.wire.openai_chat import OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
+from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
+from trunkline_server.wire.openai_images.quirks import COMPATIBLE_MODELS
 from trunkline_server.wire.pieces import Limits
 from trunkline_server.wire.rerank import Rerank
 
@@ -33,6 +35,8 @@ _COMPATIBLE: Final = Provider(
         Operation.EMBED: OpenAIEmbed(encoding="", limits=Limits(texts_max=32)),
         Operation.RERANK: Rerank(),
         Operation.MODERATION: OpenAIModeration(),
+        Operation.IMAGE: OpenAIImages(COMPATIBLE_MODELS),
+        Operation.IMAGE_EDIT: OpenAIImageEdits(COMPATIBLE_MODELS),
     },
 )
 _AZURE: Final = replace(
@@ -42,6 +46,8 @@ _AZURE: Final = replace(
     takes_urls=True,
     crafts={
         Operation.EMBED: OpenAIEmbed(),
+        Operation.IMAGE: OpenAIImages(),
+        Operation.IMAGE_EDIT: OpenAIImageEdits(),
     },
 )
 DIALECTS: Final[Mapping[str, Provider]] = {

@@ -7,6 +7,7 @@ from typing import Final
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.huggingface.embedding import HuggingFaceEmbed
+from trunkline_server.wire.huggingface.images import HuggingFaceImages
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 
 PROVIDER: Final = Provider(
@@ -23,5 +24,6 @@ PROVIDER: Final = Provider(
     ),
     crafts={
         Operation.EMBED: HuggingFaceEmbed(),
+        Operation.IMAGE: HuggingFaceImages(),
     },
 )

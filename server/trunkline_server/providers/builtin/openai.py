@@ -9,12 +9,17 @@ from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.openai import OpenAI
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
+from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
+from trunkline_server.wire.openai_videos import OpenAIVideos
 
 PROVIDER: Final = Provider(
     name="openai",
     base_url="https://api.openai.com/v1",
     wire=OpenAI(),
     crafts={
+        Operation.IMAGE: OpenAIImages(),
+        Operation.IMAGE_EDIT: OpenAIImageEdits(),
+        Operation.VIDEO: OpenAIVideos(),
         Operation.EMBED: OpenAIEmbed(),
         Operation.MODERATION: OpenAIModeration(),
     },

@@ -9,6 +9,7 @@ from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.openai_chat import OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.openai_chat.images import ChatImageEdits, ChatImages
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
 from trunkline_server.wire.pieces import Limits
 from trunkline_server.wire.rerank import Rerank
@@ -38,5 +39,7 @@ PROVIDER: Final = Provider(
     crafts={
         Operation.EMBED: OpenAIEmbed(encoding="", limits=Limits(texts_max=96)),
         Operation.RERANK: Rerank(),
+        Operation.IMAGE: ChatImages(),
+        Operation.IMAGE_EDIT: ChatImageEdits(),
     },
 )

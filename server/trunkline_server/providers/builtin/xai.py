@@ -8,7 +8,10 @@ from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.openai_images import OpenAIImages, XAIImageEdits
+from trunkline_server.wire.openai_images.quirks import XAI_MODELS
 from trunkline_server.wire.pieces import Limits
+from trunkline_server.wire.xai_videos import XAIVideos
 
 PROVIDER: Final = Provider(
     name="xai",
@@ -20,6 +23,9 @@ PROVIDER: Final = Provider(
         developer_role=False,
     ),
     crafts={
+        Operation.IMAGE: OpenAIImages(XAI_MODELS),
+        Operation.IMAGE_EDIT: XAIImageEdits(XAI_MODELS),
+        Operation.VIDEO: XAIVideos(),
         Operation.EMBED: OpenAIEmbed(encoding="float", limits=Limits(texts_max=128)),
     },
 )

@@ -1,6 +1,6 @@
 """The provider that needs no key: deterministic, offline, and as unkind as its script says.
 
-It stands where HTTP would stand: real requests of the chat-completions dialect come in, real bytes go out, so that the
+It stands where HTTP would stand: real requests of OpenAI's dialects come in, real bytes go out, so that the
 wire, the classes of failure and the gateway's whole path are exercised. `docs/sandbox.md` lists models and script keys.
 """
 
@@ -15,6 +15,9 @@ from trunkline_server.wire.openai_chat import OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
+from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
+from trunkline_server.wire.openai_images.quirks import COMPATIBLE_MODELS
+from trunkline_server.wire.openai_videos import OpenAIVideos
 from trunkline_server.wire.rerank import Rerank
 
 __all__ = ["SANDBOX", "SandboxTransport"]
@@ -26,6 +29,9 @@ SANDBOX: Final = Provider(
     needs_key=False,
     closed=True,
     crafts={
+        Operation.IMAGE: OpenAIImages(COMPATIBLE_MODELS),
+        Operation.IMAGE_EDIT: OpenAIImageEdits(COMPATIBLE_MODELS, only_json=True),
+        Operation.VIDEO: OpenAIVideos(only_json=True, poll_s=0.05),
         Operation.EMBED: OpenAIEmbed(),
         Operation.RERANK: Rerank(),
         Operation.MODERATION: OpenAIModeration(),

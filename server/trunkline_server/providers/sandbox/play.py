@@ -15,7 +15,7 @@ from trunkline_server.providers.sandbox.work import Made
 def played(turn: Turn) -> Reply:
     """Status, headers and body. Raises UpstreamFailure where nobody answers."""
     script, streamed = turn.script, bool(turn.question.stream)
-    if trouble := _trouble(script, streamed=streamed):
+    if trouble := troubled(script, stream=streamed):
         return trouble
     pieces = stream.pieces(turn) if streamed else whole.pieces(turn)
     return Reply(200, {"content-type": reply.EVENTS if streamed else reply.JSON}, pieces, script.head_ms / 1000)
@@ -23,19 +23,23 @@ def played(turn: Turn) -> Reply:
 
 def handed_over(script: Script, made: Made) -> Reply:
     """The same for work that is no chat."""
-    if trouble := _trouble(script, streamed=False):
-        return trouble
-    pieces = whole.sent(script, orjson.dumps(made.body), made.count)
-    return Reply(200, {"content-type": reply.JSON}, pieces, script.head_ms / 1000)
+    return told(script, orjson.dumps(made.body), count=made.count)
 
 
-def _trouble(script: Script, *, streamed: bool) -> Reply | None:
+def told(script: Script, data: bytes, content_type: str = reply.JSON, count: int = 1) -> Reply:
+    """The same for any body; it has so many things in the place of words."""
+    pieces = whole.sent(script, data, count)
+    return troubled(script) or Reply(200, {"content-type": content_type}, pieces, script.head_ms / 1000)
+
+
+def troubled(script: Script, *, stream: bool = False) -> Reply | None:
+    """What comes in place of any answer, where the script has trouble. Raises UpstreamFailure where nobody answers."""
     if script.unreachable:
         raise UpstreamFailure(FailureKind.NEVER_SENT)
     if script.fails:
         return _failed(script)
     if script.malformed:
-        return reply.malformed(script.malformed, stream=streamed, pause_s=script.head_ms / 1000)
+        return reply.malformed(script.malformed, stream=stream, pause_s=script.head_ms / 1000)
     return None
 
 

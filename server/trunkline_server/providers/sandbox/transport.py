@@ -12,14 +12,16 @@ from typing import Final, TypeAlias
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.providers.client import ClientSettings, Response
+from trunkline_server.providers.sandbox import picture
 from trunkline_server.providers.sandbox import question as questions
 from trunkline_server.providers.sandbox import reply as replies
 from trunkline_server.providers.sandbox.embedding import EMBEDDING, RERANK
+from trunkline_server.providers.sandbox.film import Films
 from trunkline_server.providers.sandbox.moderation import MODERATION
 from trunkline_server.providers.sandbox.play import handed_over, played
 from trunkline_server.providers.sandbox.refusal import Refusal
 from trunkline_server.providers.sandbox.reply import Reply
-from trunkline_server.providers.sandbox.script import MODELS, Script, healed, script_of
+from trunkline_server.providers.sandbox.script import MODELS, Models, Script, healed, script_of
 from trunkline_server.providers.sandbox.speech import speech_of
 from trunkline_server.providers.sandbox.turn import CREATED_S, Turn
 from trunkline_server.providers.sandbox.work import Task, Workshop, read
@@ -36,12 +38,13 @@ _KEYS_MAX: Final = 10_000
 
 
 class SandboxTransport:
-    """Remembers nothing but how often a key of `times` has failed. `sleep` makes every pause."""
+    """Remembers how often a key of `times` has failed, and a film was asked for. `sleep` makes every pause."""
 
     def __init__(self, settings: ClientSettings | None = None, sleep: Sleep = asyncio.sleep) -> None:
         self._settings = settings or ClientSettings()
         self._sleep = sleep
         self._failures: OrderedDict[str, int] = OrderedDict()
+        self._films = Films()
 
     @asynccontextmanager
     async def open(self, request: HttpRequest) -> AsyncIterator[Response]:
@@ -54,11 +57,17 @@ class SandboxTransport:
     async def close(self) -> None:
         """There is nothing to close."""
 
-    def _reply(self, request: HttpRequest) -> Reply:
+    def _reply(self, request: HttpRequest) -> Reply:  # noqa: PLR0911 - one for each kind of work
         try:
             match request.method, request.path.partition("?")[0]:
                 case "POST", "/chat/completions":
                     return self._chat(request.body)
+                case "POST", "/images/generations" | "/images/edits" | "/images/variations":
+                    return picture.answered(request.body, self._script)
+                case "POST", "/videos":
+                    return self._films.begun(request.body, self._script)
+                case "GET", path if path.startswith("/videos/"):
+                    return self._films.shown(path)
                 case "POST", path if path in WORKSHOPS:
                     return self._work(WORKSHOPS[path], request.body)
                 case "GET", "/models":
@@ -70,19 +79,20 @@ class SandboxTransport:
 
     def _chat(self, body: bytes) -> Reply:
         question = questions.read(body)
-        digest = blake2b(body, digest_size=12).hexdigest()
-        script = self._due(script_of(question.model, question.script or {}), digest)
+        script, digest = self._script(question.model, question.script or {}, body)
         return played(Turn(question, script, speech_of(question, script), digest))
 
     def _work(self, workshop: Workshop, body: bytes) -> Reply:
         task = read(Task, body)
-        script = script_of(task.model, task.script or {}, workshop.models)
-        script = self._due(script, blake2b(body, digest_size=12).hexdigest())
+        script, _ = self._script(task.model, task.script or {}, body, workshop.models)
         return handed_over(script, workshop.make(body, script))
 
-    def _due(self, script: Script, digest: str) -> Script:
-        """The script as it goes this time."""
-        return healed(script) if script.times and not self._fails(script, digest) else script
+    def _script(
+        self, model: str, lines: Mapping[str, object], body: bytes, models: Models = MODELS
+    ) -> tuple[Script, str]:
+        """How this call goes, and what stands for it."""
+        script, digest = script_of(model, lines, models), blake2b(body, digest_size=12).hexdigest()
+        return healed(script) if script.times and not self._fails(script, digest) else script, digest
 
     def _fails(self, script: Script, digest: str) -> bool:
         """Whether this is one of the first `times`. A caller's key is kept, a question only until it is answered."""
