@@ -96,6 +96,11 @@ def spell(body: Mapping[str, object]) -> bytes:
     return orjson.dumps(body)
 
 
+def form_text(value: object) -> str:
+    """A field's value as a form has it: texts as they are, all else as JSON."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
 def raw(json_text: str) -> orjson.Fragment:
     """JSON text that goes into a body unread, so that key order and large numbers survive; empty text is `{}`."""
     return orjson.Fragment(json_text or "{}")
