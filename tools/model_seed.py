@@ -33,6 +33,7 @@ SEEDS: Final = (
 ROUTER: Final = "huggingface"  # one address before many providers: `model` goes to any of them, `model:provider` to one
 ROUTER_POLICIES: Final = ("", ":fastest", ":cheapest", ":preferred")
 FREE_NAME: Final = ":free"
+BUILT_IN: Final = "built-in"
 
 # The seed's name of a price, ours, and how many of our units the seed's number is for.
 UNITS: Final = {
@@ -120,8 +121,8 @@ def limit(model: str) -> int:
     return LIMITS[max(fitting, key=len)] if fitting else 0
 
 
-def dated(day: date, tiers: tuple[Tier, ...]) -> Price:
-    return Price(f"{day}/{digest(tiers)}", day, tiers)
+def dated(day: date, tiers: tuple[Tier, ...], source: str = BUILT_IN) -> Price:
+    return Price(f"{day}/{digest(tiers)}", day, tiers, source=source)
 
 
 def free_price() -> tuple[Price, ...]:

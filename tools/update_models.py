@@ -1,4 +1,5 @@
-"""Brings `data/models.json` up to date with its seed, genai-prices. Prices are appended from a day on, never edited.
+"""Brings `data/models.json` up to date with its seeds, genai-prices and our own list. Prices are appended from a day
+on, never edited.
 
 Run as `python -m tools.update_models`. With `--check` nothing is written: what would be appended is an error.
 """
@@ -15,6 +16,7 @@ from typing import Final
 import msgspec
 
 from tools.model_seed import dated, seeded
+from tools.price_list import listed, with_listed
 from trunkline_server.core.catalogue import read_entries
 from trunkline_server.core.model import ModelEntry
 from trunkline_server.core.pricing import Price, in_force
@@ -28,7 +30,8 @@ def main() -> int:
     check: bool = parser.parse_args().check
     written = MODELS.read_bytes() if MODELS.exists() else b""
     known = read_entries(written) if written else []
-    updated = spell(merged(known, seeded(), datetime.now(UTC).date()))
+    seed = with_listed(seeded(), listed())
+    updated = spell(merged(known, seed, datetime.now(UTC).date()))
     return report(up_to_date=updated == written) if check else install(updated)
 
 
@@ -65,7 +68,7 @@ def appended(old: tuple[Price, ...], seed: tuple[Price, ...], today: date) -> tu
     for day in sorted({today, *(price.effective_from for price in (*old, *seed) if price.effective_from > today)}):
         before, now = in_force(rows, day), in_force(seed, day)
         if now and (before is None or before.tiers != now.tiers):
-            rows.append(dated(day, now.tiers))
+            rows.append(dated(day, now.tiers, now.source))
             rows.sort(key=lambda price: price.effective_from)
     return tuple(rows)
 

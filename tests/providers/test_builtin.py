@@ -22,7 +22,7 @@ ADDRESSES = {
     "cohere": "https://api.cohere.com",
     "groq": "https://api.groq.com/openai/v1",
     "xai": "https://api.x.ai/v1",
-    "huggingface": "https://router.huggingface.co/v1",
+    "huggingface": "https://router.huggingface.co",
     "ollama": "http://localhost:11434",
     "openrouter": "https://openrouter.ai/api/v1",
 }

@@ -99,7 +99,7 @@ class Tier(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
         return Rates(*known) if len(known) == len(rates) else None
 
 
-class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a model costs from a day on, or from a time of that day (UTC).
 
     `version` names these numbers and stands on every bill made with them.

@@ -9,8 +9,10 @@ from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 
 PROVIDER: Final = Provider(
     name="huggingface",
-    base_url="https://router.huggingface.co/v1",
+    base_url="https://router.huggingface.co",
     wire=OpenAIChat(
+        path="/v1/chat/completions",
+        models_path="/v1/models",
         capabilities=WITHOUT_FILES,
         max_tokens_field="max_tokens",
         end_user_field="",
