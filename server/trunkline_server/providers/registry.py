@@ -152,8 +152,9 @@ def _declared(settings: Mapping[str, ProviderSettings]) -> Iterator[Provider | B
 def _as_told(provider: Provider, given: ProviderSettings) -> Provider:
     """The declaration with the operator's own words over it."""
     sign = header(given.key_header) if given.key_header else provider.sign
-    wire = own(provider.name, given.dialect).wire if given.dialect else provider.wire
-    return replace(provider, base_url=given.base_url or provider.base_url, sign=sign, wire=wire)
+    spoken = own(provider.name, given.dialect) if given.dialect else provider
+    base_url = given.base_url or provider.base_url
+    return replace(provider, base_url=base_url, sign=sign, wire=spoken.wire, crafts=spoken.crafts, voices=spoken.voices)
 
 
 def _closed(provider: Provider, given: ProviderSettings | None) -> str:

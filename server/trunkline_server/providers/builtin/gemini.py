@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider, header
+from trunkline_server.wire.audio.voices import voices
 from trunkline_server.wire.gemini import Gemini
+from trunkline_server.wire.gemini.speech import Speech
+
+VOICES: Final = """
+    Achernar Achird Algenib Algieba Alnilam Aoede Autonoe Callirrhoe Charon Despina Enceladus Erinome Fenrir Gacrux
+    Iapetus Kore Laomedeia Leda Orus Puck Pulcherrima Rasalgethi Sadachbia Sadaltager Schedar Sulafat Umbriel
+    Vindemiatrix Zephyr Zubenelgenubi
+"""
 
 PROVIDER: Final = Provider(
     name="gemini",
@@ -13,4 +22,6 @@ PROVIDER: Final = Provider(
     wire=Gemini(),
     sign=header("x-goog-api-key"),
     takes_urls=False,
+    crafts={Operation.SPEECH: Speech()},
+    voices=voices(VOICES),
 )

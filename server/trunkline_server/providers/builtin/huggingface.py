@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.huggingface.speech import TaskSpeech
+from trunkline_server.wire.huggingface.transcription import TaskTranscription
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 
 PROVIDER: Final = Provider(
@@ -19,4 +22,8 @@ PROVIDER: Final = Provider(
         developer_role=False,
         speaker_names=False,
     ),
+    crafts={
+        Operation.SPEECH: TaskSpeech(),
+        Operation.TRANSCRIPTION: TaskTranscription(),
+    },
 )

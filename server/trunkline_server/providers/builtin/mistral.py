@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.audio import formats
+from trunkline_server.wire.audio.formats import Formats
+from trunkline_server.wire.audio.hearing import SEGMENT, WORD, Transcription
+from trunkline_server.wire.audio.speaking import Speaking
+from trunkline_server.wire.audio.voices import VoiceList
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 from trunkline_server.wire.openai_chat.quirks import OPENAI_SAMPLING
+
+TIMES: Final = "timestamp_granularities"
 
 PROVIDER: Final = Provider(
     name="mistral",
@@ -26,4 +34,20 @@ PROVIDER: Final = Provider(
         speaker_names=False,
         call_id_chars=9,
     ),
+    crafts={
+        Operation.SPEECH: Speaking(
+            voice="en_paul_neutral",
+            speed_field="",
+            # its bare samples are floats
+            formats=Formats({formats.MPEG: "mp3", formats.WAV: "wav", formats.OGG: "opus", formats.FLAC: "flac"}),
+        ),
+        Operation.TRANSCRIPTION: Transcription(
+            prompt_field="",
+            url_field="file_url",
+            verbose_models=None,
+            times={SEGMENT: ((TIMES, "segment"),), WORD: ((TIMES, "word"),)},
+            speakers=(("diarize", "true"), (TIMES, "segment")),
+        ),
+    },
+    voices=VoiceList(path="/audio/voices?limit=100"),
 )

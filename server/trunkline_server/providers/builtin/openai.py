@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.audio.hearing import Transcription, Translation
+from trunkline_server.wire.audio.speaking import Speaking
+from trunkline_server.wire.audio.voices import voices
 from trunkline_server.wire.openai import OpenAI
 
-PROVIDER: Final = Provider(name="openai", base_url="https://api.openai.com/v1", wire=OpenAI())
+# the newer ones tell what they used, and how to speak can be told to them
+INSTRUCTED: Final = ("gpt-4o-mini-tts",)
+
+PROVIDER: Final = Provider(
+    name="openai",
+    base_url="https://api.openai.com/v1",
+    wire=OpenAI(),
+    crafts={
+        Operation.SPEECH: Speaking(voice="alloy", instructed_models=INSTRUCTED, event_models=INSTRUCTED),
+        Operation.TRANSCRIPTION: Transcription(speaker_models=("gpt-4o-transcribe-diarize",)),
+        Operation.AUDIO_TRANSLATION: Translation(),
+    },
+    voices=voices("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"),
+)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.audio import formats
+from trunkline_server.wire.audio.formats import Formats
+from trunkline_server.wire.audio.hearing import Transcription
+from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.openai_chat import OpenAIChat
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
 
@@ -31,4 +36,10 @@ PROVIDER: Final = Provider(
         cache_marks=True,
     ),
     foreign_names=foreign_names,
+    crafts={
+        Operation.SPEECH: Speaking(
+            voice="alloy", formats=Formats({formats.MPEG: "mp3", formats.SAMPLES: "pcm"}), says_format=True
+        ),
+        Operation.TRANSCRIPTION: Transcription(prompt_field="", verbose_models=None, times={}),
+    },
 )

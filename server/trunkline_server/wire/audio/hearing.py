@@ -25,6 +25,8 @@ WORD: Final = audio_pb2.TIMESTAMP_GRANULARITY_WORD
 Asked = Errand[audio_pb2.TranscriptionInput]
 Times = Mapping[audio_pb2.TimestampGranularity.ValueType, tuple[Field, ...]]
 
+RECORDINGS: Final = frozenset({"file", "file_id", "file_url", "url", "cloud_storage_url", "source_url"})
+
 OPENAI_TIMES: Final[Times] = {
     SEGMENT: (("timestamp_granularities[]", "segment"),),
     WORD: (("timestamp_granularities[]", "word"),),
@@ -66,7 +68,7 @@ class Hearing(Craft[audio_pb2.TranscriptionInput, BodyT], Generic[BodyT]):
             files = [("file", filename(said), said, blob.data)]
         else:
             fields.append(self._address(errand.provider, blob))
-        content_type, body = multipart(_with_options(fields, errand.options), files)
+        content_type, body = multipart(self._merged(fields, errand.options), files)
         return HttpRequest("POST", self.path, {"content-type": content_type, "accept": "application/json"}, body)
 
     def decode(self, errand: Asked, headers: Mapping[str, str], body: bytes) -> Product[BodyT]:
@@ -129,6 +131,15 @@ class Hearing(Craft[audio_pb2.TranscriptionInput, BodyT], Generic[BodyT]):
             yield "response_format", "verbose_json" if verbose and (wanted or self.always_verbose) else "json"
         yield from self.times.get(wanted, ())
 
+    def _merged(self, fields: list[Field], options: Mapping[str, object]) -> list[Field]:
+        """The caller's further fields in place of ours of the same name, but for what is paid for; a list is a field
+        for each of its items.
+        """
+        further = {name: value for name, value in options.items() if name not in {self.model_field, *RECORDINGS}}
+        kept = [each for each in fields if each[0] not in further]
+        items = ((name, value if isinstance(value, list) else [value]) for name, value in further.items())
+        return kept + [(name, form_text(item)) for name, values in items for item in values]
+
     def _address(self, provider: str, blob: content_pb2.Blob) -> Field:
         if not self.url_field or not blob.uri:
             raise invalid("input.audio", f"{provider} takes recordings as bytes only", Reason.CAPABILITY_UNSUPPORTED)
@@ -153,13 +164,3 @@ class Translation(Hearing[audio_pb2.TranslateAudioResponse]):
 
     def body_of(self, told: audio_pb2.Transcript) -> audio_pb2.TranslateAudioResponse:
         return audio_pb2.TranslateAudioResponse(transcript=told)
-
-
-def _with_options(fields: list[Field], options: Mapping[str, object]) -> list[Field]:
-    """The caller's further fields in place of ours of the same name; a list is a field for each of its items."""
-    kept = [each for each in fields if each[0] not in options]
-    return kept + [
-        (name, form_text(item))
-        for name, value in options.items()
-        for item in (value if isinstance(value, list) else [value])
-    ]

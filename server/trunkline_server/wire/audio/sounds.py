@@ -27,7 +27,7 @@ class Piece(msgspec.Struct, gc=False):
     audio: str | None = None
     audio_data: str | None = None
     usage: UsageTold | None = None
-    error: msgspec.Raw | None = None
+    error: object = None
 
 
 PIECE: Final = msgspec.json.Decoder(Piece)

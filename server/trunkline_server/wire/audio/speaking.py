@@ -11,7 +11,6 @@ from trunkline_server.core.errand import Errand
 from trunkline_server.core.product import Sound
 from trunkline_server.wire.audio import sounds
 from trunkline_server.wire.audio.formats import Formats
-from trunkline_server.wire.audio.places import model_in_path
 from trunkline_server.wire.craft import SpeechCraft
 from trunkline_server.wire.dialect import Decoder, merge, spell
 from trunkline_server.wire.http import HttpRequest
@@ -24,7 +23,7 @@ NEVER: Final = ("\0",)
 
 @dataclass(frozen=True)
 class Speaking(SpeechCraft):
-    """Fields that are empty are those that a provider does not have. `path` may hold the `{model}`.
+    """Fields that are empty are those that a provider does not have.
 
     `voice` speaks where none is named. `says_format`: the provider's own choice is not the first of `formats`, so it is
     always told. `event_models` (beginnings of names) tell their usage, but only in events. `instructed_models` can be
@@ -46,21 +45,21 @@ class Speaking(SpeechCraft):
     event_models: tuple[str, ...] = NEVER
 
     def encode(self, errand: Asked) -> HttpRequest:
-        body = spell(merge(self._body(errand), errand.options))
-        return HttpRequest(
-            "POST", self.path.format(model=model_in_path(errand.model) if "{" in self.path else ""), HEADERS, body
-        )
+        body = merge(self._body(errand), errand.options) | self._billed(errand)
+        return HttpRequest("POST", self.place(errand), HEADERS, spell(body))
 
     def decode(self, errand: Asked, sound: Sound, headers: Mapping[str, str]) -> Decoder:
         told = headers.get("content-type", "")
         sound.media_type = self.formats.heard(self.formats.chosen(errand.input), told)
         return sounds.reader(sound, headers)
 
+    def place(self, errand: Asked) -> str:  # noqa: ARG002 - for those that have a place for each model
+        """Where it is asked for."""
+        return self.path
+
     def _body(self, errand: Asked) -> dict[str, object]:
         asked = errand.input
         said = {
-            self.model_field: errand.model,
-            self.text_field: asked.text,
             self.voice_field: asked.voice or self.voice,
             self.format_field: self._format(errand),
             self.speed_field: asked.speed if asked.HasField("speed") else None,
@@ -75,6 +74,11 @@ class Speaking(SpeechCraft):
         if asked.voice and not self.voice_field:
             errand.drop("voice", "this model has one voice")
         return {name: value for name, value in said.items() if name and value}
+
+    def _billed(self, errand: Asked) -> dict[str, object]:
+        """What is paid for, which no further field replaces."""
+        said = {self.model_field: errand.model, self.text_field: errand.input.text}
+        return {name: value for name, value in said.items() if name}
 
     def _format(self, errand: Asked) -> object:
         chosen = self.formats.choose(errand)

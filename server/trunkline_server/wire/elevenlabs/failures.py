@@ -1,6 +1,4 @@
-"""What the provider's errors mean: a word in `detail`, or a list of what is wrong with the request. An exhausted account
-is a 401 here, as a wrong key is.
-"""
+"""What the provider's errors mean: a word in `detail`, or a list of what is wrong. An empty account is a 401 here."""
 
 from __future__ import annotations
 

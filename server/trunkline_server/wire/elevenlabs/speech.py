@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from trunkline.v1 import audio_pb2
 from trunkline_server.core.errand import Errand
+from trunkline_server.core.errors import invalid
 from trunkline_server.core.product import Sound
 from trunkline_server.wire.audio import formats, sounds
 from trunkline_server.wire.audio.formats import Formats
-from trunkline_server.wire.audio.places import voice_in_path
 from trunkline_server.wire.audio.wav import wav_head
 from trunkline_server.wire.craft import SpeechCraft
 from trunkline_server.wire.dialect import Decoder, merge, spell
 from trunkline_server.wire.http import HttpRequest
 
 HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "*/*"}
+VOICE: Final = re.compile(r"[A-Za-z0-9_-]+")
 FORMATS: Final = Formats(
     {
         formats.MPEG: "mp3_44100_128",
@@ -39,7 +41,7 @@ class Speech(SpeechCraft):
 
     def encode(self, errand: Errand[audio_pb2.SpeechInput]) -> HttpRequest:
         asked = errand.input
-        body: dict[str, object] = {"text": asked.text, "model_id": errand.model}
+        body: dict[str, object] = {}
         if asked.language:
             body["language_code"] = asked.language.partition("-")[0].lower()
         if asked.HasField("speed"):
@@ -47,8 +49,10 @@ class Speech(SpeechCraft):
         if asked.instructions:
             errand.drop("instructions", "this provider takes none")
         word = self.formats.words[self.formats.choose(errand)]
-        path = self.path.format(voice=voice_in_path(asked.voice or self.voice), format=word)
-        return HttpRequest("POST", path, HEADERS, spell(merge(body, errand.options)))
+        path = self.path.format(voice=self._voice(asked), format=word)
+        # what is paid for comes last, so that no further field replaces it
+        body = merge(body, errand.options) | {"text": asked.text, "model_id": errand.model}
+        return HttpRequest("POST", path, HEADERS, spell(body))
 
     def decode(self, errand: Errand[audio_pb2.SpeechInput], sound: Sound, headers: Mapping[str, str]) -> Decoder:
         made = self.formats.chosen(errand.input)
@@ -57,6 +61,12 @@ class Speech(SpeechCraft):
             return sounds.reader(sound, headers, wav_head(self.formats.rate_hz))
         sound.media_type = self.formats.heard(made, headers.get("content-type", ""))
         return sounds.reader(sound, headers)
+
+    def _voice(self, asked: audio_pb2.SpeechInput) -> str:
+        """It goes into the path, so nothing may stand there that could leave it."""
+        if asked.voice and not VOICE.fullmatch(asked.voice):
+            raise invalid("input.voice", "this provider wants the id of a voice; the list of voices has it")
+        return asked.voice or self.voice
 
     def _speed(self, errand: Errand[audio_pb2.SpeechInput]) -> float:
         slowest, fastest = self.speeds
