@@ -48,4 +48,6 @@ class Errand(Generic[InputT]):
         self.warn(chat_pb2.WARNING_CODE_PARAMETER_ADJUSTED, path, description)
 
     def warn(self, code: chat_pb2.WarningCode.ValueType, path: str, description: str) -> None:
-        self.warnings.append(chat_pb2.Warning(code=code, field=f"input.{path}" if path else "", message=description))
+        warning = chat_pb2.Warning(code=code, field=f"input.{path}" if path else "", message=description)
+        if warning not in self.warnings:  # work in pieces would say it once for each
+            self.warnings.append(warning)

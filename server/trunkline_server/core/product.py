@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
 from trunkline.v1 import usage_pb2
 
 BodyT = TypeVar("BodyT", bound=Message)
+
+COUNTS: Final = (
+    *("input_tokens", "cached_input_tokens", "cache_write_input_tokens"),
+    *("output_tokens", "reasoning_output_tokens"),
+)
 
 
 @dataclass(slots=True)
@@ -23,6 +29,19 @@ class Product(Generic[BodyT]):
     model: str = ""
     response_id: str = ""
     filtered: bool = False
+
+
+def usage_of_all(products: Iterable[Product[BodyT]]) -> usage_pb2.Usage | None:
+    """What they used together; None where one of them was told nothing of it."""
+    total = usage_pb2.Usage(source=usage_pb2.USAGE_SOURCE_PROVIDER)
+    for product in products:
+        if product.usage is None:
+            return None
+        for count in COUNTS:
+            setattr(total, count, getattr(total, count) + getattr(product.usage, count))
+        for unit, number in product.usage.unit_counts.items():
+            total.unit_counts[unit] += number
+    return total
 
 
 @dataclass(slots=True)

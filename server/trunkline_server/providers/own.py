@@ -7,15 +7,25 @@ from dataclasses import replace
 from typing import Final
 
 from trunkline_server.core.operation import Operation
+from trunkline_server.providers.builtin import cohere, gemini, ollama
 from trunkline_server.providers.provider import AnyCraft, Provider, header
 from trunkline_server.wire.anthropic import Anthropic
 from trunkline_server.wire.audio.hearing import Transcription, Translation
 from trunkline_server.wire.audio.speaking import Speaking
-from trunkline_server.wire.cohere import Cohere
-from trunkline_server.wire.gemini import Gemini
-from trunkline_server.wire.ollama import Ollama
 from trunkline_server.wire.openai_chat import OpenAIChat
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
+from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
+from trunkline_server.wire.openai_images.quirks import COMPATIBLE_MODELS
+from trunkline_server.wire.pieces import Limits
+from trunkline_server.wire.rerank import Rerank
+
+
+def _as(hosted: Provider) -> Provider:
+    """A server of one's own that does what a provider we know does."""
+    return replace(_COMPATIBLE, wire=hosted.wire, sign=hosted.sign, crafts=hosted.crafts)
+
 
 SOUND: Final[Mapping[Operation, AnyCraft]] = {
     Operation.SPEECH: Speaking(voice="alloy", instructed_models=("",)),
@@ -30,15 +40,34 @@ _COMPATIBLE: Final = Provider(
     wire=OpenAIChat(sampling_fields=COMPATIBLE_SAMPLING, max_tokens_field="max_tokens"),
     needs_key=False,
     takes_urls=False,
-    crafts=SOUND,
+    crafts={
+        **SOUND,
+        Operation.EMBED: OpenAIEmbed(encoding="", limits=Limits(texts_max=32)),
+        Operation.RERANK: Rerank(),
+        Operation.MODERATION: OpenAIModeration(),
+        Operation.IMAGE: OpenAIImages(COMPATIBLE_MODELS),
+        Operation.IMAGE_EDIT: OpenAIImageEdits(COMPATIBLE_MODELS),
+    },
+)
+_AZURE: Final = replace(
+    _COMPATIBLE,
+    wire=OpenAIChat(),
+    sign=header("api-key"),
+    takes_urls=True,
+    crafts={
+        **SOUND,
+        Operation.EMBED: OpenAIEmbed(),
+        Operation.IMAGE: OpenAIImages(),
+        Operation.IMAGE_EDIT: OpenAIImageEdits(),
+    },
 )
 DIALECTS: Final[Mapping[str, Provider]] = {
     "openai": _COMPATIBLE,
-    "azure": replace(_COMPATIBLE, wire=OpenAIChat(), sign=header("api-key"), takes_urls=True),
+    "azure": _AZURE,
     "anthropic": replace(_COMPATIBLE, wire=Anthropic(), sign=header("x-api-key"), crafts={}),
-    "gemini": replace(_COMPATIBLE, wire=Gemini(), sign=header("x-goog-api-key"), crafts={}),
-    "cohere": replace(_COMPATIBLE, wire=Cohere(), crafts={}),
-    "ollama": replace(_COMPATIBLE, wire=Ollama(), crafts={}),
+    "gemini": _as(gemini.PROVIDER),
+    "cohere": _as(cohere.PROVIDER),
+    "ollama": _as(ollama.PROVIDER),
 }
 
 

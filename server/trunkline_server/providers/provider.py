@@ -156,10 +156,22 @@ class Upstream:
             body = await response.read(PRODUCT_BYTES_MAX)
             state = craft.polled(errand, operation, response.status, response.headers, body)
         if isinstance(state, Pending) and state.fetchable and (request := craft.fetch(operation, body)):
-            async with self.transport.open(request) as response:
+            return await self._finished(craft, errand, operation, request)
+        return state
+
+    async def _finished(
+        self, craft: LongCraft[InputT, BodyT], errand: Errand[InputT], operation: str, request: HttpRequest
+    ) -> Product[BodyT]:
+        """What long work has made; one redirect is followed, to the same provider only."""
+        async with self.transport.open(request) as response:
+            location = response.headers.get("location", "") if 300 <= response.status < 400 else ""
+            onward = craft.onward(operation, location) if location else None
+            if onward is None:
                 await self._accept(response)
                 return craft.fetched(errand, operation, response.headers, await response.read(PRODUCT_BYTES_MAX))
-        return state
+        async with self.transport.open(onward) as response:
+            await self._accept(response)
+            return craft.fetched(errand, operation, response.headers, await response.read(PRODUCT_BYTES_MAX))
 
     async def abandon(self, craft: LongCraft[InputT, BodyT], operation: str) -> None:
         """Stop long work, where the provider can. Raises UpstreamFailure."""

@@ -103,6 +103,10 @@ class LongCraft(ABC, Generic[InputT, BodyT]):
         """Gets what a finished poll (`body`) only points to; None where the poll itself has it."""
         return None
 
+    def onward(self, operation: str, location: str) -> HttpRequest | None:
+        """Where to go on when what is fetched lies elsewhere at the same provider; None where nowhere."""
+        return None
+
     def fetched(
         self, errand: Errand[InputT], operation: str, headers: Mapping[str, str], body: bytes
     ) -> Product[BodyT]:

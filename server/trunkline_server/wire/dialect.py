@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar, runtime_checkable
 import msgspec
 import orjson
 
-from trunkline.v1 import content_pb2, models_pb2
+from trunkline.v1 import content_pb2, models_pb2, usage_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import invalid
@@ -147,6 +147,12 @@ def count(number: float | None) -> int:
     if not number or number < 0:
         return 0
     return int(number) if number < COUNT_MAX else COUNT_MAX
+
+
+def input_usage(*told: float | None) -> usage_pb2.Usage | None:
+    """Input tokens by the first count that is told. There is no input without any, so 0 tells nothing."""
+    tokens = next((count(number) for number in told if count(number)), 0)
+    return usage_pb2.Usage(input_tokens=tokens, source=usage_pb2.USAGE_SOURCE_PROVIDER) if tokens else None
 
 
 def cut(answer: Answer) -> UpstreamFailure:

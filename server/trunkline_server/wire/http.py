@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+from trunkline_server.core.failure import FailureKind, UpstreamFailure
+
+_ADDRESS: Final = re.compile(
+    r"(?:https?://[^/?#\s]+)?(/[\w.~!$&'()*+,;=:@%/-]*(?:\?[\w.~!$&'()*+,;=:@%/?-]*)?)", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +22,13 @@ class HttpRequest:
     path: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+
+
+def path_of(address: str, start: str) -> str:
+    """The path of an address that a provider told, from `start` on. It is asked below the provider's own address: what
+    leads elsewhere is not followed. Raises UpstreamFailure where it is no such address."""
+    found = _ADDRESS.fullmatch(address)
+    place = found[1].find(start) if found else -1
+    if found is None or place < 0 or "/.." in found[1]:
+        raise UpstreamFailure(FailureKind.BROKEN)
+    return found[1][place:]

@@ -8,6 +8,9 @@ from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider, header
 from trunkline_server.wire.audio.voices import voices
 from trunkline_server.wire.gemini import Gemini
+from trunkline_server.wire.gemini.embedding import GeminiEmbed
+from trunkline_server.wire.gemini.films import GeminiVideos
+from trunkline_server.wire.gemini.images import GeminiImageEdits, GeminiImages
 from trunkline_server.wire.gemini.speech import Speech
 
 VOICES: Final = """
@@ -22,6 +25,12 @@ PROVIDER: Final = Provider(
     wire=Gemini(),
     sign=header("x-goog-api-key"),
     takes_urls=False,
-    crafts={Operation.SPEECH: Speech()},
+    crafts={
+        Operation.IMAGE: GeminiImages(),
+        Operation.IMAGE_EDIT: GeminiImageEdits(),
+        Operation.VIDEO: GeminiVideos(),
+        Operation.EMBED: GeminiEmbed(),
+        Operation.SPEECH: Speech(),
+    },
     voices=voices(VOICES),
 )

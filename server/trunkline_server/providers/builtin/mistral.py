@@ -12,7 +12,10 @@ from trunkline_server.wire.audio.hearing import SEGMENT, WORD, Transcription
 from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.audio.voices import VoiceList
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_chat.quirks import OPENAI_SAMPLING
+from trunkline_server.wire.pieces import Limits
 
 TIMES: Final = "timestamp_granularities"
 
@@ -35,6 +38,12 @@ PROVIDER: Final = Provider(
         call_id_chars=9,
     ),
     crafts={
+        Operation.EMBED: OpenAIEmbed(
+            encoding="float",
+            dimensions_field="output_dimension",
+            limits=Limits(texts_max=256, tokens_max=16_384),
+        ),
+        Operation.MODERATION: OpenAIModeration(takes_images=False),
         Operation.SPEECH: Speaking(
             voice="en_paul_neutral",
             speed_field="",

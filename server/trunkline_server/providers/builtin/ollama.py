@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.ollama import Ollama
+from trunkline_server.wire.ollama.embedding import OllamaEmbed
 
 PROVIDER: Final = Provider(
     name="ollama",
@@ -14,4 +16,7 @@ PROVIDER: Final = Provider(
     needs_key=False,
     only_if_named=True,
     takes_urls=False,
+    crafts={
+        Operation.EMBED: OllamaEmbed(),
+    },
 )

@@ -10,6 +10,10 @@ from trunkline_server.wire.audio.hearing import Transcription, Translation
 from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.audio.voices import voices
 from trunkline_server.wire.openai import OpenAI
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
+from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
+from trunkline_server.wire.openai_videos import OpenAIVideos
 
 # the newer ones tell what they used, and how to speak can be told to them
 INSTRUCTED: Final = ("gpt-4o-mini-tts",)
@@ -19,6 +23,11 @@ PROVIDER: Final = Provider(
     base_url="https://api.openai.com/v1",
     wire=OpenAI(),
     crafts={
+        Operation.IMAGE: OpenAIImages(),
+        Operation.IMAGE_EDIT: OpenAIImageEdits(),
+        Operation.VIDEO: OpenAIVideos(),
+        Operation.EMBED: OpenAIEmbed(),
+        Operation.MODERATION: OpenAIModeration(),
         Operation.SPEECH: Speaking(voice="alloy", instructed_models=INSTRUCTED, event_models=INSTRUCTED),
         Operation.TRANSCRIPTION: Transcription(speaker_models=("gpt-4o-transcribe-diarize",)),
         Operation.AUDIO_TRANSLATION: Translation(),

@@ -12,7 +12,11 @@ from trunkline_server.wire.audio.formats import Formats
 from trunkline_server.wire.audio.hearing import Transcription
 from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.openai_chat import OpenAIChat
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.openai_chat.images import ChatImageEdits, ChatImages
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
+from trunkline_server.wire.pieces import Limits
+from trunkline_server.wire.rerank import Rerank
 
 VENDORS: Final = {"gemini": "google", "mistral": "mistralai", "xai": "x-ai"}
 
@@ -37,6 +41,10 @@ PROVIDER: Final = Provider(
     ),
     foreign_names=foreign_names,
     crafts={
+        Operation.EMBED: OpenAIEmbed(encoding="", limits=Limits(texts_max=96)),
+        Operation.RERANK: Rerank(),
+        Operation.IMAGE: ChatImages(),
+        Operation.IMAGE_EDIT: ChatImageEdits(),
         Operation.SPEECH: Speaking(
             voice="alloy", formats=Formats({formats.MPEG: "mp3", formats.SAMPLES: "pcm"}), says_format=True
         ),

@@ -12,6 +12,11 @@ from trunkline_server.wire.audio.hearing import SEGMENT, WORD, Transcription
 from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.audio.voices import VoiceList
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
+from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.openai_images import OpenAIImages, XAIImageEdits
+from trunkline_server.wire.openai_images.quirks import XAI_MODELS
+from trunkline_server.wire.pieces import Limits
+from trunkline_server.wire.xai_videos import XAIVideos
 
 PROVIDER: Final = Provider(
     name="xai",
@@ -23,6 +28,10 @@ PROVIDER: Final = Provider(
         developer_role=False,
     ),
     crafts={
+        Operation.IMAGE: OpenAIImages(XAI_MODELS),
+        Operation.IMAGE_EDIT: XAIImageEdits(XAI_MODELS),
+        Operation.VIDEO: XAIVideos(),
+        Operation.EMBED: OpenAIEmbed(encoding="float", limits=Limits(texts_max=128)),
         Operation.SPEECH: Speaking(
             path="/tts",
             model_field="",

@@ -53,6 +53,8 @@ class Script(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     finish_reason: str = ""
     usage: UsageTold | None = UsageTold()
 
+    polls: Count = 0
+
     chunk: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1
     head_ms: Pause = 0
     first_token_ms: Pause = 0
@@ -113,6 +115,10 @@ MODELS: Final[Mapping[str, Mapping[str, object]]] = {
     "cut": {"cut_after": 3, "answer": "lorem"},
     "stall": {"stall_after": 3, "answer": "lorem"},
     "broken": {"malformed": "json"},
+    "speak": {},
+    "listen": {},
+    "picture": {},
+    "film": {"polls": 2},
 }
 
 

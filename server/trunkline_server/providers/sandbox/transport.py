@@ -1,4 +1,4 @@
-"""Stands where HTTP would stand: takes chat-completions requests and sends what the script makes of them."""
+"""Stands where HTTP would stand: takes requests of OpenAI's dialects and sends what the script makes of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing import Final, TypeAlias
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.providers.client import ClientSettings, Response
+from trunkline_server.providers.sandbox import picture, recording
 from trunkline_server.providers.sandbox import question as questions
 from trunkline_server.providers.sandbox import reply as replies
+from trunkline_server.providers.sandbox.film import Films
 from trunkline_server.providers.sandbox.play import played
 from trunkline_server.providers.sandbox.refusal import Refusal
 from trunkline_server.providers.sandbox.reply import Reply
@@ -28,12 +30,13 @@ _KEYS_MAX: Final = 10_000
 
 
 class SandboxTransport:
-    """Remembers nothing but how often a key of `times` has failed. `sleep` makes every pause."""
+    """Remembers how often a key of `times` has failed, and how often a film was asked for. `sleep` makes the pauses."""
 
     def __init__(self, settings: ClientSettings | None = None, sleep: Sleep = asyncio.sleep) -> None:
         self._settings = settings or ClientSettings()
         self._sleep = sleep
         self._failures: OrderedDict[str, int] = OrderedDict()
+        self._films = Films()
 
     @asynccontextmanager
     async def open(self, request: HttpRequest) -> AsyncIterator[Response]:
@@ -51,6 +54,16 @@ class SandboxTransport:
             match request.method, request.path.partition("?")[0]:
                 case "POST", "/chat/completions":
                     return self._chat(request.body)
+                case "POST", "/images/generations" | "/images/edits" | "/images/variations":
+                    return picture.answered(request.body, self._script)
+                case "POST", "/videos":
+                    return self._films.begun(request.body, self._script)
+                case "GET", path if path.startswith("/videos/"):
+                    return self._films.shown(path)
+                case "POST", "/audio/speech":
+                    return recording.spoken(request.body, self._script)
+                case "POST", "/audio/transcriptions" | "/audio/translations":
+                    return recording.heard(request, self._script)
                 case "GET", "/models":
                     return replies.body(_MODEL_LIST)
                 case _, path:
@@ -60,11 +73,13 @@ class SandboxTransport:
 
     def _chat(self, body: bytes) -> Reply:
         question = questions.read(body)
-        script = script_of(question.model, question.script or {})
-        digest = blake2b(body, digest_size=12).hexdigest()
-        if script.times and not self._fails(script, digest):
-            script = healed(script)
+        script, digest = self._script(question.model, question.script or {}, body)
         return played(Turn(question, script, speech_of(question, script), digest))
+
+    def _script(self, model: str, lines: Mapping[str, object], body: bytes) -> tuple[Script, str]:
+        """How this call goes, and what stands for it."""
+        script, digest = script_of(model, lines), blake2b(body, digest_size=12).hexdigest()
+        return healed(script) if script.times and not self._fails(script, digest) else script, digest
 
     def _fails(self, script: Script, digest: str) -> bool:
         """Whether this is one of the first `times`. A caller's key is kept, a question only until it is answered."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -10,12 +9,12 @@ from typing import Final
 from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
-from trunkline_server.core.errors import Reason, not_found
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.wire import dialect
 from trunkline_server.wire.gemini import failures
 from trunkline_server.wire.gemini.decode import BodyDecoder, StreamDecoder
 from trunkline_server.wire.gemini.encode import encode_chat
+from trunkline_server.wire.gemini.names import qualified
 from trunkline_server.wire.gemini.shapes import COUNT, MODELS
 from trunkline_server.wire.http import HttpRequest
 
@@ -32,7 +31,6 @@ CAPABILITIES: Final = frozenset(
         models_pb2.CAPABILITY_COUNT_TOKENS,
     }
 )
-MODEL: Final = re.compile(r"(?:(?:models|tunedModels)/)?[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -99,10 +97,3 @@ class Gemini:
 
     def _path(self, model: str, method: str) -> str:
         return f"{self.version}/{qualified(model)}:{method}"
-
-
-def qualified(model: str) -> str:
-    """The model with its collection in front. It goes into the path, so nothing may stand there that could leave it."""
-    if not MODEL.fullmatch(model):
-        raise not_found("model", model, Reason.MODEL_NOT_FOUND)
-    return model if "/" in model else f"models/{model}"

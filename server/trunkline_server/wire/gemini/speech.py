@@ -19,10 +19,10 @@ from trunkline_server.wire.audio.formats import Formats
 from trunkline_server.wire.audio.sounds import Events
 from trunkline_server.wire.audio.wav import wav_head
 from trunkline_server.wire.craft import SpeechCraft
-from trunkline_server.wire.gemini import qualified
 from trunkline_server.wire.gemini.blobs import read_inline
 from trunkline_server.wire.gemini.chunks import FINISH_REASONS, UNBLOCKED, UNFINISHED
 from trunkline_server.wire.gemini.failures import of_error_object
+from trunkline_server.wire.gemini.names import qualified
 from trunkline_server.wire.gemini.shapes import Candidate, Chunk, InlineData, is_told
 from trunkline_server.wire.gemini.usage import read_usage
 from trunkline_server.wire.http import HttpRequest

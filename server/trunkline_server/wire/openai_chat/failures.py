@@ -36,6 +36,7 @@ WORDS: Final = {
     "deploymentnotfound": FailureKind.MODEL_UNKNOWN,
     "content_filter": FailureKind.FILTERED,
     "content_policy_violation": FailureKind.FILTERED,
+    "moderation_blocked": FailureKind.FILTERED,
     "responsibleaipolicyviolation": FailureKind.FILTERED,
     "invalid_prompt": FailureKind.FILTERED,
     "tool_use_failed": FailureKind.BROKEN,  # the model wrote a call that the provider cannot read

@@ -72,7 +72,7 @@ def text_block(text: str) -> Content:
 
 
 def _image(image: content_pb2.ImagePart, path: str) -> Content:
-    picture: dict[str, object] = {"url": _address(image.blob, "image/png", f"{path}.image")}
+    picture: dict[str, object] = {"url": address(image.blob, "image/png", f"{path}.image")}
     if image.detail in DETAILS:
         picture["detail"] = DETAILS[image.detail]
     return {"type": "image_url", "image_url": picture}
@@ -101,10 +101,11 @@ def _file(blob: content_pb2.Blob, path: str) -> dict[str, object]:
         return {"file_id": blob.file_id}
     if blob.WhichOneof("source") == "uri":
         raise unsupported(f"{path}.document", "the provider takes documents as bytes or file id, not by address")
-    return {"filename": blob.filename or "document.pdf", "file_data": _address(blob, "application/pdf", path)}
+    return {"filename": blob.filename or "document.pdf", "file_data": address(blob, "application/pdf", path)}
 
 
-def _address(blob: content_pb2.Blob, media_type: str, path: str) -> str:
+def address(blob: content_pb2.Blob, media_type: str, path: str) -> str:
+    """Where a file is, or all of it as an address."""
     match blob.WhichOneof("source"):
         case "uri":
             return blob.uri
