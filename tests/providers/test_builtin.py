@@ -24,6 +24,9 @@ ADDRESSES = {
     "xai": "https://api.x.ai/v1",
     "huggingface": "https://router.huggingface.co",
     "ollama": "http://localhost:11434",
+    "stability": "https://api.stability.ai",
+    "fal": "https://queue.fal.run",
+    "elevenlabs": "https://api.elevenlabs.io/v1",
     "openrouter": "https://openrouter.ai/api/v1",
 }
 

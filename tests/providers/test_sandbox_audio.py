@@ -36,10 +36,7 @@ def craft(operation: Operation) -> Any:
 
 async def speech(sandbox: Upstream, script: dict[str, object], sound: Sound, model: str = "speak") -> list[bytes]:
     errand = Errand("sandbox", model, audio_pb2.SpeechInput(text=WORDS), {"script": script})
-    pieces = []
-    async for _ in sandbox.speak(craft(Operation.SPEECH), errand, sound):
-        pieces.append(sound.drain())
-    return pieces
+    return [sound.drain() async for _ in sandbox.speak(craft(Operation.SPEECH), errand, sound)]
 
 
 async def transcript(

@@ -30,7 +30,7 @@ _KEYS_MAX: Final = 10_000
 
 
 class SandboxTransport:
-    """Remembers how often a key of `times` has failed, and how often a film was asked for. `sleep` makes the pauses."""
+    """Remembers how often a key of `times` has failed, and a film was asked for. `sleep` makes every pause."""
 
     def __init__(self, settings: ClientSettings | None = None, sleep: Sleep = asyncio.sleep) -> None:
         self._settings = settings or ClientSettings()
@@ -49,7 +49,7 @@ class SandboxTransport:
     async def close(self) -> None:
         """There is nothing to close."""
 
-    def _reply(self, request: HttpRequest) -> Reply:
+    def _reply(self, request: HttpRequest) -> Reply:  # noqa: PLR0911 - one for each kind of work
         try:
             match request.method, request.path.partition("?")[0]:
                 case "POST", "/chat/completions":

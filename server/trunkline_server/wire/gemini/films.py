@@ -18,8 +18,9 @@ from trunkline_server.core.product import Product
 from trunkline_server.wire import dialect, films, pictures
 from trunkline_server.wire.craft import LongCraft, Pending
 from trunkline_server.wire.films import FilmErrand
-from trunkline_server.wire.gemini import qualified, shapes
+from trunkline_server.wire.gemini import shapes
 from trunkline_server.wire.gemini.failures import of_error_object
+from trunkline_server.wire.gemini.names import qualified
 from trunkline_server.wire.http import HttpRequest, path_of
 
 VERSION: Final = "/v1beta"

@@ -15,10 +15,11 @@ from trunkline.v1 import images_pb2, usage_pb2
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.product import Product
 from trunkline_server.wire import dialect, pictures
-from trunkline_server.wire.gemini import qualified, shapes
+from trunkline_server.wire.gemini import shapes
 from trunkline_server.wire.gemini.blobs import encode_blob
 from trunkline_server.wire.gemini.chunks import UNBLOCKED
 from trunkline_server.wire.gemini.failures import of_error_object
+from trunkline_server.wire.gemini.names import qualified
 from trunkline_server.wire.gemini.usage import read_usage
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.pictures import ImagesT, PictureCraft, PictureErrand

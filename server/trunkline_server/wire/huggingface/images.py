@@ -28,7 +28,7 @@ class HuggingFaceImages(PictureCraft[images_pb2.GenerateImagesResponse]):
     def encode(self, errand: PictureErrand) -> HttpRequest:
         if not MODEL.fullmatch(errand.model):
             raise not_found("model", errand.model, Reason.MODEL_NOT_FOUND)
-        body = {"inputs": errand.input.prompt, "parameters": _parameters(errand)}
+        body: dict[str, object] = {"inputs": errand.input.prompt, "parameters": _parameters(errand)}
         spelled = dialect.spell(dialect.merge(body, errand.options))
         headers = {"content-type": "application/json", "accept": "image/png"}
         return HttpRequest("POST", f"/hf-inference/models/{errand.model}", headers, spelled)
