@@ -28,7 +28,7 @@ class Wanted(msgspec.Struct, frozen=True):
     model: str
     prompt: str = ""
     n: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
-    size: Annotated[str, msgspec.Meta(pattern=r"^(auto|[1-9][0-9]{1,4}x[1-9][0-9]{1,4})?$")] = ""
+    size: Annotated[str, msgspec.Meta(pattern=r"^(auto|[1-9][0-9]{0,4}x[1-9][0-9]{0,4})?$")] = ""
     response_format: str = "b64_json"
     seed: int | None = None
     images: list[dict[str, str]] | None = None

@@ -150,6 +150,8 @@ class GeminiImages(_Drawing[images_pb2.GenerateImagesResponse]):
         told = dialect.parse(_PREDICTED, body).predictions or ()
         images = [_predicted(each) for each in told]
         made = sum(not image.filtered for image in images)
+        if not made:
+            raise UpstreamFailure(FailureKind.FILTERED, 200)
         withheld = [pictures.withheld() for _ in range(pictures.count(errand) - len(images))]
         return self.product([*images, *withheld], pictures.counted(made))
 
