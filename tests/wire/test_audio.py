@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.wire.audio import craft, heard, listen, read, said, sent, spoken
@@ -30,6 +30,7 @@ SPEAKERS = [each.name for each in declarations() if Operation.SPEECH in each.cra
 LISTENERS = [each.name for each in declarations() if Operation.TRANSCRIPTION in each.crafts]
 SAMPLES = b"\x01\x02" * 50
 SSE = "text/event-stream"
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def dropped(errand: Any) -> list[str]:
@@ -513,6 +514,7 @@ def spoiled(draw: st.DrawFn, body: bytes) -> bytes:
     return body[:start] + draw(st.binary(max_size=8)) + body[end:]
 
 
+@unhurried
 @given(body=st.one_of(spoiled(TRANSCRIPT), st.binary()), provider=st.sampled_from(LISTENERS))
 def test_any_bytes_are_a_transcript_or_a_failure(body: bytes, provider: str) -> None:
     for content_type in ("application/json", SSE):
@@ -520,6 +522,7 @@ def test_any_bytes_are_a_transcript_or_a_failure(body: bytes, provider: str) -> 
             read(heard(provider, timestamps=SEGMENT, diarize=True), body, content_type)
 
 
+@unhurried
 @given(body=st.one_of(spoiled(TALK), spoiled(SPEECH), st.binary()), provider=st.sampled_from(SPEAKERS))
 def test_any_bytes_are_speech_or_a_failure(body: bytes, provider: str) -> None:
     for content_type in ("application/json", SSE, "audio/mpeg"):
@@ -549,6 +552,7 @@ def test_voices_under_their_names() -> None:
     assert (paul.voice, list(paul.languages)) == ("en_paul", ["en"])
 
 
+@unhurried
 @given(st.binary())
 def test_any_bytes_are_voices_or_a_failure(body: bytes) -> None:
     with suppress(UpstreamFailure):
