@@ -248,6 +248,7 @@ def test_the_providers_we_ship_are_priced(bundled: Catalogue) -> None:
     providers = {each.provider for each in bundled.listing() if each.price_on(TODAY)}
     hosted = {"anthropic", "cohere", "gemini", "groq", "huggingface", "mistral", "openai", "openrouter", "xai"}
     hosted |= {"stability"}
+    hosted |= {"elevenlabs"}
     assert providers == hosted | {"sandbox"}
     assert bundled.providers == providers | {"ollama"}
 

@@ -26,6 +26,7 @@ ADDRESSES = {
     "ollama": "http://localhost:11434",
     "stability": "https://api.stability.ai",
     "fal": "https://queue.fal.run",
+    "elevenlabs": "https://api.elevenlabs.io/v1",
     "openrouter": "https://openrouter.ai/api/v1",
 }
 

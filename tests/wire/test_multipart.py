@@ -6,11 +6,12 @@ from email import policy
 from email.parser import BytesParser
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trunkline_server.wire.multipart import multipart
 
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 AWKWARD = 'a"\r\ncontent-type: text/html\r\n\r\n<b>\0'
 
 
@@ -55,6 +56,7 @@ def test_content_cannot_end_its_part() -> None:
     assert [part.get_param("name", header="content-disposition") for part in parts(again, body)] == ["model", "file"]
 
 
+@unhurried
 @given(st.lists(st.tuples(st.text(max_size=9), st.text())), st.binary())
 def test_the_same_content_gives_the_same_body(fields: list[tuple[str, str]], content: bytes) -> None:
     files = [("file", "a.bin", "audio/wav", content)]

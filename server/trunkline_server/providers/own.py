@@ -8,8 +8,10 @@ from typing import Final
 
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.builtin import cohere, gemini, ollama
-from trunkline_server.providers.provider import Provider, header
+from trunkline_server.providers.provider import AnyCraft, Provider, header
 from trunkline_server.wire.anthropic import Anthropic
+from trunkline_server.wire.audio.hearing import Transcription, Translation
+from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.openai_chat import OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
@@ -25,6 +27,13 @@ def _as(hosted: Provider) -> Provider:
     return replace(_COMPATIBLE, wire=hosted.wire, sign=hosted.sign, crafts=hosted.crafts)
 
 
+SOUND: Final[Mapping[Operation, AnyCraft]] = {
+    Operation.SPEECH: Speaking(voice="alloy", instructed_models=("",)),
+    Operation.TRANSCRIPTION: Transcription(verbose_models=("",), always_verbose=False),
+    Operation.AUDIO_TRANSLATION: Translation(verbose_models=("",), always_verbose=False),
+}
+"""What a server that speaks like OpenAI has; what its models are called tells nothing of them."""
+
 _COMPATIBLE: Final = Provider(
     name="",
     base_url="",
@@ -32,6 +41,7 @@ _COMPATIBLE: Final = Provider(
     needs_key=False,
     takes_urls=False,
     crafts={
+        **SOUND,
         Operation.EMBED: OpenAIEmbed(encoding="", limits=Limits(texts_max=32)),
         Operation.RERANK: Rerank(),
         Operation.MODERATION: OpenAIModeration(),
@@ -45,6 +55,7 @@ _AZURE: Final = replace(
     sign=header("api-key"),
     takes_urls=True,
     crafts={
+        **SOUND,
         Operation.EMBED: OpenAIEmbed(),
         Operation.IMAGE: OpenAIImages(),
         Operation.IMAGE_EDIT: OpenAIImageEdits(),

@@ -18,7 +18,7 @@ from trunkline_server.core.operation import CAPABILITIES, Operation
 from trunkline_server.core.product import BodyT, Product, Sound
 from trunkline_server.providers.client import Response, Transport
 from trunkline_server.providers.settings import ProviderSettings
-from trunkline_server.wire.craft import Craft, LongCraft, Pending, SpeechCraft
+from trunkline_server.wire.craft import Craft, LongCraft, Pending, SpeechCraft, VoicesCraft
 from trunkline_server.wire.dialect import Wire
 from trunkline_server.wire.http import HttpRequest
 
@@ -52,7 +52,8 @@ class Provider:
     """A declaration. `takes_urls`: the provider fetches the addresses in a message itself; else the gateway does.
 
     `crafts`: what it can do besides the chat of its wire. `only_if_named`: it is off until the settings say something
-    about it. `closed`: the catalogue has all of its models. `transport` makes a way to it that is not our HTTP client.
+    about it. `closed`: the catalogue has all of its models. `voices`: how to ask for those that it
+    speaks with, or which they always are. `transport` makes a way to it that is not our HTTP client.
     `foreign_names`: what it may call the model of another provider; for those that pass calls on.
     """
 
@@ -65,6 +66,7 @@ class Provider:
     takes_urls: bool = True
     closed: bool = False
     crafts: Mapping[Operation, AnyCraft] = field(default_factory=dict)
+    voices: VoicesCraft | Sequence[audio_pb2.Voice] = ()
     transport: Callable[[ProviderSettings], OwnTransport] | None = None
     foreign_names: Callable[[str, str], Sequence[str]] | None = None
 
@@ -134,6 +136,11 @@ class Upstream:
                     decoder.feed(data)
                     yield
             decoder.close()
+
+    async def voices(self) -> list[audio_pb2.Voice]:
+        """The voices that the provider speaks with; none where it has none. Raises UpstreamFailure."""
+        voices = self.provider.voices
+        return voices.decode(await self._fetch(voices.encode())) if isinstance(voices, VoicesCraft) else list(voices)
 
     async def submit(self, craft: LongCraft[InputT, BodyT], errand: Errand[InputT]) -> str:
         """Begin long work; what the provider calls it. Raises UpstreamFailure."""

@@ -154,7 +154,7 @@ def _as_told(provider: Provider, given: ProviderSettings) -> Provider:
     sign = header(given.key_header) if given.key_header else provider.sign
     spoken = own(provider.name, given.dialect) if given.dialect else provider
     base_url = given.base_url or provider.base_url
-    return replace(provider, base_url=base_url, sign=sign, wire=spoken.wire, crafts=spoken.crafts)
+    return replace(provider, base_url=base_url, sign=sign, wire=spoken.wire, crafts=spoken.crafts, voices=spoken.voices)
 
 
 def _closed(provider: Provider, given: ProviderSettings | None) -> str:

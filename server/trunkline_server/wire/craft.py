@@ -55,6 +55,18 @@ class SpeechCraft(ABC):
         """A reader for the answer; sets `sound.media_type` at once, adds pieces, and sets `finished` at the end."""
 
 
+class VoicesCraft(ABC):
+    """The list of a provider's voices."""
+
+    @abstractmethod
+    def encode(self) -> HttpRequest:
+        """The question which there are."""
+
+    @abstractmethod
+    def decode(self, body: bytes) -> list[audio_pb2.Voice]:
+        """The voices, by name. Raises UpstreamFailure where the answer cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """The provider is still at it. `percent`: how far, 0 to 99. `fetchable`: it is done, and has to be fetched."""

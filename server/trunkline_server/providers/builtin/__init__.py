@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 NAMES: Final = (
     *("openai", "anthropic", "gemini", "mistral", "cohere", "groq", "xai"),
-    *("huggingface", "ollama", "stability", "fal", "openrouter"),
+    *("huggingface", "ollama", "stability", "fal", "elevenlabs", "openrouter"),
 )
 """In the order in which a bare model name looks for its provider. `<NAME>_API_KEY`, `<NAME>_BASE_URL` are theirs."""
 

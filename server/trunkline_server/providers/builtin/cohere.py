@@ -6,6 +6,7 @@ from typing import Final
 
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.audio.hearing import Transcription
 from trunkline_server.wire.cohere import Cohere
 from trunkline_server.wire.cohere.embedding import CohereEmbed
 from trunkline_server.wire.rerank import Rerank
@@ -17,5 +18,8 @@ PROVIDER: Final = Provider(
     crafts={
         Operation.EMBED: CohereEmbed(),
         Operation.RERANK: Rerank(path="/v2/rerank"),
+        Operation.TRANSCRIPTION: Transcription(
+            path="/v2/audio/transcriptions", needs_language=True, prompt_field="", verbose_models=None, times={}
+        ),
     },
 )

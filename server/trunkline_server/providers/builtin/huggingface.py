@@ -8,6 +8,8 @@ from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.huggingface.embedding import HuggingFaceEmbed
 from trunkline_server.wire.huggingface.images import HuggingFaceImages
+from trunkline_server.wire.huggingface.speech import TaskSpeech
+from trunkline_server.wire.huggingface.transcription import TaskTranscription
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 
 PROVIDER: Final = Provider(
@@ -25,5 +27,7 @@ PROVIDER: Final = Provider(
     crafts={
         Operation.EMBED: HuggingFaceEmbed(),
         Operation.IMAGE: HuggingFaceImages(),
+        Operation.SPEECH: TaskSpeech(),
+        Operation.TRANSCRIPTION: TaskTranscription(),
     },
 )

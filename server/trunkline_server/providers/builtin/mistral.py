@@ -6,11 +6,18 @@ from typing import Final
 
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.audio import formats
+from trunkline_server.wire.audio.formats import Formats
+from trunkline_server.wire.audio.hearing import SEGMENT, WORD, Transcription
+from trunkline_server.wire.audio.speaking import Speaking
+from trunkline_server.wire.audio.voices import VoiceList
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_chat.quirks import OPENAI_SAMPLING
 from trunkline_server.wire.pieces import Limits
+
+TIMES: Final = "timestamp_granularities"
 
 PROVIDER: Final = Provider(
     name="mistral",
@@ -37,5 +44,19 @@ PROVIDER: Final = Provider(
             limits=Limits(texts_max=256, tokens_max=16_384),
         ),
         Operation.MODERATION: OpenAIModeration(takes_images=False),
+        Operation.SPEECH: Speaking(
+            voice="en_paul_neutral",
+            speed_field="",
+            # its bare samples are floats
+            formats=Formats({formats.MPEG: "mp3", formats.WAV: "wav", formats.OGG: "opus", formats.FLAC: "flac"}),
+        ),
+        Operation.TRANSCRIPTION: Transcription(
+            prompt_field="",
+            url_field="file_url",
+            verbose_models=None,
+            times={SEGMENT: ((TIMES, "segment"),), WORD: ((TIMES, "word"),)},
+            speakers=(("diarize", "true"), (TIMES, "segment")),
+        ),
     },
+    voices=VoiceList(path="/audio/voices?limit=100"),
 )

@@ -6,11 +6,17 @@ from typing import Final
 
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.audio.hearing import Transcription, Translation
+from trunkline_server.wire.audio.speaking import Speaking
+from trunkline_server.wire.audio.voices import voices
 from trunkline_server.wire.openai import OpenAI
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
 from trunkline_server.wire.openai_videos import OpenAIVideos
+
+# the newer ones tell what they used, and how to speak can be told to them
+INSTRUCTED: Final = ("gpt-4o-mini-tts",)
 
 PROVIDER: Final = Provider(
     name="openai",
@@ -22,5 +28,9 @@ PROVIDER: Final = Provider(
         Operation.VIDEO: OpenAIVideos(),
         Operation.EMBED: OpenAIEmbed(),
         Operation.MODERATION: OpenAIModeration(),
+        Operation.SPEECH: Speaking(voice="alloy", instructed_models=INSTRUCTED, event_models=INSTRUCTED),
+        Operation.TRANSCRIPTION: Transcription(speaker_models=("gpt-4o-transcribe-diarize",)),
+        Operation.AUDIO_TRANSLATION: Translation(),
     },
+    voices=voices("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"),
 )

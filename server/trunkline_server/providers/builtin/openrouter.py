@@ -7,6 +7,10 @@ from typing import Final
 
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.audio import formats
+from trunkline_server.wire.audio.formats import Formats
+from trunkline_server.wire.audio.hearing import Transcription
+from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.openai_chat import OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.images import ChatImageEdits, ChatImages
@@ -41,5 +45,9 @@ PROVIDER: Final = Provider(
         Operation.RERANK: Rerank(),
         Operation.IMAGE: ChatImages(),
         Operation.IMAGE_EDIT: ChatImageEdits(),
+        Operation.SPEECH: Speaking(
+            voice="alloy", formats=Formats({formats.MPEG: "mp3", formats.SAMPLES: "pcm"}), says_format=True
+        ),
+        Operation.TRANSCRIPTION: Transcription(prompt_field="", verbose_models=None, times={}),
     },
 )

@@ -6,6 +6,11 @@ from typing import Final
 
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
+from trunkline_server.wire.audio import formats
+from trunkline_server.wire.audio.formats import Formats
+from trunkline_server.wire.audio.hearing import SEGMENT, WORD, Transcription
+from trunkline_server.wire.audio.speaking import Speaking
+from trunkline_server.wire.audio.voices import VoiceList
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_images import OpenAIImages, XAIImageEdits
@@ -27,5 +32,32 @@ PROVIDER: Final = Provider(
         Operation.IMAGE_EDIT: XAIImageEdits(XAI_MODELS),
         Operation.VIDEO: XAIVideos(),
         Operation.EMBED: OpenAIEmbed(encoding="float", limits=Limits(texts_max=128)),
+        Operation.SPEECH: Speaking(
+            path="/tts",
+            model_field="",
+            text_field="text",
+            voice_field="voice_id",
+            voice="eve",
+            format_field="output_format",
+            formats=Formats(
+                {
+                    formats.MPEG: {"codec": "mp3"},
+                    formats.WAV: {"codec": "wav"},
+                    formats.SAMPLES: {"codec": "pcm", "sample_rate": 24_000},
+                }
+            ),
+            language_field="language",
+            language="auto",
+        ),
+        Operation.TRANSCRIPTION: Transcription(
+            path="/stt",
+            model_field="",
+            prompt_field="",
+            temperature_field="",
+            verbose_models=None,
+            times={SEGMENT: (), WORD: ()},
+            speakers=(("diarize", "true"),),
+        ),
     },
+    voices=VoiceList(path="/tts/voices"),
 )

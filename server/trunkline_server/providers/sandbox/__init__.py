@@ -11,6 +11,11 @@ from typing import Final
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.providers.sandbox.transport import SandboxTransport
+from trunkline_server.wire.audio import formats
+from trunkline_server.wire.audio.formats import Formats
+from trunkline_server.wire.audio.hearing import Transcription, Translation
+from trunkline_server.wire.audio.speaking import Speaking
+from trunkline_server.wire.audio.voices import voices
 from trunkline_server.wire.openai_chat import OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
@@ -31,10 +36,14 @@ SANDBOX: Final = Provider(
     crafts={
         Operation.IMAGE: OpenAIImages(COMPATIBLE_MODELS),
         Operation.IMAGE_EDIT: OpenAIImageEdits(COMPATIBLE_MODELS, only_json=True),
+        Operation.SPEECH: Speaking(voice="tone", formats=Formats({formats.WAV: "wav"})),
+        Operation.TRANSCRIPTION: Transcription(verbose_models=("",), always_verbose=False),
+        Operation.AUDIO_TRANSLATION: Translation(verbose_models=("",), always_verbose=False),
         Operation.VIDEO: OpenAIVideos(only_json=True, poll_s=0.05),
         Operation.EMBED: OpenAIEmbed(),
         Operation.RERANK: Rerank(),
         Operation.MODERATION: OpenAIModeration(),
     },
+    voices=voices("tone"),
     transport=lambda _: SandboxTransport(),
 )

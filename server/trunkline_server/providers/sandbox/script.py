@@ -116,6 +116,8 @@ MODELS: Final[Models] = {
     "cut": {"cut_after": 3, "answer": "lorem"},
     "stall": {"stall_after": 3, "answer": "lorem"},
     "broken": {"malformed": "json"},
+    "speak": {},
+    "listen": {},
     "picture": {},
     "film": {"polls": 2},
 }

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.providers.client import ClientSettings, Response
-from trunkline_server.providers.sandbox import picture
+from trunkline_server.providers.sandbox import picture, recording
 from trunkline_server.providers.sandbox import question as questions
 from trunkline_server.providers.sandbox import reply as replies
 from trunkline_server.providers.sandbox.embedding import EMBEDDING, RERANK
@@ -70,6 +70,10 @@ class SandboxTransport:
                     return self._films.shown(path)
                 case "POST", path if path in WORKSHOPS:
                     return self._work(WORKSHOPS[path], request.body)
+                case "POST", "/audio/speech":
+                    return recording.spoken(request.body, self._script)
+                case "POST", "/audio/transcriptions" | "/audio/translations":
+                    return recording.heard(request, self._script)
                 case "GET", "/models":
                     return replies.body(_MODEL_LIST)
                 case _, path:
