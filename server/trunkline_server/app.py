@@ -20,6 +20,7 @@ import uvloop
 
 from trunkline.v1 import (
     admin_pb2,
+    audio_pb2,
     chat_pb2,
     credits_pb2,
     embeddings_pb2,
@@ -68,6 +69,7 @@ from trunkline_server.providers.client import ClientSettings
 from trunkline_server.providers.egress import Egress
 from trunkline_server.providers.registry import Registry
 from trunkline_server.services.admin import AdminService, Replica
+from trunkline_server.services.audio import AudioService
 from trunkline_server.services.chat import ChatService
 from trunkline_server.services.credits import CreditService
 from trunkline_server.services.embeddings import EmbeddingService
@@ -221,6 +223,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
         (embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"], EmbeddingService(errands)),
         (images_pb2.DESCRIPTOR.services_by_name["ImageService"], ImageService(errands)),
+        (audio_pb2.DESCRIPTOR.services_by_name["AudioService"], AudioService(errands, routes.registry)),
         (moderation_pb2.DESCRIPTOR.services_by_name["ModerationService"], ModerationService(errands)),
         (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
         (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),

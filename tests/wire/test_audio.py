@@ -17,6 +17,7 @@ from tests.wire.recorded import pieces
 from trunkline.v1 import audio_pb2, content_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.offered import Offered
 from trunkline_server.core.operation import Operation
 from trunkline_server.core.product import Sound
 from trunkline_server.providers.builtin import declaration, declarations
@@ -597,4 +598,8 @@ def test_errors_of_elevenlabs(status: int, body: Any, kind: FailureKind) -> None
 def test_models_of_elevenlabs() -> None:
     wire = declaration("elevenlabs").wire
     assert wire.encode_models().path == "/models"
-    assert wire.decode_models(b'[{"model_id": "a", "name": "A"}, {"model_id": "b"}]') == ["a", "b"]
+    models = [Offered("a", "A"), Offered("b")]
+    assert wire.decode_models(b'[{"model_id": "a", "name": "A"}, {"model_id": "b"}]') == models
+        Offered("a", "A"),
+        Offered("b"),
+    ]

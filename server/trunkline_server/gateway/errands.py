@@ -29,8 +29,7 @@ class Errands:
     async def do(self, call: Call, operation: Operation, input: InputT) -> ErrandRun[InputT, Any]:
         """Work that is answered in one piece. Raises VALIDATION, MEDIA_INVALID, URL_NOT_ALLOWED and what a call can."""
         errand_rules.check(input, self.policy)
-        route = self.gateway.admission.candidates.first(call, input)
-        whole = await self.media.inline(input, takes_urls=route.upstream.provider.takes_urls)
+        whole = await self.media.inline(input, takes_urls=False)
         work: ErrandWork[InputT, Any] = ErrandWork(whole, kind=operation)
         return await self.gateway.perform(call, work)
 

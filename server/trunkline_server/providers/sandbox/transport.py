@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
@@ -28,6 +29,7 @@ from trunkline_server.providers.sandbox.work import Task, Workshop, read
 from trunkline_server.wire.http import HttpRequest
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
+Maker: TypeAlias = Callable[[HttpRequest], Reply]
 
 WORKSHOPS: Final[Mapping[str, Workshop]] = {
     "/embeddings": EMBEDDING,
@@ -45,6 +47,7 @@ class SandboxTransport:
         self._sleep = sleep
         self._failures: OrderedDict[str, int] = OrderedDict()
         self._films = Films()
+        self._makers = dict(self._posts())
 
     @asynccontextmanager
     async def open(self, request: HttpRequest) -> AsyncIterator[Response]:
@@ -57,39 +60,40 @@ class SandboxTransport:
     async def close(self) -> None:
         """There is nothing to close."""
 
-    def _reply(self, request: HttpRequest) -> Reply:  # noqa: PLR0911 - one for each kind of work
+    def _reply(self, request: HttpRequest) -> Reply:
+        path = request.path.partition("?")[0]
         try:
-            match request.method, request.path.partition("?")[0]:
-                case "POST", "/chat/completions":
-                    return self._chat(request.body)
-                case "POST", "/images/generations" | "/images/edits" | "/images/variations":
-                    return picture.answered(request.body, self._script)
-                case "POST", "/videos":
-                    return self._films.begun(request.body, self._script)
-                case "GET", path if path.startswith("/videos/"):
-                    return self._films.shown(path)
-                case "POST", path if path in WORKSHOPS:
-                    return self._work(WORKSHOPS[path], request.body)
-                case "POST", "/audio/speech":
-                    return recording.spoken(request.body, self._script)
-                case "POST", "/audio/transcriptions" | "/audio/translations":
-                    return recording.heard(request, self._script)
-                case "GET", "/models":
-                    return replies.body(_MODEL_LIST)
-                case _, path:
-                    raise Refusal(404, "not_found", f"there is no {request.method} {path} here")
+            if request.method == "POST" and path in self._makers:
+                return self._makers[path](request)
+            if request.method == "GET" and path.startswith("/videos/"):
+                return self._films.shown(path)
+            if (request.method, path) == ("GET", "/models"):
+                return replies.body(_MODEL_LIST)
+            raise Refusal(404, "not_found", f"there is no {request.method} {path} here")
         except Refusal as refusal:
             return replies.body(replies.error(refusal.status, refusal.code, refusal.message), refusal.status)
 
-    def _chat(self, body: bytes) -> Reply:
-        question = questions.read(body)
-        script, digest = self._script(question.model, question.script or {}, body)
+    def _posts(self) -> Iterator[tuple[str, Maker]]:
+        """Who answers what is posted, by path."""
+        yield "/chat/completions", self._chat
+        for path in ("/images/generations", "/images/edits", "/images/variations"):
+            yield path, lambda request: picture.answered(request.body, self._script)
+        yield "/videos", lambda request: self._films.begun(request.body, self._script)
+        yield "/audio/speech", lambda request: recording.spoken(request.body, self._script)
+        for path in ("/audio/transcriptions", "/audio/translations"):
+            yield path, lambda request: recording.heard(request, self._script)
+        for path, workshop in WORKSHOPS.items():
+            yield path, partial(self._work, workshop)
+
+    def _chat(self, request: HttpRequest) -> Reply:
+        question = questions.read(request.body)
+        script, digest = self._script(question.model, question.script or {}, request.body)
         return played(Turn(question, script, speech_of(question, script), digest))
 
-    def _work(self, workshop: Workshop, body: bytes) -> Reply:
-        task = read(Task, body)
-        script, _ = self._script(task.model, task.script or {}, body, workshop.models)
-        return handed_over(script, workshop.make(body, script))
+    def _work(self, workshop: Workshop, request: HttpRequest) -> Reply:
+        task = read(Task, request.body)
+        script, _ = self._script(task.model, task.script or {}, request.body, workshop.models)
+        return handed_over(script, workshop.make(request.body, script))
 
     def _script(
         self, model: str, lines: Mapping[str, object], body: bytes, models: Models = MODELS
