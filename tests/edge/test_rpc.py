@@ -98,7 +98,7 @@ async def test_a_stream_in_envelopes(http: Http, codec: str) -> None:
 
 
 async def test_a_stream_in_envelopes_that_fails(http: Http) -> None:
-    headers = {"content_type": "application/connect+json"}
+    headers: dict[str, Any] = {"content_type": "application/connect+json"}
     broken = await http.post(STREAM, body=envelope(json.dumps({"input": BROKEN}).encode()), **headers)
     assert json.loads(envelopes(broken.body)[-1][1])["error"]["code"] == "unavailable"
     for body in (b"\0", envelope(b"{}")[:-1], envelope(b"{}", 1), envelope(b"{}") * 2, envelope(b"nonsense")):
@@ -155,7 +155,7 @@ async def test_an_error_has_the_details_of_grpc(http: Http) -> None:
         ({"content_encoding": "gzip"}, 400, "invalid_argument"),
     ],
 )
-async def test_what_is_refused(books: Books, http: Http, changed: dict[str, str], status: int, code: str) -> None:
+async def test_what_is_refused(books: Books, http: Http, changed: dict[str, Any], status: int, code: str) -> None:
     answer = await http.post(COMPLETE, HELLO, **changed)
     assert (answer.status, answer.json()["code"]) == (status, code)
     assert await books.holds() == []

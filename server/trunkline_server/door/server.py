@@ -93,8 +93,6 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
 class Leaving(Protocol):
     """A server that can go away in good order."""
 
-    async def stop_admitting(self) -> None: ...
-
     async def stop(self, grace_s: float) -> None: ...
 
 
@@ -121,10 +119,10 @@ class Drain:
     async def asked(self) -> None:
         await self._asked.wait()
 
-    async def run(self, *servers: Leaving) -> None:
+    async def run(self, server: Server, *others: Leaving) -> None:
         """After this no handler runs. What still runs near the end of the grace is told why it ends."""
-        for server in servers:
-            await server.stop_admitting()
+        await server.stop_admitting()
+        servers = (server, *others)
         await self._unless_hurried(self._delay_s)
         stopping = asyncio.get_running_loop().create_task(_stop(servers, self._grace_s))
         await self._unless_hurried(max(self._grace_s - LAST_WORDS_S, 0), stopping)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
@@ -13,33 +14,40 @@ from trunkline_server.core.errors import TrunklineError, invalid
 from trunkline_server.door.boundary import Boundary, Procedure, Visit
 from trunkline_server.edge.exchange import Exchange, Headers, Reply
 
-_TIMEOUT_UNITS_S = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_TIMEOUT_UNITS_S: Final[Mapping[str, float]] = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
-class Spelling(Protocol):
+class Spelling(ABC):
     """How one call is spelled; made anew for each. A stream begins with its first message, so that an early failure
-    is a clean status."""
+    is a clean status. What is never streamed needs only the first three."""
 
+    @abstractmethod
     async def read(self, procedure: Procedure, body: bytes) -> tuple[Procedure, Message]:
         """What is asked, which may be another RPC than the path says."""
 
-    def write(self, visit: Visit, response: Message) -> Reply:
+    @abstractmethod
+    def write(self, visit: Visit, response: Any) -> Reply:
         """The answer in one piece."""
 
+    @abstractmethod
     def refuse(self, visit: Visit, error: TrunklineError) -> Reply:
         """An error before anything was sent."""
 
     def begin(self, visit: Visit, first: Message | None) -> Headers:
         """The headers of a stream."""
+        return visit.trailers
 
-    def piece(self, message: Message) -> bytes:
+    def piece(self, message: Any) -> bytes:
         """One message of a stream; may be nothing."""
+        return b""
 
     def end(self, visit: Visit) -> bytes:
         """The end of a stream."""
+        return b""
 
     def break_off(self, visit: Visit, error: TrunklineError) -> bytes:
         """The end of a stream that failed."""
+        return b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from trunkline_server.door.boundary import Boundary, Procedure
 from trunkline_server.edge.calls import Calls
 from trunkline_server.edge.limits import Limits, Traffic
+from trunkline_server.edge.openai.door import OpenAIDoor
 from trunkline_server.edge.probes import probes
 from trunkline_server.edge.router import Router
 from trunkline_server.edge.rpc.door import RpcDoor
@@ -36,5 +37,6 @@ def front(
     routes = [
         *probes(ready, traffic, live_calls),
         *RpcDoor(calls).routes(),
+        *OpenAIDoor(calls).routes(),
     ]
     return HttpServer(settings.address, settings.limits, traffic, Router(routes, settings.allowed_origins))

@@ -27,8 +27,6 @@ class HttpServer:
         self._connections: set[Connection] = set()
         self._listener: asyncio.Server | None = None
         self._empty = asyncio.Event()
-        self.leaving = False
-        """Calls are still served; load balancers are told to look elsewhere."""
         self.closing = False
         """No connection gets a second request."""
 
@@ -44,13 +42,9 @@ class HttpServer:
             raise OSError(f"{self._address} cannot be bound; is another gateway running?") from error
         return f"{host}:{self._listener.sockets[0].getsockname()[1]}"
 
-    async def stop_admitting(self) -> None:
-        """Tell load balancers to look elsewhere; calls are still served."""
-        self.leaving = True
-
     async def stop(self, grace_s: float) -> None:
         """Take no new calls, let the running ones end, then cut them off."""
-        self.closing = self.leaving = True
+        self.closing = True
         if self._listener is not None:
             self._listener.close()
         for connection in [each for each in self._connections if not each.busy]:

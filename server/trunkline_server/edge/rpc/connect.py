@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.door.boundary import Procedure, Visit
+from trunkline_server.edge.calls import Spelling
 from trunkline_server.edge.exchange import Exchange, Headers, Reply
 from trunkline_server.edge.router import JSON
 from trunkline_server.edge.rpc.codec import Codec
@@ -19,7 +20,7 @@ from trunkline_server.edge.status import http_status
 _END: Final = 0x02
 
 
-class Unary:
+class Unary(Spelling):
     """A call in one piece; a plain caller (no `connect-protocol-version`) gets a stream as lines of JSON."""
 
     def __init__(self, exchange: Exchange, codec: Codec) -> None:
@@ -55,7 +56,7 @@ class Unary:
         return (("content-type", content_type), *((self._prefix + key, value) for key, value in visit.trailers))
 
 
-class Streamed:
+class Streamed(Spelling):
     """Envelopes. An error is always inside the last one, under status 200."""
 
     def __init__(self, exchange: Exchange, codec: Codec) -> None:

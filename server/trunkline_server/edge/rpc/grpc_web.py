@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.door.boundary import Procedure, Visit
 from trunkline_server.door.status import MESSAGE_CHARS_MAX, trailers_of
+from trunkline_server.edge.calls import Spelling
 from trunkline_server.edge.exchange import Exchange, Headers, Reply
 from trunkline_server.edge.rpc.codec import Codec
 from trunkline_server.edge.rpc.envelope import unwrap, wrap
@@ -20,7 +21,7 @@ from trunkline_server.edge.status import number_of
 _TRAILERS: Final = 0x80
 
 
-class GrpcWeb:
+class GrpcWeb(Spelling):
     """Unary and streamed calls look the same; the HTTP status is always 200."""
 
     def __init__(self, exchange: Exchange, codec: Codec) -> None:
