@@ -27,7 +27,9 @@ class ListModels(Spelling):
         return procedure, models_pb2.ListModelsRequest(page_size=_PAGE_MODELS)
 
     def write(self, visit: Visit, response: Any) -> Reply:
-        told = {"object": "list", "data": [_model(model) for model in response.models], "has_more": False}
+        models = [_model(model) for model in response.models]
+        ends = {"first_id": models[0]["id"], "last_id": models[-1]["id"]} if models else {}
+        told = {"object": "list", "data": models, "has_more": False, **ends}
         return Reply(200, (*JSON, *visit.trailers), orjson.dumps(told))
 
     def refuse(self, visit: Visit, error: TrunklineError) -> Reply:
