@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from trunkline_server.door.boundary import Boundary, Procedure
+from trunkline_server.edge.anthropic.door import AnthropicDoor
 from trunkline_server.edge.calls import Calls
 from trunkline_server.edge.limits import Limits, Traffic
 from trunkline_server.edge.openai.door import OpenAIDoor
@@ -38,5 +39,6 @@ def front(
         *probes(ready, traffic, live_calls),
         *RpcDoor(calls).routes(),
         *OpenAIDoor(calls).routes(),
+        *AnthropicDoor(calls).routes(),
     ]
     return HttpServer(settings.address, settings.limits, traffic, Router(routes, settings.allowed_origins))
