@@ -381,7 +381,7 @@ def _front_settings(settings: Settings) -> FrontSettings:
         body_s=http.body_timeout_s,
         idle_s=http.idle_timeout_s,
     )
-    return FrontSettings(http.address, http.allowed_origins, limits)
+    return FrontSettings(http.address, http.allowed_origins, http.streams_per_key_max, limits)
 
 
 def _chores(ledger: Ledger, results: Idempotency, keys: Keys, callers: Callers) -> list[Chore]:

@@ -59,6 +59,7 @@ class HttpSection(Section, frozen=True):
     allowed_origins: tuple[str, ...] = ()
     receive_bytes_max: Positive = 12 * 1024 * 1024
     connections_max: Positive = 1000
+    streams_per_key_max: Positive = 100
     head_timeout_s: Seconds = 10.0
     body_timeout_s: Seconds = 60.0
     idle_timeout_s: Seconds = 75.0

@@ -108,12 +108,12 @@ class Visit:
       └─────────┴─────────────┴──────────▶ failed, or left by its caller
     """
 
-    __slots__ = ("_began", "_boundary", "_procedure", "_said", "_told_s", "call")
+    __slots__ = ("_began", "_boundary", "_said", "_told_s", "call", "procedure")
 
     def __init__(self, boundary: Boundary, procedure: Procedure, said: Said, told_s: float | None) -> None:
         self._began = time.perf_counter()
         self._boundary = boundary
-        self._procedure = procedure
+        self.procedure = procedure
         self._said = said
         self._told_s = told_s
         self.call = Call(
@@ -128,32 +128,30 @@ class Visit:
 
     def turn_to(self, procedure: Procedure, told_s: float | None = None) -> None:
         """What the caller wants shows in the request: another RPC, of the same scope, or in another time."""
-        self._procedure = procedure
+        self.procedure = procedure
         self._told_s = told_s
         self.call.method = procedure.method.name
         self.call.deadline = self._deadline()
 
     def _deadline(self) -> float:
-        time_s = self._procedure.time_s if self._told_s is None else self._told_s
+        time_s = self.procedure.time_s if self._told_s is None else self._told_s
         return asyncio.get_running_loop().time() + min(time_s, DEADLINE_S_MAX)
 
     async def identify(self) -> None:
         """Who calls, and whether they may; to be asked before their request is looked at."""
-        self.call.caller = await self._boundary.callers.identify(self._said.tokens, self._procedure.method.scope)
+        self.call.caller = await self._boundary.callers.identify(self._said.tokens, self.procedure.method.scope)
         self._said.check()
 
     async def once(self, request: Message) -> Message:
         """A unary call."""
         self._check(request)
         async with asyncio.timeout_at(self.call.deadline):
-            return await self._boundary.replays.once(
-                self.call, request, self._procedure.function, self._procedure.reply
-            )
+            return await self._boundary.replays.once(self.call, request, self.procedure.function, self.procedure.reply)
 
     async def many(self, request: Message, send: Callable[[Message], Awaitable[object]]) -> None:
         """A streamed call; `send` waits while the caller does not read."""
         self._check(request)
-        replays, function, reply = self._boundary.replays, self._procedure.function, self._procedure.reply
+        replays, function, reply = self._boundary.replays, self.procedure.function, self.procedure.reply
         async with asyncio.timeout_at(self.call.deadline):
             with Pulse(send, self.call, self._boundary.heartbeat_s) as pulse:
                 async with aclosing(replays.many(self.call, request, function, reply)) as messages:

@@ -22,8 +22,8 @@ class Spelling(ABC):
     is a clean status. What is never streamed needs only the first three."""
 
     @abstractmethod
-    async def read(self, procedure: Procedure, body: bytes) -> tuple[Procedure, Message]:
-        """What is asked, which may be another RPC than the path says."""
+    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
+        """What is asked, which may be another RPC than the path says. The caller is known by then."""
 
     @abstractmethod
     def write(self, visit: Visit, response: Any) -> Reply:
@@ -61,7 +61,7 @@ class Calls:
     async def serve(self, exchange: Exchange, name: str, spelling: Spelling) -> None:
         """The whole of a call."""
         procedure = self.procedures[name]
-        visit = self.boundary.visit(procedure, _metadata(exchange), None)
+        visit = self.boundary.visit(procedure, metadata_of(exchange), None)
         try:
             procedure, request = await self._enter(exchange, visit, procedure, spelling)
             if procedure.method.streams:
@@ -78,7 +78,7 @@ class Calls:
         told_s = time_told_s(exchange)
         visit.turn_to(procedure, told_s)
         await visit.identify()
-        chosen, request = await spelling.read(procedure, await exchange.body(self.body_bytes_max))
+        chosen, request = await spelling.read(visit, await exchange.body(self.body_bytes_max))
         if chosen is not procedure:
             visit.turn_to(chosen, told_s)
         return chosen, request
@@ -109,7 +109,7 @@ def _fail(exchange: Exchange, visit: Visit, spelling: Spelling, error: BaseExcep
         exchange.respond(spelling.refuse(visit, told))
 
 
-def _metadata(exchange: Exchange) -> Headers:
+def metadata_of(exchange: Exchange) -> Headers:
     """Anthropic's clients send the key under a name of its own."""
     headers = exchange.head.headers
     return [("authorization", f"Bearer {value}") if name == "x-api-key" else (name, value) for name, value in headers]

@@ -178,6 +178,10 @@ class Exchange:
         self._port.write(_spell(101, headers))
         self.status, self.begun, self.keep_alive = 101, True, False
 
+    def put_raw(self, data: bytes) -> None:
+        """In that protocol, without waiting."""
+        self._port.write(data)
+
     async def send_raw(self, data: bytes) -> None:
         """In that protocol."""
         self._port.write(data)

@@ -9,6 +9,8 @@ from trunkline_server.door.boundary import Boundary, Procedure
 from trunkline_server.edge.anthropic.door import AnthropicDoor
 from trunkline_server.edge.calls import Calls
 from trunkline_server.edge.limits import Limits, Traffic
+from trunkline_server.edge.live.door import LiveDoor
+from trunkline_server.edge.live.places import Places
 from trunkline_server.edge.openai.door import OpenAIDoor
 from trunkline_server.edge.probes import probes
 from trunkline_server.edge.router import Router
@@ -22,6 +24,7 @@ class FrontSettings:
 
     address: str
     allowed_origins: tuple[str, ...] = ()
+    streams_per_key_max: int = 100
     limits: Limits = field(default_factory=Limits)
 
 
@@ -40,5 +43,8 @@ def front(
         *RpcDoor(calls).routes(),
         *OpenAIDoor(calls).routes(),
         *AnthropicDoor(calls).routes(),
+        *LiveDoor(
+            calls, Places(settings.streams_per_key_max, traffic), settings.limits, settings.allowed_origins
+        ).routes(),
     ]
     return HttpServer(settings.address, settings.limits, traffic, Router(routes, settings.allowed_origins))

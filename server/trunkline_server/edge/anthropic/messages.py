@@ -50,14 +50,14 @@ class Messages(Spelling):
             "completed": self._completed,
         }
 
-    async def read(self, procedure: Procedure, body: bytes) -> tuple[Procedure, Message]:
+    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
         request = decode(body, MessagesRequest)
         if request.max_tokens is None:
             raise invalid("max_tokens", "is required")
         input = question_of(request)
         if request.stream:
             return self._procedures[STREAM], chat_pb2.StreamRequest(input=input)
-        return procedure, chat_pb2.CompleteRequest(input=input)
+        return visit.procedure, chat_pb2.CompleteRequest(input=input)
 
     def write(self, visit: Visit, response: Any) -> Reply:
         body = orjson.dumps(answer.whole(response.completion))
@@ -117,8 +117,8 @@ class Messages(Spelling):
 class CountTokens(Spelling):
     """What a message would have as input."""
 
-    async def read(self, procedure: Procedure, body: bytes) -> tuple[Procedure, Message]:
-        return procedure, chat_pb2.CountTokensRequest(input=question_of(decode(body, MessagesRequest)))
+    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
+        return visit.procedure, chat_pb2.CountTokensRequest(input=question_of(decode(body, MessagesRequest)))
 
     def write(self, visit: Visit, response: Any) -> Reply:
         return Reply(200, (*JSON, *_headers(visit, None)), orjson.dumps({"input_tokens": response.input_tokens}))

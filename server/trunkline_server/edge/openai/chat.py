@@ -47,11 +47,11 @@ class ChatCompletions(Spelling):
             "completed": self._bill,
         }
 
-    async def read(self, procedure: Procedure, body: bytes) -> tuple[Procedure, Message]:
+    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
         request = decode(body, ChatRequest)
         input = question_of(request)
         if not request.stream:
-            return procedure, chat_pb2.CompleteRequest(input=input)
+            return visit.procedure, chat_pb2.CompleteRequest(input=input)
         self._tells_usage = bool(request.stream_options and request.stream_options.include_usage)
         return self._procedures[STREAM], chat_pb2.StreamRequest(input=input)
 

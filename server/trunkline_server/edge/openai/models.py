@@ -23,8 +23,8 @@ _PAGE_MODELS: Final = 1000
 class ListModels(Spelling):
     """The first thousand; the names of all are in `ModelService`."""
 
-    async def read(self, procedure: Procedure, body: bytes) -> tuple[Procedure, Message]:
-        return procedure, models_pb2.ListModelsRequest(page_size=_PAGE_MODELS)
+    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
+        return visit.procedure, models_pb2.ListModelsRequest(page_size=_PAGE_MODELS)
 
     def write(self, visit: Visit, response: Any) -> Reply:
         models = [_model(model) for model in response.models]
@@ -42,8 +42,8 @@ class GetModel(ListModels):
     def __init__(self, name: str) -> None:
         self._name = name
 
-    async def read(self, procedure: Procedure, body: bytes) -> tuple[Procedure, Message]:
-        return procedure, models_pb2.GetModelRequest(name=self._name)
+    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
+        return visit.procedure, models_pb2.GetModelRequest(name=self._name)
 
     def write(self, visit: Visit, response: Any) -> Reply:
         return Reply(200, (*JSON, *visit.trailers), orjson.dumps(_model(response.model)))

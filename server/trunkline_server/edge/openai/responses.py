@@ -51,12 +51,12 @@ class Responses(Spelling):
             "completed": self._completed,
         }
 
-    async def read(self, procedure: Procedure, body: bytes) -> tuple[Procedure, Message]:
+    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
         request = decode(body, ResponseRequest)
         input = question_of(request)
         if request.stream:
             return self._procedures[STREAM], chat_pb2.StreamRequest(input=input)
-        return procedure, chat_pb2.CompleteRequest(input=input)
+        return visit.procedure, chat_pb2.CompleteRequest(input=input)
 
     def write(self, visit: Visit, response: Any) -> Reply:
         body = orjson.dumps(output.whole(response.completion))

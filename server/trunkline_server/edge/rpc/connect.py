@@ -28,10 +28,10 @@ class Unary(Spelling):
         self._prefix = "trailer-" if exchange.header("connect-protocol-version") else ""
         self._encoding = exchange.header("content-encoding")
 
-    async def read(self, procedure: Procedure, body: bytes) -> tuple[Procedure, Message]:
+    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
         if self._encoding not in ("", "identity"):
             raise invalid("content-encoding", "must be identity", Reason.MALFORMED_MESSAGE)
-        return procedure, await self._codec.read(procedure, body)
+        return visit.procedure, await self._codec.read(visit.procedure, body)
 
     def write(self, visit: Visit, response: Message) -> Reply:
         return Reply(200, self._headers(visit, f"application/{self._codec.name}"), self._codec.write(response))
@@ -62,8 +62,8 @@ class Streamed(Spelling):
     def __init__(self, exchange: Exchange, codec: Codec) -> None:
         self._codec = codec
 
-    async def read(self, procedure: Procedure, body: bytes) -> tuple[Procedure, Message]:
-        return procedure, await self._codec.read(procedure, unwrap(body))
+    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
+        return visit.procedure, await self._codec.read(visit.procedure, unwrap(body))
 
     def write(self, visit: Visit, response: Message) -> Reply:
         return Reply(200, self.begin(visit, response), self.piece(response) + self.end(visit))

@@ -12,7 +12,7 @@ import orjson
 from google.protobuf.message import Message
 
 from trunkline_server.core.errors import Reason, TrunklineError
-from trunkline_server.door.boundary import Procedure
+from trunkline_server.door.boundary import Procedure, Visit
 from trunkline_server.edge.calls import Calls, Spelling
 from trunkline_server.edge.exchange import Exchange, Reply
 from trunkline_server.edge.router import JSON, Route
@@ -73,11 +73,9 @@ class _Got(Unary):
         super().__init__(exchange, codec)
         self._query = query
 
-    async def read(self, procedure: Procedure, body: bytes) -> tuple[Procedure, Message]:
+    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
         message = self._query.get("message", "")
-        return await super().read(
-            procedure, _decoded(message) if self._query.get("base64") == "1" else message.encode()
-        )
+        return await super().read(visit, _decoded(message) if self._query.get("base64") == "1" else message.encode())
 
 
 def _decoded(text: str) -> bytes:

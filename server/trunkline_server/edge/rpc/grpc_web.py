@@ -29,8 +29,8 @@ class GrpcWeb(Spelling):
         self._text = exchange.header("content-type").startswith("application/grpc-web-text")
         self._content_type = f"application/grpc-web{'-text' if self._text else ''}+{codec.name}"
 
-    async def read(self, procedure: Procedure, body: bytes) -> tuple[Procedure, Message]:
-        return procedure, await self._codec.read(procedure, unwrap(_decode(body) if self._text else body))
+    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
+        return visit.procedure, await self._codec.read(visit.procedure, unwrap(_decode(body) if self._text else body))
 
     def write(self, visit: Visit, response: Message) -> Reply:
         return Reply(200, self.begin(visit, response), self.piece(response) + self.end(visit))
