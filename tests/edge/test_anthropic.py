@@ -141,27 +141,26 @@ async def test_structured_output(client: AsyncAnthropic) -> None:
     assert "name" in json.loads(answer.content[0].text)
 
 
-@pytest.mark.parametrize(
-    ("changed", "kind", "type_"),
-    [
-        ({"model": "sandbox/none-such"}, anthropic.NotFoundError, "not_found_error"),
-        ({"extra_body": {"temperature": 9}}, anthropic.BadRequestError, "invalid_request_error"),
-        ({"messages": [{"role": "nobody", "content": "x"}]}, anthropic.BadRequestError, "invalid_request_error"),
-        ({"messages": [{"role": "user", "content": [{"type": "film"}]}]}, anthropic.BadRequestError, ""),
-        ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, anthropic.BadRequestError, "invalid_request_error"),
-        ({"model": "sandbox/down"}, anthropic.InternalServerError, "api_error"),
-    ],
-)
+WRONG: list[tuple[dict[str, Any], type[anthropic.APIStatusError], str]] = [
+    ({"model": "sandbox/none-such"}, anthropic.NotFoundError, "not_found_error"),
+    ({"extra_body": {"temperature": 9}}, anthropic.BadRequestError, "invalid_request_error"),
+    ({"messages": [{"role": "nobody", "content": "x"}]}, anthropic.BadRequestError, "invalid_request_error"),
+    ({"messages": [{"role": "user", "content": [{"type": "film"}]}]}, anthropic.BadRequestError, ""),
+    ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, anthropic.BadRequestError, "invalid_request_error"),
+    ({"model": "sandbox/down"}, anthropic.InternalServerError, "api_error"),
+]
+
+
 @pytest.mark.parametrize("stream", [False, True])
-async def test_errors_raise_the_right_exception(
-    client: AsyncAnthropic, changed: Any, kind: type[anthropic.APIStatusError], type_: str, stream: bool
-) -> None:
-    with pytest.raises(kind) as caught:
-        await client.messages.create(**{"model": ECHO, "max_tokens": 9, "messages": HELLO, "stream": stream} | changed)
-    body: Any = caught.value.body
-    assert body["type"] == "error"
-    assert not type_ or body["error"]["type"] == type_
-    assert caught.value.request_id
+async def test_errors_raise_the_right_exception(client: AsyncAnthropic, stream: bool) -> None:
+    asked: Any = {"model": ECHO, "max_tokens": 9, "messages": HELLO, "stream": stream}
+    for changed, kind, type_ in WRONG:
+        with pytest.raises(kind) as caught:
+            await client.messages.create(**asked | changed)
+        body: Any = caught.value.body
+        assert body["type"] == "error"
+        assert not type_ or body["error"]["type"] == type_
+        assert caught.value.request_id
 
 
 async def test_keys_and_credits(start_gateway: StartGateway) -> None:
