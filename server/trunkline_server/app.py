@@ -42,11 +42,15 @@ from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary, Deadlines
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract
+from trunkline_server.door.handlers import handler_of
 from trunkline_server.door.journal import Journal
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server, ServerSettings
 from trunkline_server.door.sink import Sink
 from trunkline_server.door.status import to_status
+from trunkline_server.edge.front import FrontSettings, front
+from trunkline_server.edge.limits import Limits
+from trunkline_server.edge.server import HttpServer
 from trunkline_server.gateway.admission import Admission
 from trunkline_server.gateway.breakers import BreakerRules
 from trunkline_server.gateway.candidates import Candidates
@@ -122,13 +126,15 @@ class House:
     gateway: Gateway
     journal: Journal
     grpc_address: str
+    http: HttpServer
+    http_address: str
     admin_key: str
     """The key that was made at the first start; empty later."""
 
     async def until_gone(self) -> None:
         """Serve until somebody asks for the end, then go away in good order."""
         await self.drain.asked()
-        await self.drain.run(self.server)
+        await self.drain.run(self.server, self.http)
         await self.gateway.drained()
 
 
@@ -230,8 +236,11 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], providers),
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
     ]
-    handlers = [(descriptor.full_name, boundary.handler(descriptor, service)) for descriptor, service in services]
+    offered = {descriptor.full_name: boundary.procedures(descriptor, service) for descriptor, service in services}
+    handlers = [(name, handler_of(boundary, name, procedures.values())) for name, procedures in offered.items()]
     server = Server(_server_settings(settings), handlers, callers)
+    procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
+    http = front(_front_settings(settings), boundary, procedures, lambda: not drain.draining, lambda: len(live))
     await database.listen(KEYS_CHANNEL, callers.forget)
     await ledger.accounts.follow()
     await stops.follow()
@@ -244,11 +253,13 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     address = await server.start()
     stack.push_async_callback(gateway.drained)
     stack.push_async_callback(server.stop, 0)
-    addresses.write({"grpc": address})
+    stack.push_async_callback(http.stop, 0)
+    http_address = await http.start()
+    addresses.write({"grpc": address, "http": http_address})
     stack.callback(addresses.forget, address)
     gc.collect()
     gc.freeze()
-    return House(settings, server, drain, gateway, journal, address, admin_key)
+    return House(settings, server, drain, gateway, journal, address, http, http_address, admin_key)
 
 
 async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
@@ -397,6 +408,18 @@ def _server_settings(settings: Settings) -> ServerSettings:
     return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection)
 
 
+def _front_settings(settings: Settings) -> FrontSettings:
+    http = settings.http
+    limits = Limits(
+        connections_max=http.connections_max,
+        body_bytes_max=http.receive_bytes_max,
+        head_s=http.head_timeout_s,
+        body_s=http.body_timeout_s,
+        idle_s=http.idle_timeout_s,
+    )
+    return FrontSettings(http.address, http.allowed_origins, http.streams_per_key_max, limits)
+
+
 def _chores(ledger: Ledger, results: Idempotency, keys: Keys, callers: Callers) -> list[Chore]:
     return [
         Chore("expire_reservations", 5, ledger.expire_due),
@@ -434,7 +457,7 @@ def _obey_signals(drain: Drain) -> None:
 
 
 def _announce(house: House) -> None:
-    lines = [f"trunkline serves gRPC on {house.grpc_address}"]
+    lines = [f"trunkline serves gRPC on {house.grpc_address}, HTTP on {house.http_address}"]
     if house.admin_key:
         kept = house.settings.data_path / "admin.key"
         lines.append(f"admin key, shown once and kept in {kept}: {house.admin_key}")

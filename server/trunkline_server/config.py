@@ -53,9 +53,16 @@ class GrpcSection(Section, frozen=True):
 
 
 class HttpSection(Section, frozen=True):
-    """The HTTP door: health for probes."""
+    """The HTTP door. It takes more bytes than gRPC, because JSON spells files in base64."""
 
     address: str = "127.0.0.1:8080"
+    allowed_origins: tuple[str, ...] = ()
+    receive_bytes_max: Positive = 12 * 1024 * 1024
+    connections_max: Positive = 1000
+    streams_per_key_max: Positive = 100
+    head_timeout_s: Seconds = 10.0
+    body_timeout_s: Seconds = 60.0
+    idle_timeout_s: Seconds = 75.0
 
 
 class AuthSection(Section, frozen=True):

@@ -24,6 +24,7 @@ OTHER = {
     "grpc.address": "127.0.0.1:1",
     "grpc.reflection": "true",
     "http.address": "127.0.0.1:1",
+    "http.allowed_origins": '["https://other"]',
     "auth.pepper": "salt",
     "secrets.kek": '{"1": "' + "A" * 43 + '="}',
     "chat.unknown_price": "free",

@@ -57,9 +57,9 @@ def _told_by_contract() -> list[tuple[str, str]]:
 
 
 def _is_raised(reason: Reason) -> bool:
-    """Whether some room beside the two tables names the reason, or a function of `core/errors.py` raises it."""
+    """Whether some room beside the tables names the reason, or a function of `core/errors.py` raises it."""
     server = ROOT / "server" / "trunkline_server"
-    tables_ = (server / "core" / "errors.py", server / "door" / "status.py")
+    tables_ = (server / "core" / "errors.py", server / "door" / "status.py", *server.glob("edge/*/errors.py"))
     texts = (path.read_text("utf-8") for path in sorted(server.rglob("*.py")) if path not in tables_)
     functions = tables_[0].read_text("utf-8").partition("\ndef ")[2]
     return any(_names(text, reason) for text in (*texts, functions))

@@ -600,6 +600,3 @@ def test_models_of_elevenlabs() -> None:
     assert wire.encode_models().path == "/models"
     models = [Offered("a", "A"), Offered("b")]
     assert wire.decode_models(b'[{"model_id": "a", "name": "A"}, {"model_id": "b"}]') == models
-        Offered("a", "A"),
-        Offered("b"),
-    ]

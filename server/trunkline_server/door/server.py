@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -90,6 +90,12 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
     ]
 
 
+class Leaving(Protocol):
+    """A server that can go away in good order."""
+
+    async def stop(self, grace_s: float) -> None: ...
+
+
 class Drain:
     """Going away: tell, wait, stop, finish. A second request skips the waiting."""
 
@@ -113,18 +119,23 @@ class Drain:
     async def asked(self) -> None:
         await self._asked.wait()
 
-    async def run(self, server: Server) -> None:
+    async def run(self, server: Server, *others: Leaving) -> None:
         """After this no handler runs. What still runs near the end of the grace is told why it ends."""
         await server.stop_admitting()
+        servers = (server, *others)
         await self._unless_hurried(self._delay_s)
-        stopping = asyncio.get_running_loop().create_task(server.stop(self._grace_s))
+        stopping = asyncio.get_running_loop().create_task(_stop(servers, self._grace_s))
         await self._unless_hurried(max(self._grace_s - LAST_WORDS_S, 0), stopping)
         self._cut_off()
         await asyncio.wait((stopping,), timeout=LAST_WORDS_S)
-        await server.stop(0)
+        await _stop(servers, 0)
         await stopping
 
     async def _unless_hurried(self, wait_s: float, *ends: asyncio.Task[None]) -> None:
         hurried = asyncio.get_running_loop().create_task(self._hurried.wait())
         await asyncio.wait((hurried, *ends), timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
+
+
+async def _stop(servers: Sequence[Leaving], grace_s: float) -> None:
+    await asyncio.gather(*(server.stop(grace_s) for server in servers))

@@ -1,0 +1,50 @@
+"""All that the HTTP door serves, put together. A further API is a room of its own, and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from trunkline_server.door.boundary import Boundary, Procedure
+from trunkline_server.edge.anthropic.door import AnthropicDoor
+from trunkline_server.edge.calls import Calls
+from trunkline_server.edge.limits import Limits, Traffic
+from trunkline_server.edge.live.door import LiveDoor
+from trunkline_server.edge.live.places import Places
+from trunkline_server.edge.openai.door import OpenAIDoor
+from trunkline_server.edge.probes import probes
+from trunkline_server.edge.router import Router
+from trunkline_server.edge.rpc.door import RpcDoor
+from trunkline_server.edge.server import HttpServer
+
+
+@dataclass(frozen=True, slots=True)
+class FrontSettings:
+    """`allowed_origins` are the pages of browsers that may call."""
+
+    address: str
+    allowed_origins: tuple[str, ...] = ()
+    streams_per_key_max: int = 100
+    limits: Limits = field(default_factory=Limits)
+
+
+def front(
+    settings: FrontSettings,
+    boundary: Boundary,
+    procedures: Mapping[str, Procedure],
+    ready: Callable[[], bool],
+    live_calls: Callable[[], int],
+) -> HttpServer:
+    """The door, not yet open."""
+    traffic = Traffic()
+    calls = Calls(boundary, procedures, settings.limits.body_bytes_max)
+    routes = [
+        *probes(ready, traffic, live_calls),
+        *RpcDoor(calls).routes(),
+        *OpenAIDoor(calls).routes(),
+        *AnthropicDoor(calls).routes(),
+        *LiveDoor(
+            calls, Places(settings.streams_per_key_max, traffic), settings.limits, settings.allowed_origins
+        ).routes(),
+    ]
+    return HttpServer(settings.address, settings.limits, traffic, Router(routes, settings.allowed_origins))
