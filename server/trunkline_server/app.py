@@ -32,6 +32,7 @@ from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary, Deadlines
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract
+from trunkline_server.door.handlers import rpcs_of
 from trunkline_server.door.journal import Journal
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server, ServerSettings
@@ -205,8 +206,9 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], providers),
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
     ]
-    handlers = [(descriptor.full_name, boundary.handler(descriptor, service)) for descriptor, service in services]
-    server = Server(_server_settings(settings), handlers, callers)
+    offered = {descriptor.full_name: boundary.procedures(descriptor, service) for descriptor, service in services}
+    rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
+    server = Server(_server_settings(settings), rpcs, callers)
     await database.listen(KEYS_CHANNEL, callers.forget)
     await ledger.accounts.follow()
     await stops.follow()

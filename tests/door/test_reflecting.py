@@ -12,7 +12,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from tests.fixtures.gateway import reason_of
 from trunkline_server.door.caller import Callers
-from trunkline_server.door.reflecting import SCOPE, ReflectionGuard, is_local, reflect
+from trunkline_server.door.http2.limits import Limits
+from trunkline_server.door.http2.listener import Listener
+from trunkline_server.door.reflecting import SCOPE, Reflection, is_local
 from trunkline_server.store.database import Database
 from trunkline_server.store.keys import Keys, NewKey
 from trunkline_server.store.tenants import Tenants
@@ -24,10 +26,8 @@ ASKED = reflection_pb2.ServerReflectionRequest(list_services="")
 async def guarded(database: Database) -> AsyncIterator[tuple[reflection_pb2_grpc.ServerReflectionStub, Keys]]:
     keys = Keys(database, b"pepper")
     callers = Callers(keys, Tenants(database), 60, asyncio.get_running_loop().time)
-    server = grpc.aio.server(interceptors=(ReflectionGuard(callers),))
-    reflect(server, ("trunkline.v1.ChatService",))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
+    server = Listener(Reflection(("trunkline.v1.ChatService",), callers).rpcs(), Limits())
+    port = await server.start("127.0.0.1", 0)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield reflection_pb2_grpc.ServerReflectionStub(channel), keys
     await server.stop(0)

@@ -1,6 +1,6 @@
-"""The one way in: names the caller, bounds the time, checks the request, and turns whatever happens into a status.
+"""The one way in, whatever a call came over: names the caller, bounds the time, checks the request, names what happens.
 
-Services see a `Call` and the request; no gRPC type goes further than this room.
+Services see a `Call` and the request; the doors see a `Visit`, its answers, and a `TrunklineError` for all else.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from typing import Any, Final
 
-import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
@@ -27,16 +26,13 @@ from trunkline_server.door.contract import Contract, Method
 from trunkline_server.door.journal import Journal
 from trunkline_server.door.metadata import ACCOUNT, IDEMPOTENCY_KEY, USER, Said
 from trunkline_server.door.pulse import Pulse
-from trunkline_server.door.replays import Many, Once, Replays
-from trunkline_server.door.status import CODES, MESSAGE_CHARS_MAX, trailers_of
+from trunkline_server.door.replays import Replays
+from trunkline_server.door.status import CODES
 
 _log = logging.getLogger(__name__)
 
 DEADLINE_S_MAX: Final = 900.0
 DEADLINE_S_MIN: Final = 0.05
-_MALFORMED: Final = object()
-
-Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,144 +46,156 @@ class Deadlines:
         return self.by_method.get(method, self.other_s)
 
 
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """One RPC and what serves it."""
+
+    method: Method
+    function: Callable[..., Any]
+    request: type[Message]
+    reply: type[Message]
+    time_s: float
+    """How long it may take when its caller does not say."""
+
+    def read(self, data: bytes) -> Message:
+        """The request in binary. Raises MALFORMED_MESSAGE."""
+        try:
+            return self.request.FromString(data)
+        except DecodeError:
+            raise self.malformed() from None
+
+    def malformed(self) -> TrunklineError:
+        return TrunklineError(Reason.MALFORMED_MESSAGE, f"the request is no {self.method.request}")
+
+
+@dataclass(frozen=True, slots=True)
 class Boundary:
-    """Makes gRPC handlers of services."""
+    """What every call passes on its way in and out."""
 
-    def __init__(
-        self,
-        *,
-        contract: Contract,
-        callers: Callers,
-        replays: Replays,
-        journal: Journal,
-        deadlines: Deadlines,
-        heartbeat_s: float,
-    ) -> None:
-        self._contract = contract
-        self._methods = {method.name: method for method in contract.methods()}
-        self._callers = callers
-        self._replays = replays
-        self._journal = journal
-        self._deadlines = deadlines
-        self._heartbeat_s = heartbeat_s
+    contract: Contract
+    callers: Callers
+    replays: Replays
+    journal: Journal
+    deadlines: Deadlines
+    heartbeat_s: float
 
-    def handler(self, descriptor: ServiceDescriptor, service: object) -> grpc.GenericRpcHandler:
-        """Every method of the proto service, served by the method of the same name on `service`."""
-        handlers = {
-            method.name: self._method(method, getattr(service, _snake(method.name))) for method in descriptor.methods
-        }
-        return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
+    def procedures(self, descriptor: ServiceDescriptor, service: object) -> dict[str, Procedure]:
+        """Every method of the proto service, served by the method of the same name on `service`; by full name."""
+        methods = {method.name: method for method in self.contract.methods()}
+        made = (self._procedure(each, methods, getattr(service, _snake(each.name))) for each in descriptor.methods)
+        return {procedure.method.name: procedure for procedure in made}
 
-    def _method(self, descriptor: MethodDescriptor, function: Callable[..., Any]) -> grpc.RpcMethodHandler[Any, Any]:
-        method = self._methods[f"/{descriptor.containing_service.full_name}/{descriptor.name}"]
-        read = _reader(GetMessageClass(descriptor.input_type))
-        reply = GetMessageClass(descriptor.output_type)
-        if method.streams:
-            streamed = self._streamed(method, function, reply)
-            return grpc.unary_stream_rpc_method_handler(streamed, read, reply.SerializeToString)
-        return grpc.unary_unary_rpc_method_handler(self._unary(method, function, reply), read, reply.SerializeToString)
+    def visit(self, procedure: Procedure, metadata: Iterable[tuple[str, str | bytes]], told_s: float | None) -> Visit:
+        """A call as it says it is, before anything is believed; `told_s` is the time that its caller gives it."""
+        return Visit(self, procedure, Said.read(metadata), told_s)
 
-    def _unary(
-        self, method: Method, function: Once, reply: type[Message]
-    ) -> Callable[[Any, Context], Awaitable[Message]]:
-        async def handle(request: Any, context: Context) -> Message:
-            began = time.perf_counter()
-            said = Said.read(context.invocation_metadata() or ())
-            call = self._announce(method, said, context)
-            try:
-                await self._enter(method, call, said, request)
-                async with asyncio.timeout_at(call.deadline):
-                    response = await self._replays.once(call, request, function, reply)
-                context.set_trailing_metadata(_metadata(call))
-                self._record(call, began, "OK")
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves as a status
-                await self._fail(call, context, began, error)
-            return response
+    def _procedure(
+        self, descriptor: MethodDescriptor, methods: Mapping[str, Method], function: Callable[..., Any]
+    ) -> Procedure:
+        return Procedure(
+            method=methods[f"/{descriptor.containing_service.full_name}/{descriptor.name}"],
+            function=function,
+            request=GetMessageClass(descriptor.input_type),
+            reply=GetMessageClass(descriptor.output_type),
+            time_s=self.deadlines.of(descriptor.name),
+        )
 
-        return handle
 
-    def _streamed(
-        self, method: Method, function: Many, reply: type[Message]
-    ) -> Callable[[Any, Context], Awaitable[None]]:
-        async def handle(request: Any, context: Context) -> None:
-            began = time.perf_counter()
-            said = Said.read(context.invocation_metadata() or ())
-            call = self._announce(method, said, context)
-            try:
-                await self._enter(method, call, said, request)
-                async with asyncio.timeout_at(call.deadline):
-                    with Pulse(context, call, self._heartbeat_s) as pulse:
-                        async with aclosing(self._replays.many(call, request, function, reply)) as messages:
-                            async for message in messages:
-                                await pulse.write(message)
-                context.set_trailing_metadata(_metadata(call))
-                self._record(call, began, "OK")
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves as a status
-                await self._fail(call, context, began, error)
+class Visit:
+    """One call from its first to its last word.
 
-        return handle
+    visit ──▶ identify ──▶ once | many ──▶ answered
+      └─────────┴─────────────┴──────────▶ failed, or left by its caller
+    """
 
-    def _announce(self, method: Method, said: Said, context: Context) -> Call:
-        """The call as it says it is, before anything is believed."""
-        told_s = cast("float | None", context.time_remaining())
-        own_s = self._deadlines.of(method.name.rpartition("/")[2])
-        time_s = min(own_s if told_s is None else told_s, DEADLINE_S_MAX)
-        return Call(
-            method=method.name,
+    __slots__ = ("_began", "_boundary", "_procedure", "_said", "_told_s", "call")
+
+    def __init__(self, boundary: Boundary, procedure: Procedure, said: Said, told_s: float | None) -> None:
+        self._began = time.perf_counter()
+        self._boundary = boundary
+        self._procedure = procedure
+        self._said = said
+        self._told_s = told_s
+        self.call = Call(
+            method=procedure.method.name,
             caller=Callers.NOBODY,
             request_id=said.request_id,
-            deadline=asyncio.get_running_loop().time() + time_s,
+            deadline=self._deadline(),
             user_id=said.name(USER),
             account_id=said.name(ACCOUNT),
             idempotency_key=said.name(IDEMPOTENCY_KEY),
         )
 
-    async def _enter(self, method: Method, call: Call, said: Said, request: Any) -> None:
-        call.caller = await self._callers.identify(said.tokens, method.scope)
-        said.check()
-        if request is _MALFORMED:
-            raise TrunklineError(Reason.MALFORMED_MESSAGE, f"the request is no {method.request}")
-        self._contract.validate(request)
-        if call.deadline - asyncio.get_running_loop().time() < DEADLINE_S_MIN:
+    def turn_to(self, procedure: Procedure, told_s: float | None = None) -> None:
+        """What the caller wants shows in the request: another RPC, of the same scope, or in another time."""
+        self._procedure = procedure
+        self._told_s = told_s
+        self.call.method = procedure.method.name
+        self.call.deadline = self._deadline()
+
+    def _deadline(self) -> float:
+        time_s = self._procedure.time_s if self._told_s is None else self._told_s
+        return asyncio.get_running_loop().time() + min(time_s, DEADLINE_S_MAX)
+
+    async def identify(self) -> None:
+        """Who calls, and whether they may; to be asked before their request is looked at."""
+        self.call.caller = await self._boundary.callers.identify(self._said.tokens, self._procedure.method.scope)
+        self._said.check()
+
+    async def once(self, request: Message) -> Message:
+        """A unary call."""
+        self._check(request)
+        async with asyncio.timeout_at(self.call.deadline):
+            return await self._boundary.replays.once(
+                self.call, request, self._procedure.function, self._procedure.reply
+            )
+
+    async def many(self, request: Message, send: Callable[[Message], Awaitable[object]]) -> None:
+        """A streamed call; `send` waits while the caller does not read."""
+        self._check(request)
+        replays, function, reply = self._boundary.replays, self._procedure.function, self._procedure.reply
+        async with asyncio.timeout_at(self.call.deadline):
+            with Pulse(send, self.call, self._boundary.heartbeat_s) as pulse:
+                async with aclosing(replays.many(self.call, request, function, reply)) as messages:
+                    async for message in messages:
+                        await pulse.write(message)
+
+    @property
+    def trailers(self) -> tuple[tuple[str, str], ...]:
+        """What the caller is told beside the answer."""
+        return (("x-request-id", self.call.request_id), *self.call.trailers.items())
+
+    def answered(self) -> None:
+        self._record("OK")
+
+    def left(self) -> None:
+        """The caller is gone."""
+        self._record("CANCELLED")
+
+    def failed(self, error: BaseException) -> TrunklineError:
+        """What the caller is told."""
+        told = _told(error)
+        self.call.facts["reason"] = told.reason.value
+        self._record(CODES[told.reason].name)
+        return told
+
+    def _check(self, request: Message) -> None:
+        self._boundary.contract.validate(request)
+        if self.call.deadline - asyncio.get_running_loop().time() < DEADLINE_S_MIN:
             raise TrunklineError(Reason.DEADLINE, "no time is left for this call", metadata={"stage": "entry"})
 
-    async def _fail(self, call: Call, context: Context, began: float, error: BaseException) -> NoReturn:
-        if context.done():
-            self._record(call, began, "CANCELLED")
-            raise asyncio.CancelledError from None
-        told = _told(error)
-        call.facts["reason"] = told.reason.value
-        self._record(call, began, CODES[told.reason].name)
-        trailers = _metadata(call) + tuple(trailers_of(told, call.request_id).items())
-        await context.abort(CODES[told.reason], told.message[:MESSAGE_CHARS_MAX], trailers)
-
-    def _record(self, call: Call, began: float, code: str) -> None:
-        duration_ms = round((time.perf_counter() - began) * 1000, 1)
+    def _record(self, code: str) -> None:
+        call = self.call
+        duration_ms = round((time.perf_counter() - self._began) * 1000, 1)
         fields = {"method": call.method, "code": code, "ms": duration_ms, "request_id": call.request_id}
-        self._journal.record("call.ended", fields | call.facts)
-
-
-def _reader(message_class: type[Message]) -> Callable[[bytes], object]:
-    """Undecodable bytes become a mark that the handler refuses; left to gRPC they would be UNKNOWN."""
-
-    def read(data: bytes) -> object:
-        try:
-            return message_class.FromString(data)
-        except DecodeError:
-            return _MALFORMED
-
-    return read
-
-
-def _metadata(call: Call) -> tuple[tuple[str, str | bytes], ...]:
-    return (("x-request-id", call.request_id), *call.trailers.items())
+        self._boundary.journal.record("call.ended", fields | call.facts)
 
 
 def _told(error: BaseException) -> TrunklineError:
     """What the caller is told; what they are not told is logged under an id that both have."""
     if isinstance(error, TrunklineError):
         return error
-    if isinstance(error, asyncio.CancelledError):  # not by the caller: gRPC would leave a caller without any end
+    if isinstance(error, asyncio.CancelledError):  # not by the caller, who would be left without any end
         return TrunklineError(Reason.CANCELLED, "the call was cancelled")
     if isinstance(error, TimeoutError):
         return TrunklineError(Reason.DEADLINE, "the call's time is over", metadata={"stage": "call"})

@@ -22,12 +22,16 @@ _DESCRIPTION_CHARS_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One RPC: its full name (`/trunkline.v1.ChatService/Complete`) and the scope that it asks for."""
+    """One RPC: its full name (`/trunkline.v1.ChatService/Complete`) and the scope that it asks for.
+
+    `reads` says that it changes nothing, so that anybody between may repeat or keep it.
+    """
 
     name: str
     scope: str
     streams: bool
     request: str
+    reads: bool = False
 
 
 class Contract:
@@ -73,7 +77,9 @@ class Contract:
 
 def _describe(method: MethodDescriptor, scope: str) -> Method:
     name = f"/{method.containing_service.full_name}/{method.name}"
-    return Method(name, scope, streams=method.server_streaming, request=method.input_type.full_name)
+    level = method.GetOptions().idempotency_level
+    reads = level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
+    return Method(name, scope, method.server_streaming, method.input_type.full_name, reads)
 
 
 def _invalid(violations: Sequence[protovalidate.Violation]) -> TrunklineError:

@@ -6,9 +6,9 @@ One timer for the whole stream, which looks only every few seconds; a message co
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, Self
+from collections.abc import Awaitable, Callable
+from typing import Final, Self
 
-import grpc
 from google.protobuf.message import Message
 
 from trunkline_server.core.call import Call
@@ -17,10 +17,10 @@ STUCK_AFTER_S: Final = 30.0
 
 
 class Pulse:
-    """Used as a context manager around the loop that writes."""
+    """Used as a context manager around the loop that writes; `send` waits while the caller's window is full."""
 
-    def __init__(self, context: grpc.aio.ServicerContext[Any, Any], call: Call, heartbeat_s: float) -> None:
-        self._context = context
+    def __init__(self, send: Callable[[Message], Awaitable[object]], call: Call, heartbeat_s: float) -> None:
+        self._say = send
         self._call = call
         self._heartbeat_s = heartbeat_s
         self._loop = asyncio.get_running_loop()
@@ -46,7 +46,7 @@ class Pulse:
     async def _send(self, message: Message) -> None:
         self._since = self._loop.time()
         self._writing = True
-        await self._context.write(message)
+        await self._say(message)
         self._writing = False
         self._since = self._loop.time()
 

@@ -168,8 +168,8 @@ class Calls:
             exchange.leave()
 
     def forget(self, exchange: Exchange) -> None:
-        """Nobody works on it any more."""
-        if self.open.pop(exchange.id, None) is not None:
+        """Nobody works on it any more, and nothing of its answer is left to be sent."""
+        if exchange.unsent is None and self.open.pop(exchange.id, None) is not None:
             self._held_bytes -= exchange.unread_bytes
             self._connection.ended()
 

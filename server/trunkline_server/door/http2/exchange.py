@@ -44,6 +44,7 @@ class Exchange:
         "_connection",
         "_head",
         "_inbox",
+        "_last_words",
         "_rpc",
         "_running",
         "complete",
@@ -92,6 +93,7 @@ class Exchange:
         self.moved_at = 0.0
         self.cut_off = False
         """A message is out in part."""
+        self._last_words: bytes | None = None
 
     # What handlers use.
 
@@ -132,18 +134,16 @@ class Exchange:
             await sent
 
     def finish(self, code: Code, message: str = "", metadata: Iterable[tuple[str, str | bytes]] = ()) -> None:
-        """The end of the answer. What was sent of a message that is not whole is made void."""
+        """The end of the answer; it follows a message that is out in part, and overtakes one that is not out at all."""
         if self.finished:
             return
         self.finished = True
-        self._connection.outflow.drop(self)
-        if self.cut_off:
-            self._connection.outflow.put(frames.rst_stream(self.id, Error.CANCEL))
-            return
         block = replies.trailers(code, message, metadata)
-        self._connection.say_headers(self.id, block if self._answering else replies.OPENING + block, end=True)
-        if not self.complete:
-            self._connection.outflow.put(frames.rst_stream(self.id, Error.NO_ERROR))
+        if self.cut_off:
+            self._last_words = block
+        else:
+            self._connection.outflow.drop(self)
+            self._say(block)
 
     # What the connection uses.
 
@@ -187,6 +187,23 @@ class Exchange:
         self.finish(code, message)
         self._stop()
 
+    def sent(self) -> None:
+        """A message that had to wait is out."""
+        self.unsent = None
+        if self.on_sent is not None and not self.on_sent.done():
+            self.on_sent.set_result(None)
+        if self._last_words is not None:
+            self._say(self._last_words)
+            self._connection.calls.forget(self)
+
+    def give_up(self) -> None:
+        """Nobody reads the answer. Whoever does not even take its end is let go of."""
+        if self.finished:
+            self._connection.outflow.put(frames.rst_stream(self.id, Error.CANCEL))
+            self.leave()
+        else:
+            self.refuse(Code.CANCELLED, "nobody reads the answer")
+
     def leave(self) -> None:
         """The caller has gone."""
         self.left = self.finished = True
@@ -208,11 +225,17 @@ class Exchange:
         return self._inbox.held_bytes
 
     def _stop(self) -> None:
-        """Cancels the handler; one that never ran is forgotten at once."""
+        """Cancels the handler; without one that runs, the call is forgotten at once."""
         if self.task is not None:
             self.task.cancel()
         if not self._running:
             self._connection.calls.forget(self)
+
+    def _say(self, block: bytes) -> None:
+        """The last header block."""
+        self._connection.say_headers(self.id, block if self._answering else replies.OPENING + block, end=True)
+        if not self.complete:
+            self._connection.outflow.put(frames.rst_stream(self.id, Error.NO_ERROR))
 
     def _arrived(self) -> None:
         if self._arrival is not None and not self._arrival.done():
@@ -233,4 +256,5 @@ class Exchange:
             _log.exception("http2.fault method=%s", self.path)
             self.finish(Code.INTERNAL, "internal error")
         finally:
+            self._running = False
             self._connection.calls.forget(self)

@@ -77,6 +77,7 @@ class Outflow:
         """What was not sent yet never will be."""
         if self._waiting.pop(exchange, self) is None:
             exchange.unsent = None
+            exchange.cut_off = False
             if exchange.on_sent is not None:
                 exchange.on_sent.cancel()
 
@@ -139,11 +140,6 @@ class Outflow:
         exchange.cut_off = size < len(unsent)
         exchange.unsent = unsent[size:]
         if not exchange.cut_off:
-            self._sent(exchange)
+            del self._waiting[exchange]
+            exchange.sent()
         return exchange.cut_off
-
-    def _sent(self, exchange: Exchange) -> None:
-        exchange.unsent = None
-        del self._waiting[exchange]
-        if exchange.on_sent is not None and not exchange.on_sent.done():
-            exchange.on_sent.set_result(None)

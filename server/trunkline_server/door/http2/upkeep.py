@@ -46,7 +46,7 @@ class Upkeep:
 
     def _watch_calls(self, now: float) -> None:
         for exchange in self._connection.outflow.stuck(now - self._limits.stuck_s):
-            exchange.refuse(Code.CANCELLED, "nobody reads the answer")
+            exchange.give_up()
         for exchange in list(self._connection.calls.open.values()):
             if exchange.is_late(now):
                 exchange.refuse(Code.DEADLINE_EXCEEDED, "the request did not come to its end in time")
