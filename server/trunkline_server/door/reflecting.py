@@ -47,12 +47,15 @@ class Reflection:
         return {path: Rpc(self._serve, uploads=True) for path in _PATHS}
 
     async def _serve(self, exchange: Exchange) -> None:
+        """Who may not ask is told once they have asked: clients lose an answer that comes before their question."""
+        data = await exchange.receive()
         if self._callers is not None and not await _may(self._callers, exchange):
             return
         try:
-            while (data := await exchange.receive()) is not None:
+            while data is not None:
                 request = reflection_pb2.ServerReflectionRequest.FromString(data)
                 await exchange.send(self._answer(request).SerializeToString())
+                data = await exchange.receive()
         except DecodeError:
             exchange.finish(Code.INVALID_ARGUMENT, "the request is no ServerReflectionRequest")
         else:
