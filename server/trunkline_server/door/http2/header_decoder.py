@@ -12,6 +12,8 @@ TABLE_BYTES_MAX: Final = 4096
 _FIELD_BYTES: Final = 32
 """What each field counts beside its letters."""
 _INTEGER_BITS_MAX: Final = 28
+_TOO_LARGE_BY_FAR: Final = 16
+"""A list that is so many times what it may be is an attack, and not read to its end."""
 
 
 class HeadersTooLarge(Exception):
@@ -54,6 +56,8 @@ class HeaderDecoder:
             size += len(field[0]) + len(field[1]) + _FIELD_BYTES
             if size <= self._list_bytes_max:
                 fields.append(field)
+            elif size > self._list_bytes_max * _TOO_LARGE_BY_FAR:
+                raise Fault(Error.ENHANCE_YOUR_CALM, "header fields without an end")
         if size > self._list_bytes_max:
             raise HeadersTooLarge
         return fields

@@ -13,7 +13,7 @@ Take: TypeAlias = Callable[[int, int, int, bytes], None]
 Begin: TypeAlias = Callable[[int, bytes, bool], None]
 """A whole header block: stream, block, and whether its stream ends with it."""
 
-_BLOCK_BYTES_MAX: Final = 64 * 1024
+_BLOCK_BYTES_MAX: Final = 256 * 1024
 _BLOCK_FRAMES_MAX: Final = 64
 
 
