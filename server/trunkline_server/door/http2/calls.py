@@ -149,9 +149,9 @@ class Calls:
         exchange = self.open.get(stream)
         if stream > self.last_id:
             raise Fault(Error.PROTOCOL_ERROR, "a window of a stream that was not opened")
-        if exchange is None or exchange.left:
-            self._connection.count_idle()
-        elif not increment:
+        if exchange is None or exchange.left:  # it was on its way when the call ended
+            return
+        if not increment:
             self._break(exchange, Error.PROTOCOL_ERROR)
         elif not self._outflow.widen_stream(exchange, increment):
             self._break(exchange, Error.FLOW_CONTROL_ERROR)

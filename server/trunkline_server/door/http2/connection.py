@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
         self.limits = limits
         self.loop = asyncio.get_running_loop()
         self.heard_at = self.loop.time()
-        self.ping_strikes = 0
+        self._ping_strikes = 0
         self.left = False
         self._leaving = False
         self._broken = False
@@ -137,7 +137,7 @@ class Connection(asyncio.Protocol):
         self.count_idle()
         for at in range(0, len(payload), 6):
             self._set(int.from_bytes(payload[at : at + 2]), int.from_bytes(payload[at + 2 : at + 6]))
-        self.outflow.put(frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
+        self.outflow.acknowledge(frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
 
     def _set(self, key: int, value: int) -> None:
         if key == Setting.INITIAL_WINDOW_SIZE:
@@ -156,7 +156,7 @@ class Connection(asyncio.Protocol):
         _demand(not stream and len(payload) == _PING_BYTES, "PING has 8 bytes and no stream")
         if not flags & frames.ACK:
             self._count_ping()
-            self.outflow.put(frames.frame(frames.PING, frames.ACK, 0, payload))
+            self.outflow.acknowledge(frames.frame(frames.PING, frames.ACK, 0, payload))
         elif payload == _DRAINING and self._leaving:
             self._take_no_more()
 
@@ -169,23 +169,26 @@ class Connection(asyncio.Protocol):
 
     def _count_ping(self) -> None:
         """Often is fine while we send; otherwise rarely."""
-        self.count_idle()
-        self.ping_strikes += self.heard_at - self._pinged_at < self.limits.ping_interval_s_min
+        early = self.heard_at - self._pinged_at < self.limits.ping_interval_s_min
+        self._ping_strikes = 0 if self.outflow.spoke else self._ping_strikes + early
         self._pinged_at = self.heard_at
-        _demand(self.ping_strikes <= _PING_STRIKES_MAX, "too_many_pings", Error.ENHANCE_YOUR_CALM)
+        self.count_idle()
+        _demand(self._ping_strikes <= _PING_STRIKES_MAX, "too_many_pings", Error.ENHANCE_YOUR_CALM)
 
     # What calls use.
 
     def say_headers(self, stream: int, block: bytes, *, end: bool) -> None:
         """Our blocks use no table. Whoever changed the size of theirs waits until we say so, once."""
-        self.ping_strikes = 0
         if self._table_changed:
             self._table_changed = False
             block = b"\x20" + block
         self.outflow.put(frames.headers(stream, block, end=end))
 
     def count_idle(self) -> None:
-        """A frame that does nothing."""
+        """A frame that does nothing; one for each thing that we say is free."""
+        if self.outflow.spoke:
+            self.outflow.spoke = False
+            return
         enough = self._idle_frames.spend(self.heard_at)
         _demand(enough, "too many frames that do nothing", Error.ENHANCE_YOUR_CALM)
 

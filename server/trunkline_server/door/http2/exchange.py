@@ -124,9 +124,7 @@ class Exchange:
         """Part of the answer; waits while the caller does not take it."""
         if self.finished:
             raise asyncio.CancelledError
-        if self._answering:
-            self._connection.ping_strikes = 0
-        else:
+        if not self._answering:
             self._answering = True
             self._connection.say_headers(self.id, replies.OPENING, end=False)
         sent = self._connection.outflow.send(self, _PLAIN + len(message).to_bytes(4) + message)

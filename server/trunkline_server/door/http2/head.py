@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Final, TypeAlias
@@ -57,32 +58,36 @@ class HeadReader:
     def __init__(self, list_bytes_max: int) -> None:
         self._decoder = HeaderDecoder(list_bytes_max)
         self._known: dict[bytes, Head] = {}
-        self._generation = 0
 
     def read(self, block: bytes) -> Head:
         """Raises Fault or Malformed."""
         head = self._known.get(block)
         if head is not None:
             return head
+        before = self._decoder.generation
         try:
-            head = _head(self._decoder.decode(block))
+            head = _head(self._decode(block))
         except HeadersTooLarge:
             head = Head(refusal=Refusal(Code.RESOURCE_EXHAUSTED, "the metadata is too large"))
-        self._keep(block, head)
+        if self._decoder.generation == before:
+            self._keep(block, head)
         return head
 
     def skip(self, block: bytes) -> None:
         """Only keeps the numbers right. Raises Fault."""
+        with suppress(HeadersTooLarge):
+            self._decode(block)
+
+    def _decode(self, block: bytes) -> list[Field]:
+        """A block that gives numbers another meaning gives it to all blocks that are known."""
+        before = self._decoder.generation
         try:
-            self._decoder.decode(block)
-        except HeadersTooLarge:
-            return
+            return self._decoder.decode(block)
+        finally:
+            if self._decoder.generation != before:
+                self._known.clear()
 
     def _keep(self, block: bytes, head: Head) -> None:
-        if self._decoder.generation != self._generation:
-            self._generation = self._decoder.generation
-            self._known.clear()
-            return
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
         self._known[block] = head

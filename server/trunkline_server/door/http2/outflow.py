@@ -37,9 +37,12 @@ class Outflow:
         self._window = WINDOW_BYTES
         self._frame_bytes = FRAME_BYTES_MAX
         self.first_window = WINDOW_BYTES
+        self.spoke = False
+        """Whether anything was said since somebody last looked."""
 
     def put(self, frames: bytes | memoryview) -> None:
         """Say this; never waits."""
+        self.spoke = True
         self._out.append(frames)
         self._out_bytes += len(frames)
         if not self._flushing:
@@ -47,6 +50,12 @@ class Outflow:
             self._loop.call_soon(self.flush)
         elif self._out_bytes >= _AT_ONCE_BYTES:
             self._write()
+
+    def acknowledge(self, frame: bytes) -> None:
+        """Says what was asked for, which does not count as speaking."""
+        spoke = self.spoke
+        self.put(frame)
+        self.spoke = spoke
 
     def flush(self) -> None:
         self._flushing = False
