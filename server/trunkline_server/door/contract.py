@@ -14,6 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from trunkline_server.core.errors import FieldViolation, Reason, TrunklineError
+from trunkline_server.door.rules import Rules
 
 _SCOPE_FIELD = "trunkline.v1.scope"
 _VIOLATIONS_MAX = 16
@@ -45,6 +46,7 @@ class Contract:
         for file in image.file:
             self._pool.Add(file)
         self._files = [file.name for file in image.file if file.package == "trunkline.v1"]
+        self._rules = Rules(self._pool)
         self._validator = protovalidate.Validator()
         self._class_of = cache(self._find_class)
 
@@ -60,6 +62,8 @@ class Contract:
 
     def validate(self, request: Message) -> None:
         """Hold a request to the rules of the contract; what is wrong is told field by field."""
+        if self._rules.hold(request):
+            return
         annotated = self._class_of(request.DESCRIPTOR.full_name).FromString(request.SerializeToString())
         violations = self._validator.collect_violations(annotated)
         if violations:
@@ -72,7 +76,9 @@ class Contract:
     def warm(self) -> None:
         """Compile the rules of every request, so that no call pays for it."""
         for method in self.methods():
-            self._validator.collect_violations(self._class_of(method.request)())
+            empty = self._class_of(method.request)()
+            self._rules.hold(empty)
+            self._validator.collect_violations(empty)
 
 
 def _describe(method: MethodDescriptor, scope: str) -> Method:
