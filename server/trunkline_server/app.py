@@ -42,7 +42,7 @@ from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary, Deadlines
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract
-from trunkline_server.door.handlers import handler_of
+from trunkline_server.door.handlers import rpcs_of
 from trunkline_server.door.journal import Journal
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server, ServerSettings
@@ -237,8 +237,8 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
     ]
     offered = {descriptor.full_name: boundary.procedures(descriptor, service) for descriptor, service in services}
-    handlers = [(name, handler_of(boundary, name, procedures.values())) for name, procedures in offered.items()]
-    server = Server(_server_settings(settings), handlers, callers)
+    rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
+    server = Server(_server_settings(settings), rpcs, callers)
     procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
     http = front(_front_settings(settings), boundary, procedures, lambda: not drain.draining, lambda: len(live))
     await database.listen(KEYS_CHANNEL, callers.forget)

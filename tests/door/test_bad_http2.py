@@ -17,7 +17,7 @@ from trunkline.v1 import chat_pb2
 
 COMPLETE: Final = "/trunkline.v1.ChatService/Complete"
 HELLO: Final = chat_pb2.CompleteRequest(input=question("hello")).SerializeToString()
-OK, INVALID_ARGUMENT, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAUTHENTICATED = 0, 3, 4, 12, 13, 16
+OK, INVALID_ARGUMENT, DEADLINE_EXCEEDED, UNIMPLEMENTED, UNAUTHENTICATED = 0, 3, 4, 12, 16
 
 
 async def status(gateway: RunningGateway, *headers: tuple[bytes, bytes], message: bytes = HELLO) -> int | None:
@@ -38,15 +38,25 @@ async def test_deadlines_without_an_end(gateway: RunningGateway, deadline: bytes
     assert await status(gateway, (b"grpc-timeout", deadline)) == OK
 
 
-@pytest.mark.parametrize("deadline", [b"1n", b"0S", b"-1S", b"abc", b""])
-async def test_deadlines_that_are_over_or_no_deadlines(books: Books, gateway: RunningGateway, deadline: bytes) -> None:
-    """gRPC itself refuses, before anything of ours runs."""
-    assert await status(gateway, (b"grpc-timeout", deadline)) in (DEADLINE_EXCEEDED, INTERNAL, None)
+@pytest.mark.parametrize(
+    ("deadline", "code"),
+    [
+        (b"1n", DEADLINE_EXCEEDED),
+        (b"0S", DEADLINE_EXCEEDED),
+        (b"-1S", INVALID_ARGUMENT),
+        (b"abc", INVALID_ARGUMENT),
+        (b"", INVALID_ARGUMENT),
+    ],
+)
+async def test_deadlines_that_are_over_or_no_deadlines(
+    books: Books, gateway: RunningGateway, deadline: bytes, code: int
+) -> None:
+    assert await status(gateway, (b"grpc-timeout", deadline)) == code
     assert await books.holds() == []
 
 
 async def test_an_unknown_compression(gateway: RunningGateway) -> None:
-    assert await status(gateway, (b"grpc-encoding", b"unknown")) in (UNIMPLEMENTED, INTERNAL)
+    assert await status(gateway, (b"grpc-encoding", b"unknown")) == UNIMPLEMENTED
 
 
 @pytest.mark.parametrize("value", [b"\xff\xfe", b"a\r\nb: c", b"\0", b"\x1b[31m", "é".encode()])

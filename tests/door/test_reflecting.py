@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.fixtures.gateway import reason_of
+from tests.fixtures.refusal import Refusal, refusal, send
+from trunkline.v1 import chat_pb2
 from trunkline_server.door.caller import Callers
-from trunkline_server.door.reflecting import SCOPE, ReflectionGuard, is_local, reflect
+from trunkline_server.door.http2.limits import Limits
+from trunkline_server.door.http2.listener import Listener
+from trunkline_server.door.reflecting import SCOPE, Reflection, is_local
 from trunkline_server.store.database import Database
 from trunkline_server.store.keys import Keys, NewKey
 from trunkline_server.store.tenants import Tenants
@@ -24,10 +31,8 @@ ASKED = reflection_pb2.ServerReflectionRequest(list_services="")
 async def guarded(database: Database) -> AsyncIterator[tuple[reflection_pb2_grpc.ServerReflectionStub, Keys]]:
     keys = Keys(database, b"pepper")
     callers = Callers(keys, Tenants(database), 60, asyncio.get_running_loop().time)
-    server = grpc.aio.server(interceptors=(ReflectionGuard(callers),))
-    reflect(server, ("trunkline.v1.ChatService",))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
+    server = Listener(Reflection(("trunkline.v1.ChatService",), callers).rpcs(), Limits())
+    port = await server.start("127.0.0.1", 0)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield reflection_pb2_grpc.ServerReflectionStub(channel), keys
     await server.stop(0)
@@ -59,3 +64,38 @@ async def test_only_a_key_with_the_scope_sees_what_there_is(database: Database) 
 )
 def test_which_listeners_are_for_this_machine_alone(address: str, *, local: bool) -> None:
     assert is_local(address) == local
+
+
+async def test_what_there_is_and_what_describes_it() -> None:
+    server = Listener(Reflection(("trunkline.v1.ChatService",)).rpcs(), Limits())
+    port = await server.start("127.0.0.1", 0)
+
+    def look() -> tuple[list[str], list[str], list[int]]:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            database = ProtoReflectionDescriptorDatabase(channel)
+            pool = DescriptorPool(database)
+            service: Any = pool.FindServiceByName("trunkline.v1.ChatService")
+            with pytest.raises(KeyError):
+                database.FindFileByName("nothing.proto")
+            with pytest.raises(KeyError):
+                database.FindFileContainingSymbol("no.Thing")
+            numbers = list(database.FindAllExtensionNumbers("google.protobuf.MethodOptions"))
+            return list(database.get_services()), [each.name for each in service.methods], numbers
+
+    services, methods, _ = await asyncio.to_thread(look)
+    await server.stop(0)
+    assert services == ["grpc.reflection.v1alpha.ServerReflection", "trunkline.v1.ChatService"]
+    assert methods == [each.name for each in chat_pb2.DESCRIPTOR.services_by_name["ChatService"].methods]
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_questions_that_are_none(version: str) -> None:
+    server = Listener(Reflection(()).rpcs(), Limits())
+    port = await server.start("127.0.0.1", 0)
+    path = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        told = await refusal(send(channel, path, b"\xff", ()))
+        (answer,) = await send(channel, path, b"", ())
+    await server.stop(0)
+    assert told == Refusal("INVALID_ARGUMENT")
+    assert reflection_pb2.ServerReflectionResponse.FromString(answer).error_response.error_code == 3

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -148,6 +148,18 @@ class Visit:
         async with asyncio.timeout_at(self.call.deadline):
             return await self._boundary.replays.once(self.call, request, self.procedure.function, self.procedure.reply)
 
+    async def gathered(self, requests: AsyncIterator[Message]) -> Message:
+        """A call whose request comes in many messages."""
+        self._require_time()
+        async with asyncio.timeout_at(self.call.deadline):
+            response: Message = await self.procedure.function(self.call, self._checked(requests))
+            return response
+
+    async def _checked(self, requests: AsyncIterator[Message]) -> AsyncGenerator[Message, None]:
+        async for request in requests:
+            self._boundary.contract.validate(request)
+            yield request
+
     async def many(self, request: Message, send: Callable[[Message], Awaitable[object]]) -> None:
         """A streamed call; `send` waits while the caller does not read."""
         self._check(request)
@@ -179,6 +191,9 @@ class Visit:
 
     def _check(self, request: Message) -> None:
         self._boundary.contract.validate(request)
+        self._require_time()
+
+    def _require_time(self) -> None:
         if self.call.deadline - asyncio.get_running_loop().time() < DEADLINE_S_MIN:
             raise TrunklineError(Reason.DEADLINE, "no time is left for this call", metadata={"stage": "entry"})
 

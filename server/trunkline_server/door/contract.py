@@ -14,6 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from trunkline_server.core.errors import FieldViolation, Reason, TrunklineError
+from trunkline_server.door.rules import Rules
 
 _SCOPE_FIELD = "trunkline.v1.scope"
 _VIOLATIONS_MAX = 16
@@ -24,12 +25,14 @@ _DESCRIPTION_CHARS_MAX = 200
 class Method:
     """One RPC: its full name (`/trunkline.v1.ChatService/Complete`) and the scope that it asks for.
 
+    `streams`: the answer comes in many messages; `gathers`: the request does.
     `reads` says that it changes nothing, so that anybody between may repeat or keep it.
     """
 
     name: str
     scope: str
     streams: bool
+    gathers: bool
     request: str
     reads: bool = False
 
@@ -45,6 +48,7 @@ class Contract:
         for file in image.file:
             self._pool.Add(file)
         self._files = [file.name for file in image.file if file.package == "trunkline.v1"]
+        self._rules = Rules(self._pool)
         self._validator = protovalidate.Validator()
         self._class_of = cache(self._find_class)
 
@@ -60,6 +64,8 @@ class Contract:
 
     def validate(self, request: Message) -> None:
         """Hold a request to the rules of the contract; what is wrong is told field by field."""
+        if self._rules.hold(request):
+            return
         annotated = self._class_of(request.DESCRIPTOR.full_name).FromString(request.SerializeToString())
         violations = self._validator.collect_violations(annotated)
         if violations:
@@ -72,14 +78,16 @@ class Contract:
     def warm(self) -> None:
         """Compile the rules of every request, so that no call pays for it."""
         for method in self.methods():
-            self._validator.collect_violations(self._class_of(method.request)())
+            empty = self._class_of(method.request)()
+            self._rules.hold(empty)
+            self._validator.collect_violations(empty)
 
 
 def _describe(method: MethodDescriptor, scope: str) -> Method:
     name = f"/{method.containing_service.full_name}/{method.name}"
     level = method.GetOptions().idempotency_level
     reads = level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
-    return Method(name, scope, method.server_streaming, method.input_type.full_name, reads)
+    return Method(name, scope, method.server_streaming, method.client_streaming, method.input_type.full_name, reads)
 
 
 def _invalid(violations: Sequence[protovalidate.Violation]) -> TrunklineError:

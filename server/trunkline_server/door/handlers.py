@@ -1,71 +1,90 @@
-"""gRPC's way through the boundary: handlers made of procedures, and statuses of errors."""
+"""gRPC's way through the boundary: exchanges become visits, and errors statuses."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NoReturn, TypeAlias, cast
+from collections.abc import AsyncGenerator, Iterable
 
-import grpc
 from google.protobuf.message import Message
 
 from trunkline_server.door.boundary import Boundary, Procedure, Visit
+from trunkline_server.door.code import Code
+from trunkline_server.door.http2.exchange import Exchange, Rpc
 from trunkline_server.door.status import CODES, MESSAGE_CHARS_MAX, trailers_of
 
-Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+def rpcs_of(boundary: Boundary, procedures: Iterable[Procedure]) -> dict[str, Rpc]:
+    """What serves each method of a service, by its path."""
+    return {each.method.name: _served(boundary, each) for each in procedures}
 
 
-def handler_of(boundary: Boundary, name: str, procedures: Iterable[Procedure]) -> grpc.GenericRpcHandler:
-    """The handler of one service. Requests come as bytes: gRPC would tell undecodable ones as UNKNOWN."""
-    handlers = {each.method.name.rpartition("/")[2]: _method(boundary, each) for each in procedures}
-    return grpc.method_handlers_generic_handler(name, handlers)
+def _served(boundary: Boundary, procedure: Procedure) -> Rpc:
+    if procedure.method.gathers:
+        return _gathered(boundary, procedure)
+    return _streamed(boundary, procedure) if procedure.method.streams else _unary(boundary, procedure)
 
 
-def _method(boundary: Boundary, procedure: Procedure) -> grpc.RpcMethodHandler[Any, Any]:
-    write = procedure.reply.SerializeToString
-    if procedure.method.streams:
-        return grpc.unary_stream_rpc_method_handler(_streamed(boundary, procedure), None, write)
-    return grpc.unary_unary_rpc_method_handler(_unary(boundary, procedure), None, write)
+def _gathered(boundary: Boundary, procedure: Procedure) -> Rpc:
+    async def serve(exchange: Exchange) -> None:
+        async def requests() -> AsyncGenerator[Message, None]:
+            while (data := await exchange.receive()) is not None:
+                yield procedure.read(data)
 
-
-def _unary(boundary: Boundary, procedure: Procedure) -> Callable[[bytes, Context], Awaitable[Message]]:
-    async def handle(data: bytes, context: Context) -> Message:
-        visit = _visit(boundary, procedure, context)
+        visit = _visit(boundary, procedure, exchange)
         try:
             await visit.identify()
-            response = await visit.once(procedure.read(data))
-            context.set_trailing_metadata(visit.trailers)
+            response = await visit.gathered(requests())
+            await exchange.send(response.SerializeToString())
+            exchange.finish(Code.OK, metadata=visit.trailers)
             visit.answered()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves as a status
-            await _fail(visit, context, error)
-        return response
+            _fail(visit, exchange, error)
 
-    return handle
+    return Rpc(serve, uploads=True)
 
 
-def _streamed(boundary: Boundary, procedure: Procedure) -> Callable[[bytes, Context], Awaitable[None]]:
-    async def handle(data: bytes, context: Context) -> None:
-        visit = _visit(boundary, procedure, context)
+def _unary(boundary: Boundary, procedure: Procedure) -> Rpc:
+    async def serve(exchange: Exchange) -> None:
+        visit = _visit(boundary, procedure, exchange)
         try:
             await visit.identify()
-            await visit.many(procedure.read(data), context.write)
-            context.set_trailing_metadata(visit.trailers)
+            response = await visit.once(procedure.read(exchange.request))
+            await exchange.send(response.SerializeToString())
+            exchange.finish(Code.OK, metadata=visit.trailers)
             visit.answered()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves as a status
-            await _fail(visit, context, error)
+            _fail(visit, exchange, error)
 
-    return handle
-
-
-def _visit(boundary: Boundary, procedure: Procedure, context: Context) -> Visit:
-    told_s = cast("float | None", context.time_remaining())
-    return boundary.visit(procedure, context.invocation_metadata() or (), told_s)
+    return Rpc(serve)
 
 
-async def _fail(visit: Visit, context: Context, error: BaseException) -> NoReturn:
-    if context.done():
+def _streamed(boundary: Boundary, procedure: Procedure) -> Rpc:
+    async def serve(exchange: Exchange) -> None:
+        async def send(message: Message) -> None:
+            await exchange.send(message.SerializeToString())
+
+        visit = _visit(boundary, procedure, exchange)
+        try:
+            await visit.identify()
+            await visit.many(procedure.read(exchange.request), send)
+            exchange.finish(Code.OK, metadata=visit.trailers)
+            visit.answered()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves as a status
+            _fail(visit, exchange, error)
+
+    return Rpc(serve)
+
+
+def _visit(boundary: Boundary, procedure: Procedure, exchange: Exchange) -> Visit:
+    deadline = exchange.deadline
+    told_s = None if deadline is None else deadline - asyncio.get_running_loop().time()
+    return boundary.visit(procedure, exchange.metadata, told_s)
+
+
+def _fail(visit: Visit, exchange: Exchange, error: BaseException) -> None:
+    if exchange.left:
         visit.left()
-        raise asyncio.CancelledError from None
+        return
     told = visit.failed(error)
-    trailers = visit.trailers + tuple(trailers_of(told, visit.call.request_id).items())
-    await context.abort(CODES[told.reason], told.message[:MESSAGE_CHARS_MAX], trailers)
+    trailers = (*visit.trailers, *trailers_of(told, visit.call.request_id).items())
+    exchange.finish(CODES[told.reason], told.message[:MESSAGE_CHARS_MAX], trailers)

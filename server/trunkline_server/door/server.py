@@ -1,18 +1,19 @@
-"""The gRPC server itself: its options, health, reflection, and going away in good order."""
+"""The gRPC server as a whole: services, health, reflection, and going away in good order."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
-
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
+from typing import Final, Protocol
 
 from trunkline_server.door.caller import Callers
-from trunkline_server.door.reflecting import ReflectionGuard, is_local, reflect
+from trunkline_server.door.health import SERVICE as HEALTH
+from trunkline_server.door.health import Health
+from trunkline_server.door.http2.exchange import Rpc
+from trunkline_server.door.http2.limits import Limits
+from trunkline_server.door.http2.listener import Listener
+from trunkline_server.door.reflecting import Reflection, is_local
 
 LIVENESS: Final = ""
 READINESS: Final = "readiness"
@@ -33,61 +34,36 @@ class ServerSettings:
 class Server:
     """Started once everything behind it is ready."""
 
-    def __init__(
-        self, settings: ServerSettings, handlers: Sequence[tuple[str, grpc.GenericRpcHandler]], callers: Callers
-    ) -> None:
+    def __init__(self, settings: ServerSettings, services: Mapping[str, Mapping[str, Rpc]], callers: Callers) -> None:
         self._settings = settings
+        self._services = list(services)
+        self._health = Health()
+        rpcs = self._health.rpcs()
+        for served in services.values():
+            rpcs |= served
         local = is_local(settings.address)
-        guards = () if local else (ReflectionGuard(callers),)
-        self._server = grpc.aio.server(options=_options(settings), interceptors=guards)
-        self._services = [name for name, _ in handlers]
-        self._health = health_aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._server.add_generic_rpc_handlers(tuple(handler for _, handler in handlers))
         if local if settings.reflection is None else settings.reflection:
-            reflect(self._server, (*self._services, "grpc.health.v1.Health"))
+            rpcs |= Reflection((*services, HEALTH), None if local else callers).rpcs()
+        limits = Limits(settings.receive_bytes_max, streams_max=settings.concurrent_streams_max)
+        self._listener = Listener(rpcs, limits)
 
     async def start(self) -> str:
         """Bind and serve; the address in use. Raises OSError where it cannot be bound."""
         host, _, port = self._settings.address.rpartition(":")
         try:
-            bound = self._server.add_insecure_port(self._settings.address)
-        except RuntimeError as error:
+            bound = await self._listener.start(host.strip("[]"), int(port))
+        except OSError as error:
             raise OSError(f"{self._settings.address} cannot be bound; is another gateway running?") from error
-        await self._server.start()
-        await self._tell(health_pb2.HealthCheckResponse.SERVING)
-        return f"{host}:{bound if port == '0' else port}"
+        self._health.tell((LIVENESS, READINESS, *self._services), serving=True)
+        return f"{host}:{bound}"
 
     async def stop_admitting(self) -> None:
         """Tell load balancers to look elsewhere; calls are still served."""
-        await self._health.enter_graceful_shutdown()
+        self._health.stop()
 
     async def stop(self, grace_s: float) -> None:
         """Take no new calls, let the running ones end, then cut them off."""
-        await self._server.stop(grace_s)
-
-    async def _tell(self, status: Any) -> None:
-        for name in (LIVENESS, READINESS, *self._services):
-            await self._health.set(name, status)
-
-
-def _options(settings: ServerSettings) -> list[tuple[str, int]]:
-    return [
-        ("grpc.max_receive_message_length", settings.receive_bytes_max),
-        ("grpc.max_send_message_length", 64 * 1024 * 1024),
-        ("grpc.max_concurrent_streams", settings.concurrent_streams_max),
-        ("grpc.max_metadata_size", 8192),
-        ("grpc.absolute_max_metadata_size", 16384),
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
-        ("grpc.server_handshake_timeout_ms", 5_000),
-        ("grpc.max_connection_age_ms", 1_800_000),
-        ("grpc.max_connection_age_grace_ms", 660_000),
-        ("grpc.max_connection_idle_ms", 900_000),
-        ("grpc.so_reuseport", 0),
-    ]
+        await self._listener.stop(grace_s)
 
 
 class Leaving(Protocol):

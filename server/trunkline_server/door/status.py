@@ -9,10 +9,10 @@ from typing import Final
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
-from grpc import StatusCode
 
 from trunkline.v1 import errors_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.door.code import Code
 
 DOMAIN: Final = "trunkline"
 DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -23,12 +23,12 @@ MESSAGE_CHARS_MAX: Final = 512
 _VIOLATIONS_BYTES_MAX: Final = 2560
 _FAILURES_MAX: Final = 8
 
-_REASONS: Final[Mapping[StatusCode, tuple[Reason, ...]]] = {
-    StatusCode.UNAUTHENTICATED: (Reason.AUTH_MISSING, Reason.AUTH_INVALID, Reason.AUTH_EXPIRED, Reason.AUTH_REVOKED),
-    StatusCode.PERMISSION_DENIED: (Reason.SCOPE_MISSING, Reason.MODEL_NOT_ALLOWED, Reason.FIELD_FORBIDDEN),
-    StatusCode.NOT_FOUND: (Reason.RESOURCE_NOT_FOUND, Reason.MODEL_NOT_FOUND, Reason.PROMPT_VERSION_NOT_FOUND),
-    StatusCode.ALREADY_EXISTS: (Reason.RESOURCE_EXISTS,),
-    StatusCode.INVALID_ARGUMENT: (
+_REASONS: Final[Mapping[Code, tuple[Reason, ...]]] = {
+    Code.UNAUTHENTICATED: (Reason.AUTH_MISSING, Reason.AUTH_INVALID, Reason.AUTH_EXPIRED, Reason.AUTH_REVOKED),
+    Code.PERMISSION_DENIED: (Reason.SCOPE_MISSING, Reason.MODEL_NOT_ALLOWED, Reason.FIELD_FORBIDDEN),
+    Code.NOT_FOUND: (Reason.RESOURCE_NOT_FOUND, Reason.MODEL_NOT_FOUND, Reason.PROMPT_VERSION_NOT_FOUND),
+    Code.ALREADY_EXISTS: (Reason.RESOURCE_EXISTS,),
+    Code.INVALID_ARGUMENT: (
         Reason.VALIDATION,
         Reason.PARAMETER_UNSUPPORTED,
         Reason.CAPABILITY_UNSUPPORTED,
@@ -42,8 +42,8 @@ _REASONS: Final[Mapping[StatusCode, tuple[Reason, ...]]] = {
         Reason.IDEMPOTENCY_KEY_REUSED,
         Reason.PROVIDER_REJECTED,
     ),
-    StatusCode.ABORTED: (Reason.IDEMPOTENCY_IN_PROGRESS,),
-    StatusCode.FAILED_PRECONDITION: (
+    Code.ABORTED: (Reason.IDEMPOTENCY_IN_PROGRESS,),
+    Code.FAILED_PRECONDITION: (
         Reason.CREDIT_INSUFFICIENT,
         Reason.BALANCE_OVERFLOW,
         Reason.PRICE_UNKNOWN,
@@ -54,8 +54,8 @@ _REASONS: Final[Mapping[StatusCode, tuple[Reason, ...]]] = {
         Reason.RESERVATION_CLOSED,
         Reason.BYOK_INVALID,
     ),
-    StatusCode.RESOURCE_EXHAUSTED: (Reason.BUDGET_EXCEEDED, Reason.RATE_LIMITED, Reason.CONCURRENCY_LIMITED),
-    StatusCode.UNAVAILABLE: (
+    Code.RESOURCE_EXHAUSTED: (Reason.BUDGET_EXCEEDED, Reason.RATE_LIMITED, Reason.CONCURRENCY_LIMITED),
+    Code.UNAVAILABLE: (
         Reason.OVERLOADED,
         Reason.DRAINING,
         Reason.PROVIDERS_EXHAUSTED,
@@ -65,19 +65,19 @@ _REASONS: Final[Mapping[StatusCode, tuple[Reason, ...]]] = {
         Reason.STREAM_INTERRUPTED,
         Reason.STORE_UNAVAILABLE,
     ),
-    StatusCode.OUT_OF_RANGE: (Reason.RESUME_EXPIRED,),
-    StatusCode.DEADLINE_EXCEEDED: (Reason.DEADLINE,),
-    StatusCode.CANCELLED: (Reason.CANCELLED,),
-    StatusCode.INTERNAL: (Reason.INTERNAL, Reason.OUTPUT_INVALID),
+    Code.OUT_OF_RANGE: (Reason.RESUME_EXPIRED,),
+    Code.DEADLINE_EXCEEDED: (Reason.DEADLINE,),
+    Code.CANCELLED: (Reason.CANCELLED,),
+    Code.INTERNAL: (Reason.INTERNAL, Reason.OUTPUT_INVALID),
 }
-CODES: Final[Mapping[Reason, StatusCode]] = {reason: code for code, reasons in _REASONS.items() for reason in reasons}
+CODES: Final[Mapping[Reason, Code]] = {reason: code for code, reasons in _REASONS.items() for reason in reasons}
 
-_PRECONDITIONS: Final = frozenset(_REASONS[StatusCode.FAILED_PRECONDITION]) - {Reason.CREDIT_INSUFFICIENT}
+_PRECONDITIONS: Final = frozenset(_REASONS[Code.FAILED_PRECONDITION]) - {Reason.CREDIT_INSUFFICIENT}
 
 
 def to_status(error: TrunklineError, request_id: str) -> status_pb2.Status:
     """The whole status with its details, small enough to arrive."""
-    status = status_pb2.Status(code=CODES[error.reason].value[0], message=error.message[:MESSAGE_CHARS_MAX])
+    status = status_pb2.Status(code=CODES[error.reason].value, message=error.message[:MESSAGE_CHARS_MAX])
     for detail in _details(error, request_id):
         packed = status.details.add()
         packed.Pack(detail)
@@ -88,7 +88,7 @@ def to_status(error: TrunklineError, request_id: str) -> status_pb2.Status:
 
 def pushback_ms(error: TrunklineError) -> int:
     """What a gRPC client that retries by itself is told: how long to wait, or -1 not to."""
-    if error.retry_after_s is None or CODES[error.reason] is not StatusCode.UNAVAILABLE:
+    if error.retry_after_s is None or CODES[error.reason] is not Code.UNAVAILABLE:
         return -1
     return int(error.retry_after_s * 1000 * random.uniform(1.0, 1.2))
 

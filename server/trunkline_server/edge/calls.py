@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,6 +66,8 @@ class Calls:
             procedure, request = await self._enter(exchange, visit, procedure, spelling)
             if procedure.method.streams:
                 await _stream(exchange, visit, request, spelling)
+            elif procedure.method.gathers:  # over HTTP all of it comes in one message
+                exchange.respond(spelling.write(visit, await visit.gathered(_one(request))))
             else:
                 exchange.respond(spelling.write(visit, await visit.once(request)))
             visit.answered()
@@ -82,6 +84,10 @@ class Calls:
         if chosen is not procedure:
             visit.turn_to(chosen, told_s)
         return chosen, request
+
+
+async def _one(request: Message) -> AsyncGenerator[Message, None]:
+    yield request
 
 
 async def _stream(exchange: Exchange, visit: Visit, request: Message, spelling: Spelling) -> None:

@@ -44,5 +44,4 @@ def http_status(error: TrunklineError) -> int:
 
 def number_of(error: TrunklineError) -> int:
     """The number that gRPC has for it."""
-    number: int = CODES[error.reason].value[0]
-    return number
+    return CODES[error.reason].value

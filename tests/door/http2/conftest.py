@@ -1,0 +1,1 @@
+"""Nothing of the gateway is needed here: no database, no services."""
