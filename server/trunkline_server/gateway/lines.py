@@ -17,7 +17,8 @@ from pybreaker import STATE_OPEN, CircuitBreaker, CircuitBreakerListener, Circui
 
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
 from trunkline_server.core.failure import Breaker, FailureKind, UpstreamFailure
-from trunkline_server.gateway.breakers import BreakerRules, Clock, Gate, Outcome
+from trunkline_server.gateway.breakers import BreakerRules, Clock, Gate, Outcome, Way
+from trunkline_server.gateway.budgets import RetryBudget
 from trunkline_server.gateway.bulkhead import Bulkhead
 from trunkline_server.gateway.health import Health, Latency
 
@@ -50,12 +51,12 @@ class LineSettings:
 
 
 class Trunk:
-    """What all lines to one provider share: the breaker of our key there, the places, its health.
+    """What all lines to one provider share: the breaker of our key there, the places, its health, what may be retried.
 
     A tenant's own key has another trunk, `is_own`, so that what goes wrong with it is nobody else's trouble.
     """
 
-    __slots__ = ("bulkhead", "health", "is_own", "key_gate", "lines", "provider")
+    __slots__ = ("budget", "bulkhead", "health", "is_own", "key_gate", "lines", "provider")
 
     def __init__(
         self, provider: str, key_gate: Gate, bulkhead: Bulkhead, health: Health, *, is_own: bool = False
@@ -65,6 +66,7 @@ class Trunk:
         self.key_gate = key_gate
         self.bulkhead = bulkhead
         self.health = health
+        self.budget = RetryBudget()
         self.lines: dict[str, Line] = {}
 
     def gates(self) -> list[Gate]:
@@ -85,9 +87,14 @@ class Line:
         self._settings = settings
         self._clock = clock
 
-    def may_pass(self, *, early: bool = False) -> bool:
+    def may_pass(self, way: Way = Way.DUE) -> bool:
         """Whether its breakers would let a call through."""
-        return self.gate.may_pass(early=early) and self.trunk.key_gate.may_pass(early=early)
+        return self.gate.may_pass(way) and self.trunk.key_gate.may_pass(way)
+
+    @property
+    def fails_too_often(self) -> bool:
+        """The share of calls that fail is all that is against it."""
+        return self.gate.fails_too_often and self.trunk.key_gate.is_closed
 
     @property
     def is_cooling(self) -> bool:
@@ -99,12 +106,12 @@ class Line:
         """When its breakers let the next call through."""
         return max(0.0, max(self.gate.opens_until_s, self.trunk.key_gate.opens_until_s) - self._clock())
 
-    def enter(self, *, streaming: bool, early: bool = False) -> Visit | None:
+    def enter(self, *, streaming: bool, way: Way = Way.DUE) -> Visit | None:
         """Take a place, which the caller has to leave again; None where a breaker is open."""
-        generation = self.gate.acquire(early=early)
+        generation = self.gate.acquire(way)
         if generation is None:
             return None
-        key_generation = self.trunk.key_gate.acquire(early=early)
+        key_generation = self.trunk.key_gate.acquire(way)
         if key_generation is None:
             self.gate.release(generation, Outcome.NEUTRAL)
             return None
