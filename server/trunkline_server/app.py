@@ -75,6 +75,7 @@ from trunkline_server.store.provider_accounts import ProviderAccounts
 from trunkline_server.store.tenant_keys import TenantKeys
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.store.usage import Usage
+from trunkline_server.worker.bookkeeping import bookkeeping
 from trunkline_server.worker.chores import Chore
 
 _log = logging.getLogger(__name__)
@@ -86,7 +87,9 @@ SYNC_EVERY_S: Final = 24 * 3600
 SYNC_FIRST_WITHIN_S: Final = 3600
 WATCH_TIMEOUT_S: Final = 900.0
 
-NAMED_BY_CALLER: Final = frozenset(("/trunkline.v1.CreditService/GrantCredits", "/trunkline.v1.CreditService/Reserve"))
+NAMED_BY_CALLER: Final = frozenset(
+    f"/trunkline.v1.CreditService/{method}" for method in ("GrantCredits", "AdjustCredits", "RefundCredits", "Reserve")
+)
 MODEL_FILES: Final = ("models.json", "sandbox.json", "ollama.json")
 
 
@@ -213,6 +216,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     await learning.follow()
     await own.follow()
     chores = [*_chores(ledger, results, keys, callers), *_catalogue_chores(learning, own, sync)]
+    chores += bookkeeping(database, settings.credits.hold_retention_days)
     for work in (learning.keep(), own.keep(), *(chore.repeat() for chore in chores)):
         stack.callback(asyncio.get_running_loop().create_task(work).cancel)
     address = await server.start()

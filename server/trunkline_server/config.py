@@ -127,6 +127,7 @@ class CreditsSection(Section, frozen=True):
     default_grant: str = "100"
     per_usd: str = "1"
     tenant_unlimited: bool = True
+    hold_retention_days: Annotated[int, Meta(ge=2, le=3650)] = 30
 
 
 class EgressSection(Section, frozen=True):

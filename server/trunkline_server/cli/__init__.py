@@ -18,7 +18,7 @@ COMMANDS = {
     "providers": "List the providers, test them, see how they do, and keep accounts of one's own there.",
     "breakers": "List, open and reset circuit breakers.",
     "keys": "Make, list, rotate and revoke API keys.",
-    "credits": "Grant credits, and look at accounts.",
+    "credits": "Grant and correct credits, look at accounts, prove the books.",
     "secrets": "Rotate the key that tenants' secrets are sealed under.",
     "tenants": "Make and list tenants.",
     "version": "Print the version.",
