@@ -18,7 +18,7 @@ from typing import Final
 
 import uvloop
 
-from trunkline.v1 import admin_pb2, chat_pb2, credits_pb2, models_pb2, providers_pb2
+from trunkline.v1 import admin_pb2, analytics_pb2, chat_pb2, credits_pb2, models_pb2, providers_pb2
 from trunkline_server import __version__
 from trunkline_server.config import ModelSection, ProviderSection, Settings
 from trunkline_server.core import ids
@@ -56,6 +56,7 @@ from trunkline_server.providers.client import ClientSettings
 from trunkline_server.providers.egress import Egress
 from trunkline_server.providers.registry import Registry
 from trunkline_server.services.admin import AdminService, Replica
+from trunkline_server.services.analytics import AnalyticsService
 from trunkline_server.services.chat import ChatService
 from trunkline_server.services.credits import CreditService
 from trunkline_server.services.models import ModelService
@@ -204,6 +205,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     services = [
         (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
         (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
+        (analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"], AnalyticsService(database, tokens)),
         (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),
         (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], providers),
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
@@ -268,15 +270,19 @@ async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitS
     return ledger
 
 
+def catalogue_of(settings: Settings) -> Catalogue:
+    """What the files and the settings say of models and prices."""
+    data = files("trunkline_server.data")
+    return Catalogue.load([data.joinpath(name).read_bytes() for name in MODEL_FILES], _own_models(settings))
+
+
 async def _open_routes(settings: Settings, stack: AsyncExitStack) -> Routes:
     calls_max = settings.routing.provider_calls_max
     client = ClientSettings(read_timeout_s=settings.chat.unary_timeout_s, connections_max=calls_max)
     registry = Registry(settings.provider_settings, client)
     stack.push_async_callback(registry.close)
-    data = files("trunkline_server.data")
-    models = [data.joinpath(name).read_bytes() for name in MODEL_FILES]
     fallbacks = Fallbacks(settings.routing.chains, settings.routing.universal_fallback)
-    routes = Routes(Catalogue.load(models, _own_models(settings)), registry, Lines(_lines(settings)), fallbacks)
+    routes = Routes(catalogue_of(settings), registry, Lines(_lines(settings)), fallbacks)
     if unknown := routes.unknown_fallbacks():
         raise StartError(f"routing.chains: {unknown[0]!r} is neither a model nor a provider")
     return routes

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
+from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KEY_BYTES
 from trunkline_server.providers.builtin import NAMES
@@ -158,6 +159,7 @@ class ProviderSection(Section, frozen=True):
     headers: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
     free: bool = False
+    cancel_billing: CancelBilling | None = None
     models: tuple[ModelSection, ...] = ()
 
     @property
@@ -171,6 +173,7 @@ class ProviderSection(Section, frozen=True):
             key_header=self.key_header,
             headers=self.headers,
             query=self.query,
+            cancel_billing=self.cancel_billing,
         )
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ from trunkline_server.core.estimate import input_tokens
 from trunkline_server.core.pricing import bill, most, price_unknown
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.choice import Choice, circuit_open
+from trunkline_server.gateway.cost_limit import CostLimit, affordable
 from trunkline_server.gateway.routes import Route, Routes
 from trunkline_server.gateway.run import Run, now
 from trunkline_server.store.accounts import Account, AccountRef, Owner
@@ -55,6 +56,7 @@ class Offer:
     max_output_tokens: int
     cap: int | None
     most_nanos: int
+    cost_limit: CostLimit | None = None
 
 
 class Admission:
@@ -90,6 +92,7 @@ class Admission:
             create_time=now(),
             choice=choice,
             output_tokens_max=_cut_at(offer, account),
+            cost_limit=offer.cost_limit,
         )
 
     async def _held(
@@ -153,7 +156,7 @@ class Admission:
         run.route, run.account = route, account
         run.ask = self.ask(run.call, run.input, offer, streaming=run.streaming)
         run.input_tokens_estimate = offer.input_tokens
-        run.output_tokens_max = _cut_at(offer, account)
+        run.output_tokens_max, run.cost_limit = _cut_at(offer, account), offer.cost_limit
 
     async def _covered(self, run: Run, most_nanos: int) -> Reserved:
         more_nanos = most_nanos - run.hold.amount
@@ -182,10 +185,26 @@ class Admission:
             return Offer(route, tokens, length, cap, 0)
         answers = max(input.sampling.candidate_count, 1)
         rate_nanos = self._settings.credits_per_usd_nanos
-        price = most(route.price, tokens, length * answers, rate_nanos, _dear_units(input, tokens))
+        units = _dear_units(input, tokens)
+        price = most(route.price, tokens, length * answers, rate_nanos, units)
+        if input.HasField("max_cost") and price.charge_nanos > input.max_cost.nanos:
+            return self._limited(input, route, tokens, length)
         if cap is None and not _limit_known(route) and price.charge_nanos and charged:
             cap = length
         return Offer(route, tokens, length, cap, price.charge_nanos)
+
+    def _limited(self, input: chat_pb2.ChatInput, route: Route, tokens: int, length: int) -> Offer:
+        """As long an answer as `max_cost` allows; where it allows none, what would be needed for one token."""
+        price, rate_nanos, units = route.price, self._settings.credits_per_usd_nanos, _dear_units(input, tokens)
+        assert price is not None  # noqa: S101 - what costs nothing is never too dear
+        answers = max(input.sampling.candidate_count, 1)
+
+        def most_nanos(length: int) -> int:
+            return most(price, tokens, length * answers, rate_nanos, units).charge_nanos
+
+        allowed = max(affordable(input.max_cost.nanos, length, most_nanos), 1)
+        limit = CostLimit(input.max_cost.nanos, price, rate_nanos, tokens)
+        return Offer(route, tokens, allowed, allowed, most_nanos(allowed), limit)
 
     async def quote(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.QuoteResponse:
         """What a call would cost, and whether it would be admitted. Holds nothing."""

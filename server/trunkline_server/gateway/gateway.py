@@ -23,6 +23,7 @@ from trunkline_server.core.failure import Failover, UpstreamFailure
 from trunkline_server.gateway import refusals
 from trunkline_server.gateway.admission import Admission
 from trunkline_server.gateway.attempts import ATTEMPT_S_MIN, Budgets, Plan
+from trunkline_server.gateway.drains import kept, kept_whole
 from trunkline_server.gateway.lines import Visit
 from trunkline_server.gateway.live import LiveCall, LiveCalls
 from trunkline_server.gateway.output import Output
@@ -88,6 +89,7 @@ class Gateway:
     async def drained(self) -> None:
         """Every call has ended and told its bill. For after the door is shut, which cancels what still runs."""
         await self.live.ended(LEAVE_S)
+        await self._settlement.drains.ended()
 
     @asynccontextmanager
     async def _run(self, call: Call, input: chat_pb2.ChatInput, *, streaming: bool) -> AsyncIterator[Run]:
@@ -139,7 +141,7 @@ class Gateway:
             visit = await self._begin(run, plan)
             try:
                 with visit, Patience(self._limits(run), run.call.deadline):
-                    await run.route.upstream.answer(run.ask, run.answer)
+                    await kept_whole(run, run.route.upstream.answer(run.ask, run.answer))
             except UpstreamFailure as failure:
                 await self._after(run, plan, failure, visit.began)
             except TrunklineError as error:
@@ -155,7 +157,7 @@ class Gateway:
             visit = await self._begin(run, plan)
             try:
                 with visit, Patience(self._limits(run), run.call.deadline) as patience:
-                    async with aclosing(run.route.upstream.chat(run.ask, run.answer)) as reads:
+                    async with aclosing(kept(run, run.route.upstream.chat(run.ask, run.answer))) as reads:
                         async for _ in reads:
                             patience.heard()
                             visit.heard()
@@ -202,6 +204,7 @@ class Gateway:
 
     async def _after(self, run: Run, plan: Plan, late: UpstreamFailure, began: float) -> None:
         """An attempt failed: go elsewhere, or wait until the same provider may be asked again, or raise."""
+        await run.let_go()
         failure = late if run.begun else late.before_content()
         run.failed(failure, began)
         if run.begun:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -18,11 +19,21 @@ from trunkline_server.core.failure import Charge, UpstreamFailure
 from trunkline_server.core.money import NANOS
 from trunkline_server.core.pricing import Bill
 from trunkline_server.gateway.choice import Choice
+from trunkline_server.gateway.cost_limit import CostLimit
 from trunkline_server.gateway.routes import Route
 from trunkline_server.store.accounts import AccountRef
 from trunkline_server.store.holds import Reserved
 
-FINISHED_CUT = frozenset((chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS, chat_pb2.FINISH_REASON_CONTEXT_WINDOW))
+if TYPE_CHECKING:
+    from trunkline_server.gateway.drains import Left
+
+FINISHED_CUT = frozenset(
+    (
+        chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS,
+        chat_pb2.FINISH_REASON_CONTEXT_WINDOW,
+        chat_pb2.FINISH_REASON_MAX_COST,
+    )
+)
 FINISHED_FILTERED = frozenset((chat_pb2.FINISH_REASON_CONTENT_FILTER, chat_pb2.FINISH_REASON_RECITATION))
 CAP_EXCESS = 1.01
 CAP_SLACK_TOKENS = 8
@@ -48,6 +59,7 @@ class Run:
     choice: Choice
     output_tokens_max: int | None
     """Where each answer is cut if it does not end by itself; None: it may be as long as the provider likes."""
+    cost_limit: CostLimit | None = None
     end_time: Timestamp | None = None
     attempts: list[chat_pb2.Attempt] = field(default_factory=list)
     failures: list[errors_pb2.UpstreamFailure] = field(default_factory=list)
@@ -59,6 +71,8 @@ class Run:
     """A provider is at work, and would go on if it were not stopped."""
     reported_counts: bool = False
     """The last attempt failed in a way whose reported usage is charged."""
+    left: Left | None = None
+    """What the provider goes on saying although the caller has left."""
     first_token_s: float | None = None
     sequence: int = 0
     usage: usage_pb2.Usage = field(default_factory=usage_pb2.Usage)
@@ -82,7 +96,15 @@ class Run:
         self.in_flight = self.is_past_cap
         if self.in_flight:
             self._cut()
+        if self.cost_limit is not None:
+            self._tell_cost_limit()
         self._note("", 200, began)
+
+    async def let_go(self) -> None:
+        """What goes on at the provider is not wanted any more."""
+        if self.left is not None:
+            left, self.left = self.left, None
+            await left.close()
 
     def failed(self, failure: UpstreamFailure, began: float) -> None:
         """The attempt failed: what nobody heard of its answer is gone, and not charged; what was reported stays."""
@@ -127,6 +149,8 @@ class Run:
     @property
     def is_past_cap(self) -> bool:
         """The provider goes on where it should have ended. A delta is one token at least."""
+        if self.cost_limit is not None and self.cost_limit.reached(self.answer):
+            return not self.answer.finished
         cap = self.output_tokens_max
         if cap is None or self.answer.delta_count <= cap:
             return False
@@ -136,6 +160,12 @@ class Run:
     def _cut(self) -> None:
         for candidate in self.answer.ends():
             self.answer.finish(chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS, "", candidate=candidate.index)
+
+    def _tell_cost_limit(self) -> None:
+        """An answer that ended at a length ended there for the sake of its cost."""
+        for candidate in self.answer.ends():
+            if candidate.finish_reason == chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS:
+                candidate.finish_reason = chat_pb2.FINISH_REASON_MAX_COST
 
     # What a stream says.
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, Final
 
 from trunkline.v1 import chat_pb2, usage_pb2
 from trunkline_server.core import money
+from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.pricing import Bill, bill
+from trunkline_server.gateway.drains import Drains
 from trunkline_server.gateway.run import Run, now
 from trunkline_server.store.ledger import Ledger
 from trunkline_server.store.usage import UsageRow
@@ -38,18 +40,32 @@ class Settlement:
     def __init__(self, ledger: Ledger, credits_per_usd_nanos: int) -> None:
         self._ledger = ledger
         self._rate_nanos = credits_per_usd_nanos
+        self.drains = Drains()
 
     async def settle(self, run: Run, outcome: chat_pb2.Outcome.ValueType, error_reason: str = "") -> None:
-        """Write the bill into the run and into the ledger."""
+        """Write the bill into the run and into the ledger; of an answer that is read on, what is known, and the ledger
+        later."""
         run.outcome = outcome
         run.end_time = now()
+        basis = self._bill(run)
+        if run.left is not None and self.drains.take(run, run.left, partial(self._close, run, error_reason)):
+            return
+        await run.let_go()
+        await self._write(run, _row(run, basis, error_reason))
+
+    async def _close(self, run: Run, error_reason: str) -> None:
+        """The bill as it has become meanwhile."""
+        await self._write(run, _row(run, self._bill(run), error_reason))
+
+    def _bill(self, run: Run) -> str:
+        """What it used and costs as far as we know, and how we know."""
         last, basis = measure(run)
         run.usage = reduce(added, run.rounds, last) if run.rounds else last
         run.bill = self._price(run, last)
         if basis == ESTIMATE:
             run.ask.warn(chat_pb2.WARNING_CODE_USAGE_ESTIMATED, "", "the provider reported no usage")
         run.call.trailers[CHARGE_TRAILER] = money.to_decimal_text(run.bill.charge_nanos)
-        await self._close(run, _row(run, basis, error_reason))
+        return basis
 
     def _price(self, run: Run, last: usage_pb2.Usage) -> Bill:
         """Each round is a call of its own to the provider, and billed so."""
@@ -60,7 +76,7 @@ class Settlement:
         cost = sum(each.cost_nano_usd for each in bills)
         return Bill(cost, sum(each.charge_nanos for each in bills), price.version)
 
-    async def _close(self, run: Run, row: UsageRow) -> None:
+    async def _write(self, run: Run, row: UsageRow) -> None:
         try:
             if row.basis == NONE:
                 await self._ledger.release(run.hold, row)
@@ -77,7 +93,8 @@ def measure(run: Run) -> tuple[usage_pb2.Usage, str]:
     whole = answer.finished and not run.in_flight
     if answer.usage is not None and (whole or run.reported_counts):
         return answer.usage, PROVIDER_USAGE
-    if not (answer.has_content or run.in_flight or whole):
+    unbilled = not answer.finished and run.route.upstream.provider.cancel_billing is CancelBilling.NO_BILL
+    if unbilled or not (answer.has_content or run.in_flight or whole):
         return usage_pb2.Usage(), PROVIDER_USAGE if run.rounds else NONE
     estimated = _estimated(run)
     if answer.usage is not None:

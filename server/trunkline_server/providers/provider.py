@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
+from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.providers.client import Response, Transport
 from trunkline_server.providers.settings import ProviderSettings
@@ -42,7 +43,7 @@ class Provider:
 
     `only_if_named`: it is off until the settings say something about it. `closed`: the catalogue has all of its models.
     `transport` makes a way to it that is not our HTTP client. `foreign_names`: what it may call the model of another
-    provider; for those that pass calls on.
+    provider; for those that pass calls on. `cancel_billing`: what it bills of an answer that its caller left.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Provider:
     closed: bool = False
     transport: Callable[[ProviderSettings], OwnTransport] | None = None
     foreign_names: Callable[[str, str], Sequence[str]] | None = None
+    cancel_billing: CancelBilling = CancelBilling.ESTIMATE
 
 
 @dataclass(frozen=True, slots=True)

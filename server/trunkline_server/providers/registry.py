@@ -153,7 +153,9 @@ def _as_told(provider: Provider, given: ProviderSettings) -> Provider:
     """The declaration with the operator's own words over it."""
     sign = header(given.key_header) if given.key_header else provider.sign
     wire = own(provider.name, given.dialect).wire if given.dialect else provider.wire
-    return replace(provider, base_url=given.base_url or provider.base_url, sign=sign, wire=wire)
+    billing = given.cancel_billing or provider.cancel_billing
+    base_url = given.base_url or provider.base_url
+    return replace(provider, base_url=base_url, sign=sign, wire=wire, cancel_billing=billing)
 
 
 def _closed(provider: Provider, given: ProviderSettings | None) -> str:
