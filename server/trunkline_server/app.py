@@ -20,6 +20,7 @@ import uvloop
 
 from trunkline.v1 import (
     admin_pb2,
+    analytics_pb2,
     audio_pb2,
     chat_pb2,
     credits_pb2,
@@ -73,6 +74,7 @@ from trunkline_server.providers.client import ClientSettings
 from trunkline_server.providers.egress import Egress
 from trunkline_server.providers.registry import Registry
 from trunkline_server.services.admin import AdminService, Replica
+from trunkline_server.services.analytics import AnalyticsService
 from trunkline_server.services.audio import AudioService
 from trunkline_server.services.chat import ChatService
 from trunkline_server.services.credits import CreditService
@@ -96,6 +98,7 @@ from trunkline_server.store.provider_accounts import ProviderAccounts
 from trunkline_server.store.tenant_keys import TenantKeys
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.store.usage import Usage
+from trunkline_server.worker.bookkeeping import bookkeeping
 from trunkline_server.worker.chores import Chore
 
 _log = logging.getLogger(__name__)
@@ -108,7 +111,9 @@ SYNC_EVERY_S: Final = 24 * 3600
 SYNC_FIRST_WITHIN_S: Final = 3600
 WATCH_TIMEOUT_S: Final = 900.0
 
-NAMED_BY_CALLER: Final = frozenset(("/trunkline.v1.CreditService/GrantCredits", "/trunkline.v1.CreditService/Reserve"))
+NAMED_BY_CALLER: Final = frozenset(
+    f"/trunkline.v1.CreditService/{method}" for method in ("GrantCredits", "AdjustCredits", "RefundCredits", "Reserve")
+)
 MODEL_FILES: Final = ("models.json", "sandbox.json", "ollama.json")
 
 
@@ -232,6 +237,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         (audio_pb2.DESCRIPTOR.services_by_name["AudioService"], AudioService(errands, routes.registry)),
         (moderation_pb2.DESCRIPTOR.services_by_name["ModerationService"], ModerationService(errands)),
         (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
+        (analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"], AnalyticsService(database, tokens)),
         (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),
         (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], providers),
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
@@ -248,6 +254,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     await own.follow()
     await gossip.follow()
     chores = [*_chores(ledger, results, keys, callers), *_catalogue_chores(learning, own, sync)]
+    chores += bookkeeping(database, settings.credits.hold_retention_days)
     for work in (learning.keep(), own.keep(), gossip.keep(), *(chore.repeat() for chore in chores)):
         stack.callback(asyncio.get_running_loop().create_task(work).cancel)
     address = await server.start()
@@ -301,15 +308,19 @@ async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitS
     return ledger
 
 
+def catalogue_of(settings: Settings) -> Catalogue:
+    """What the files and the settings say of models and prices."""
+    data = files("trunkline_server.data")
+    return Catalogue.load([data.joinpath(name).read_bytes() for name in MODEL_FILES], _own_models(settings))
+
+
 async def _open_routes(settings: Settings, stack: AsyncExitStack) -> Routes:
     calls_max = settings.routing.provider_calls_max
     client = ClientSettings(read_timeout_s=settings.chat.unary_timeout_s, connections_max=calls_max)
     registry = Registry(settings.provider_settings, client)
     stack.push_async_callback(registry.close)
-    data = files("trunkline_server.data")
-    models = [data.joinpath(name).read_bytes() for name in MODEL_FILES]
     fallbacks = Fallbacks(settings.routing.chains, settings.routing.universal_fallback)
-    routes = Routes(Catalogue.load(models, _own_models(settings)), registry, Lines(_lines(settings)), fallbacks)
+    routes = Routes(catalogue_of(settings), registry, Lines(_lines(settings)), fallbacks)
     if unknown := routes.unknown_fallbacks():
         raise StartError(f"routing.chains: {unknown[0]!r} is neither a model nor a provider")
     return routes

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
+from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KEY_BYTES
 from trunkline_server.providers.builtin import NAMES
@@ -135,6 +136,7 @@ class CreditsSection(Section, frozen=True):
     default_grant: str = "100"
     per_usd: str = "1"
     tenant_unlimited: bool = True
+    hold_retention_days: Annotated[int, Meta(ge=2, le=3650)] = 30
 
 
 class EgressSection(Section, frozen=True):
@@ -165,6 +167,7 @@ class ProviderSection(Section, frozen=True):
     headers: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
     free: bool = False
+    cancel_billing: CancelBilling | None = None
     models: tuple[ModelSection, ...] = ()
 
     @property
@@ -178,6 +181,7 @@ class ProviderSection(Section, frozen=True):
             key_header=self.key_header,
             headers=self.headers,
             query=self.query,
+            cancel_billing=self.cancel_billing,
         )
 
     def __repr__(self) -> str:
