@@ -8,8 +8,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -20,6 +20,7 @@ import uvloop
 
 from trunkline.v1 import admin_pb2, chat_pb2, credits_pb2, models_pb2, providers_pb2
 from trunkline_server import __version__
+from trunkline_server.background import Background
 from trunkline_server.config import ModelSection, ProviderSection, Settings
 from trunkline_server.core import ids
 from trunkline_server.core.address import EgressPolicy
@@ -67,6 +68,7 @@ from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.installation import installation_secret
 from trunkline_server.store.keys import CHANNEL as KEYS_CHANNEL
 from trunkline_server.store.keys import Keys, NewKey
+from trunkline_server.store.leased_ledger import LeasedLedger
 from trunkline_server.store.ledger import Ledger, LedgerSettings
 from trunkline_server.store.migrate import migrate
 from trunkline_server.store.opening import DatabaseUnusable, opening
@@ -102,6 +104,7 @@ class House:
     server: Server
     drain: Drain
     gateway: Gateway
+    background: Background
     journal: Journal
     grpc_address: str
     admin_key: str
@@ -126,6 +129,38 @@ def run(settings: Settings) -> int:
     return 0
 
 
+def work(settings: Settings) -> int:
+    """Do jobs until a signal; the exit code."""
+    try:
+        uvloop.run(_work(settings))
+    except StartError as error:
+        sys.stderr.write(f"trunkline: {error}\n")
+        return 1
+    except asyncio.CancelledError:  # a signal came before it worked
+        return 0
+    return 0
+
+
+async def _work(settings: Settings) -> None:
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    _end_on_signals()
+    async with AsyncExitStack() as stack:
+        try:
+            with opening():
+                engine = await _open_engine(settings, stack)
+                await engine.follow(stack)
+                working = await engine.background.begin_work()
+        except (OSError, DatabaseUnusable) as error:
+            raise StartError(str(error)) from error
+        stack.push_async_callback(engine.gateway.drained)
+        stack.push_async_callback(working.end)
+        _end_on_signals(working.task)
+        sys.stdout.write("trunkline works\n")
+        sys.stdout.flush()
+        with suppress(asyncio.CancelledError):
+            await working.task
+
+
 async def _serve(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     _end_on_signals()
@@ -147,22 +182,69 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
         yield house
 
 
+@dataclass(frozen=True)
+class Engine:
+    """What makes calls, for those who ask at the door and for jobs alike."""
+
+    database: Database
+    secret: bytes
+    ledger: Ledger
+    routes: Routes
+    learning: Learning
+    sync: Sync
+    accounts: ProviderAccounts
+    own: OwnAccounts
+    live: LiveCalls
+    gateway: Gateway
+    media: Media
+    background: Background
+
+    async def follow(self, stack: AsyncExitStack) -> None:
+        """Hear of what others change, and keep up with it."""
+        await self.ledger.accounts.follow()
+        await self.learning.follow()
+        await self.own.follow()
+        _keep(stack, self.learning.keep(), self.own.keep())
+
+
+async def _open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
+    settings.data_path.mkdir(parents=True, exist_ok=True)
+    database = await _open_database(settings, stack)
+    secret = settings.auth.pepper.encode() + await installation_secret(database)
+    ledger = await _open_ledger(settings, database, stack)
+    routes = await _open_routes(settings, stack)
+    learning = Learning(routes, database)
+    accounts = ProviderAccounts(database, await _tenant_keys(settings, database, secret))
+    live = LiveCalls()
+    gateway = _gateway(settings, routes, ledger, live)
+    policy = _policy(settings)
+    media = Media(Egress(policy))
+    return Engine(
+        database=database,
+        secret=secret,
+        ledger=ledger,
+        routes=routes,
+        learning=learning,
+        sync=Sync(routes.registry, learning),
+        accounts=accounts,
+        own=OwnAccounts(routes, database, accounts),
+        live=live,
+        gateway=gateway,
+        media=media,
+        background=await Background.open(settings, database, gateway, media, policy),
+    )
+
+
 async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     settings.data_path.mkdir(parents=True, exist_ok=True)
     addresses = AddressFile(settings.data_path / "addresses.json")
     addresses.forget_unless(settings.grpc.address)
-    database = await _open_database(settings, stack)
-    secret = settings.auth.pepper.encode() + await installation_secret(database)
+    engine = await _open_engine(settings, stack)
+    database, secret, ledger, routes = engine.database, engine.secret, engine.ledger, engine.routes
+    learning, own, sync, live, gateway = engine.learning, engine.own, engine.sync, engine.live, engine.gateway
+    background = engine.background
     replica_id = ids.new_uuid().hex
-    ledger = await _open_ledger(settings, database, stack)
-    routes = await _open_routes(settings, stack)
-    learning = Learning(routes, database)
-    sync = Sync(routes.registry, learning)
-    accounts = ProviderAccounts(database, await _tenant_keys(settings, database, secret))
-    own = OwnAccounts(routes, database, accounts)
-    live = LiveCalls()
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, live.stop_all)
-    gateway = _gateway(settings, routes, ledger, live)
     stops = Stops(live, ledger, database)
     keys, tenants, results = Keys(database, secret), Tenants(database), Idempotency(database)
     callers = Callers(keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time)
@@ -172,7 +254,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         gateway=gateway,
         completions=Completions(Usage(database), results, live),
         stops=stops,
-        media=Media(Egress(_policy(settings))),
+        media=engine.media,
         policy=_policy(settings),
         describe=to_status,
     )
@@ -197,32 +279,36 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         expired_reservation_count=lambda: ledger.expired_count,
         drain=drain.ask,
     )
-    providers = ProviderService(routes.registry, routes.lines, tokens, accounts, own, lambda: drain.draining)
+    providers = ProviderService(routes.registry, routes.lines, tokens, engine.accounts, own, lambda: drain.draining)
     services = [
         (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
         (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
         (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),
         (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], providers),
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
+        *background.services(tokens, lambda: drain.draining),
     ]
     handlers = [(descriptor.full_name, boundary.handler(descriptor, service)) for descriptor, service in services]
     server = Server(_server_settings(settings), handlers, callers)
     await database.listen(KEYS_CHANNEL, callers.forget)
-    await ledger.accounts.follow()
     await stops.follow()
-    await learning.follow()
-    await own.follow()
-    chores = [*_chores(ledger, results, keys, callers), *_catalogue_chores(learning, own, sync)]
-    for work in (learning.keep(), own.keep(), *(chore.repeat() for chore in chores)):
-        stack.callback(asyncio.get_running_loop().create_task(work).cancel)
+    await engine.follow(stack)
+    chores = [
+        *_chores(ledger, results, keys, callers),
+        *_catalogue_chores(learning, own, sync),
+        *background.chores(),
+    ]
+    _keep(stack, *(chore.repeat() for chore in chores))
     address = await server.start()
     stack.push_async_callback(gateway.drained)
+    if settings.jobs.worker:
+        stack.push_async_callback((await background.begin_work()).end)
     stack.push_async_callback(server.stop, 0)
     addresses.write({"grpc": address})
     stack.callback(addresses.forget, address)
     gc.collect()
     gc.freeze()
-    return House(settings, server, drain, gateway, journal, address, admin_key)
+    return House(settings, server, drain, gateway, background, journal, address, admin_key)
 
 
 async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
@@ -259,7 +345,7 @@ def _open_journal(stack: AsyncExitStack) -> Journal:
 
 async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitStack) -> Ledger:
     new = NewAccounts(from_decimal_text(settings.credits.default_grant), settings.credits.tenant_unlimited)
-    ledger = await Ledger.open(database, LedgerSettings(new))
+    ledger = await LeasedLedger.open(database, LedgerSettings(new))
     stack.push_async_callback(ledger.close)
     return ledger
 
@@ -352,6 +438,8 @@ def _deadlines(settings: Settings) -> Deadlines:
         "CompleteMany": MANY_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
+        "WatchJob": WATCH_TIMEOUT_S,
+        "Subscribe": WATCH_TIMEOUT_S,
     }
     return Deadlines(own, OTHER_TIMEOUT_S)
 
@@ -383,9 +471,15 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text + "\n")
 
 
-def _end_on_signals() -> None:
-    """Until it serves, a signal ends the start; what was opened is closed."""
-    task = asyncio.current_task()
+def _keep(stack: AsyncExitStack, *works: Coroutine[object, object, None]) -> None:
+    """Goes on until the house is closed."""
+    for each in works:
+        stack.callback(asyncio.get_running_loop().create_task(each).cancel)
+
+
+def _end_on_signals(task: asyncio.Task[None] | None = None) -> None:
+    """A signal ends this task; without one, the start, so that what was opened is closed."""
+    task = task or asyncio.current_task()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel if task else sys.exit)
 

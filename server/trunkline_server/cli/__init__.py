@@ -9,6 +9,7 @@ from trunkline_server.cli.console import Console
 
 COMMANDS = {
     "serve": "Run the gateway until a signal.",
+    "worker": "Do jobs until a signal, without serving anybody.",
     "migrate": "Bring the database to the schema of this version.",
     "config": "Look at the settings.",
     "doctor": "Say what is missing here, and how to mend it.",

@@ -42,7 +42,7 @@ _REASONS: Final[Mapping[StatusCode, tuple[Reason, ...]]] = {
         Reason.IDEMPOTENCY_KEY_REUSED,
         Reason.PROVIDER_REJECTED,
     ),
-    StatusCode.ABORTED: (Reason.IDEMPOTENCY_IN_PROGRESS,),
+    StatusCode.ABORTED: (Reason.IDEMPOTENCY_IN_PROGRESS, Reason.JOB_POISONED),
     StatusCode.FAILED_PRECONDITION: (
         Reason.CREDIT_INSUFFICIENT,
         Reason.BALANCE_OVERFLOW,
@@ -66,7 +66,7 @@ _REASONS: Final[Mapping[StatusCode, tuple[Reason, ...]]] = {
         Reason.STORE_UNAVAILABLE,
     ),
     StatusCode.OUT_OF_RANGE: (Reason.RESUME_EXPIRED,),
-    StatusCode.DEADLINE_EXCEEDED: (Reason.DEADLINE,),
+    StatusCode.DEADLINE_EXCEEDED: (Reason.DEADLINE, Reason.JOB_EXPIRED),
     StatusCode.CANCELLED: (Reason.CANCELLED,),
     StatusCode.INTERNAL: (Reason.INTERNAL, Reason.OUTPUT_INVALID),
 }
