@@ -439,6 +439,8 @@ def _deadlines(settings: Settings) -> Deadlines:
         "SyncModels": SYNC_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
         "WatchJob": WATCH_TIMEOUT_S,
+        "WatchBatch": WATCH_TIMEOUT_S,
+        "CreateBatch": MANY_TIMEOUT_S,
         "Subscribe": WATCH_TIMEOUT_S,
     }
     return Deadlines(own, OTHER_TIMEOUT_S)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from trunkline.v1 import events_pb2, jobs_pb2
+from trunkline.v1 import batches_pb2, events_pb2, jobs_pb2
 from trunkline_server.config import JobsSection, Settings
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.page_token import PageTokens
@@ -20,9 +20,11 @@ from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.orders import Orders, OrderSettings
 from trunkline_server.gateway.work import Work
+from trunkline_server.services.batches import BatchService
 from trunkline_server.services.events import EventService
 from trunkline_server.services.jobs import JobService
 from trunkline_server.store import outbox
+from trunkline_server.store.batches import Batches
 from trunkline_server.store.database import Database
 from trunkline_server.store.jobs import Caps, Jobs
 from trunkline_server.store.news import Announcer, News
@@ -41,6 +43,7 @@ class Background:
     settings: Settings
     database: Database
     jobs: Jobs
+    batches: Batches
     orders: Orders
     outbox: Outbox
     news: News
@@ -54,14 +57,25 @@ class Background:
         orders = Orders(works, _order_settings(settings.jobs))
         news = News()
         await news.follow(database, outbox.CHANNEL)
-        return cls(settings, database, Jobs(database, Announcer(database)), orders, Outbox(database), news)
+        announcer = Announcer(database)
+        return cls(
+            settings=settings,
+            database=database,
+            jobs=Jobs(database, announcer),
+            batches=Batches(database, announcer),
+            orders=orders,
+            outbox=Outbox(database),
+            news=news,
+        )
 
     def services(self, tokens: PageTokens, draining: Callable[[], bool]) -> Served:
         """What callers may ask of it."""
         jobs = JobService(self.jobs, self.orders, tokens, self.news, to_status, draining)
+        batches = BatchService(self.batches, self.orders, tokens, self.news, to_status, draining)
         events = EventService(self.outbox, self.news, draining)
         return [
             (jobs_pb2.DESCRIPTOR.services_by_name["JobService"], jobs),
+            (batches_pb2.DESCRIPTOR.services_by_name["BatchService"], batches),
             (events_pb2.DESCRIPTOR.services_by_name["EventService"], events),
         ]
 
@@ -70,6 +84,7 @@ class Background:
         jobs, events = timedelta(days=self.settings.jobs.keep_days), timedelta(days=self.settings.events.keep_days)
         return [
             Chore("purge_jobs", 600, lambda: self.jobs.purge(jobs)),
+            Chore("purge_batches", 600, lambda: self.batches.purge(jobs)),
             Chore("purge_events", 600, lambda: self.outbox.purge(events)),
         ]
 

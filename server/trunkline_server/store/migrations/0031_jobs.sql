@@ -27,6 +27,7 @@ CREATE TABLE batch (
 
 CREATE UNIQUE INDEX batch_by_request ON batch (tenant_id, request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX batch_by_tenant ON batch (tenant_id, id);
+CREATE INDEX batch_open ON batch (id) WHERE told_count < item_count;
 
 CREATE TABLE job (
     id               uuid PRIMARY KEY,
@@ -131,6 +132,9 @@ BEGIN
             a.id, a.state, a.delay_reason, a.revision, a.attempt, a.queue, a.user_id, a.batch_id, a.error_reason)
         FROM made AS a JOIN before USING (id)
         WHERE (before.state, before.lease_token) IS DISTINCT FROM (a.state, a.lease_token);
+        UPDATE batch SET stopped = true
+        WHERE stop_on_error AND NOT stopped
+          AND id IN (SELECT batch_id FROM made WHERE state = 'failed' AND batch_id IS NOT NULL);
     END IF;
     RETURN NULL;
 END $$;
@@ -270,8 +274,11 @@ BEGIN
     IF of_lane = '' THEN
         RETURN 2147483647;
     END IF;
-    SELECT concurrency_max INTO most FROM batch WHERE id = of_lane::uuid AND concurrency_max = 0;
-    IF FOUND THEN
+    SELECT CASE WHEN stopped OR cancelled THEN -1 ELSE concurrency_max END INTO most
+    FROM batch WHERE id = of_lane::uuid;
+    IF most < 0 THEN
+        RETURN 0;
+    ELSIF most = 0 THEN
         RETURN 2147483647;
     END IF;
     SELECT concurrency_max INTO most FROM batch WHERE id = of_lane::uuid FOR UPDATE SKIP LOCKED;
@@ -504,6 +511,12 @@ BEGIN
         ORDER BY expires_at LIMIT most FOR UPDATE SKIP LOCKED);
     PERFORM job_end_waiting(ARRAY(SELECT id FROM unnest(late)), 'failed', 'JOB_EXPIRED') WHERE cardinality(late) > 0;
     late := ARRAY(
+        SELECT job FROM batch JOIN job ON job.batch_id = batch.id
+        WHERE batch.told_count < batch.item_count AND (batch.stopped OR batch.cancelled)
+          AND job.state IN ('queued', 'delayed')
+        LIMIT most FOR UPDATE OF job SKIP LOCKED);
+    PERFORM job_end_waiting(ARRAY(SELECT id FROM unnest(late)), 'cancelled', 'CANCELLED') WHERE cardinality(late) > 0;
+    late := ARRAY(
         SELECT job FROM job WHERE state = 'running' AND leased_until < clock_timestamp()
         ORDER BY leased_until LIMIT most FOR UPDATE SKIP LOCKED);
     rescued := cardinality(late);
@@ -527,6 +540,41 @@ BEGIN
         RETURNING queue
     )
     SELECT array_agg(DISTINCT queue) INTO queues FROM woken;
+    PERFORM batch_tell();
     next_s := (SELECT extract(epoch FROM run_at - clock_timestamp()) FROM job WHERE state = 'delayed'
                ORDER BY run_at LIMIT 1);
+END $$;
+
+-- Batches -----------------------------------------------------------------------------------------------------------
+
+-- How many items are in which state: counted, so that they always add up.
+CREATE FUNCTION batch_counts(
+    of_batch uuid, OUT queued bigint, OUT delayed bigint, OUT running bigint, OUT succeeded bigint, OUT failed bigint,
+    OUT cancelled bigint
+) LANGUAGE sql STABLE AS $$
+    SELECT count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'delayed'),
+           count(*) FILTER (WHERE state = 'running'), count(*) FILTER (WHERE state = 'succeeded'),
+           count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = 'cancelled')
+    FROM job WHERE batch_id = of_batch
+$$;
+
+-- Tells how far batches have come, where more of them has ended since it was last told.
+CREATE FUNCTION batch_tell() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    WITH open_ AS (
+        SELECT id, told_count FROM batch WHERE told_count < item_count ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED
+    ), counted AS (
+        SELECT open_.id, told_count, counts.*, counts.succeeded + counts.failed + counts.cancelled AS over_count
+        FROM open_ CROSS JOIN LATERAL batch_counts(open_.id) AS counts
+    ), told AS (
+        UPDATE batch SET told_count = over_count FROM counted
+        WHERE batch.id = counted.id AND over_count > counted.told_count
+        RETURNING batch.id, batch.tenant_id, batch.item_count
+    )
+    INSERT INTO event (tenant_id, type, body)
+    SELECT tenant_id, 'BatchProgress', json_build_object(
+        'batchId', 'batch_' || replace(id::text, '-', ''), 'totalCount', item_count::text,
+        'runnableCount', queued::text, 'delayedCount', delayed::text, 'runningCount', running::text,
+        'succeededCount', succeeded::text, 'failedCount', failed::text, 'cancelledCount', cancelled::text)
+    FROM told JOIN counted USING (id);
 END $$;
