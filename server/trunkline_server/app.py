@@ -77,7 +77,9 @@ from trunkline_server.store.provider_accounts import ProviderAccounts
 from trunkline_server.store.tenant_keys import TenantKeys
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.store.usage import Usage
+from trunkline_server.worker.audit import audit
 from trunkline_server.worker.chores import Chore
+from trunkline_server.worker.schedules import Runner
 
 _log = logging.getLogger(__name__)
 
@@ -294,11 +296,11 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     await stops.follow()
     await engine.follow(stack)
     chores = [
-        *_chores(ledger, results, keys, callers),
-        *_catalogue_chores(learning, own, sync),
-        *background.chores(),
+        *_chores(ledger, keys, callers),
+        *_catalogue_chores(learning, own),
     ]
-    _keep(stack, *(chore.repeat() for chore in chores))
+    for_all = Runner(database, [*_chores_for_all(ledger, results, sync), *background.chores()])
+    _keep(stack, for_all.run(), *background.listeners(), *(chore.repeat() for chore in chores))
     address = await server.start()
     stack.push_async_callback(gateway.drained)
     if settings.jobs.worker:
@@ -451,19 +453,26 @@ def _server_settings(settings: Settings) -> ServerSettings:
     return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection)
 
 
-def _chores(ledger: Ledger, results: Idempotency, keys: Keys, callers: Callers) -> list[Chore]:
+def _chores(ledger: Ledger, keys: Keys, callers: Callers) -> list[Chore]:
     return [
         Chore("expire_reservations", 5, ledger.expire_due),
-        Chore("purge_answers", 600, results.purge),
         Chore("note_key_use", 60, lambda: keys.note_use(callers.take_used())),
     ]
 
 
-def _catalogue_chores(learning: Learning, own: OwnAccounts, sync: Sync) -> list[Chore]:
+def _chores_for_all(ledger: Ledger, results: Idempotency, sync: Sync) -> list[Chore]:
+    """What one replica does for all of them."""
+    return [
+        Chore("purge_answers", 600, results.purge),
+        Chore("audit_credits", 24 * 3600, lambda: audit(ledger)),
+        Chore("sync_models", SYNC_EVERY_S, sync.all, SYNC_FIRST_WITHIN_S),
+    ]
+
+
+def _catalogue_chores(learning: Learning, own: OwnAccounts) -> list[Chore]:
     return [
         Chore("refresh_catalogue", 300, learning.refresh),
         Chore("refresh_provider_accounts", 300, own.refresh),
-        Chore("sync_models", SYNC_EVERY_S, sync.all, SYNC_FIRST_WITHIN_S),
     ]
 
 

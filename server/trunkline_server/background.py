@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
@@ -32,6 +32,7 @@ from trunkline_server.store.outbox import Outbox
 from trunkline_server.worker.attempt import Shop
 from trunkline_server.worker.chores import Chore
 from trunkline_server.worker.jobs import JobWorker, WorkerSettings
+from trunkline_server.worker.listeners import Follower, installed
 
 Served: TypeAlias = list[tuple[ServiceDescriptor, object]]
 
@@ -87,6 +88,11 @@ class Background:
             Chore("purge_batches", 600, lambda: self.batches.purge(jobs)),
             Chore("purge_events", 600, lambda: self.outbox.purge(events)),
         ]
+
+    def listeners(self) -> Iterator[Coroutine[object, object, None]]:
+        """What other distributions want to hear."""
+        for name, listener in installed():
+            yield Follower(f"listener {name}", listener, self.outbox, self.news).follow()
 
     async def begin_work(self) -> Working:
         """The worker begins."""

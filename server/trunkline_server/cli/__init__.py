@@ -21,6 +21,7 @@ COMMANDS = {
     "jobs": "List jobs, look at them, watch, cancel and retry them.",
     "batches": "List batches, look at them and their items, watch and cancel them.",
     "events": "Follow what happens.",
+    "schedules": "List the work that is done again and again, and have it done now.",
     "keys": "Make, list, rotate and revoke API keys.",
     "credits": "Grant credits, and look at accounts.",
     "secrets": "Rotate the key that tenants' secrets are sealed under.",

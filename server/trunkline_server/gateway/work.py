@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core.call import Call
@@ -33,6 +34,14 @@ class Done:
 
 class Bench(Protocol):
     """What the worker gives to work that runs."""
+
+    @property
+    def job_id(self) -> UUID:
+        """The job."""
+
+    @property
+    def lease_token(self) -> int:
+        """What proves, at a write, that the job is still this worker's."""
 
     @property
     def streams(self) -> bool:

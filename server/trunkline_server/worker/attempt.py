@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
+from uuid import UUID
 
 from google.rpc import status_pb2
 
@@ -65,6 +66,14 @@ class Attempt:
         self._tab = Tab(job.id, job.lease_token, job.hold_id, job.hold_account, _ttl_s(job), shop.jobs.apply)
 
     # The bench of the work.
+
+    @property
+    def job_id(self) -> UUID:
+        return self.job.id
+
+    @property
+    def lease_token(self) -> int:
+        return self.job.lease_token
 
     @property
     def streams(self) -> bool:
