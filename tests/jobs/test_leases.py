@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -31,8 +30,8 @@ class Yard:
     def jobs(self) -> Jobs:
         return self.gateway.house.background.jobs
 
-    async def claim(self, most: int = 1, behind: UUID = NOBODY, **caps: int) -> list[JobRow]:
-        return await self.jobs.claim("default", behind, most, 30, Caps(**caps))
+    async def claim(self, most: int = 1, **caps: int) -> list[JobRow]:
+        return await self.jobs.claim("default", NOBODY, most, 30, Caps(**caps))
 
     async def lapse(self) -> None:
         """Every worker has been silent for too long."""
