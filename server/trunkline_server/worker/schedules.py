@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 class Runner:
     """Looks every `look_s`, and at once when somebody is in a hurry."""
 
-    def __init__(self, database: Database, chores: Sequence[Chore], look_s: float = 1.0) -> None:
+    def __init__(self, database: Database, chores: Sequence[Chore], look_s: float = 5.0) -> None:
         self._database = database
         self._chores = chores
         self._look_s = look_s
