@@ -57,6 +57,9 @@ bench: $(READY) ## measure speed on this machine
 soak: $(READY) ## a long run of the ledger: load, kill -9, and the proof (ARGS="--operations 1000000")
 	@$(BIN)/python -m tests.soak $(ARGS)
 
+soak-jobs: $(READY) ## jobs under calamities: 5,000 of them while workers and the database die (ARGS="--jobs 500" ...)
+	@$(BIN)/python -m tests.bench.job_soak $(ARGS)
+
 check: check-code check-layers check-contract check-generated ## everything that can be known without running: format, lint, types, layers, contract
 
 check-code: $(READY)

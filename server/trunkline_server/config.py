@@ -139,6 +139,29 @@ class CreditsSection(Section, frozen=True):
     hold_retention_days: Annotated[int, Meta(ge=2, le=3650)] = 30
 
 
+class JobsSection(Section, frozen=True):
+    """Background work. A limit of 0: none."""
+
+    worker: bool = True
+    concurrency: Positive = 16
+    queues: tuple[str, ...] = ()
+    lease_s: Seconds = 30.0
+    look_s: Seconds = 1.0
+    attempts_max: Annotated[int, Meta(ge=1, le=20)] = 5
+    timeout_s: Annotated[float, Meta(ge=1)] = 600.0
+    life_s: Annotated[float, Meta(ge=1)] = 86400.0
+    keep_days: Positive = 7
+    tenant_running_max: Count = 0
+    user_running_max: Count = 0
+    model_running_max: Count = 0
+
+
+class EventsSection(Section, frozen=True):
+    """What happened."""
+
+    keep_days: Positive = 7
+
+
 class EgressSection(Section, frozen=True):
     """Addresses that callers give."""
 
@@ -204,6 +227,8 @@ class Settings(Section, frozen=True):
     routing: RoutingSection = field(default_factory=RoutingSection)
     breakers: BreakersSection = field(default_factory=BreakersSection)
     credits: CreditsSection = field(default_factory=CreditsSection)
+    jobs: JobsSection = field(default_factory=JobsSection)
+    events: EventsSection = field(default_factory=EventsSection)
     egress: EgressSection = field(default_factory=EgressSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from trunkline_server.cli.console import Console
 
 COMMANDS = {
     "serve": "Run the gateway until a signal.",
+    "worker": "Do jobs until a signal, without serving anybody.",
     "migrate": "Bring the database to the schema of this version.",
     "config": "Look at the settings.",
     "doctor": "Say what is missing here, and how to mend it.",
@@ -17,6 +18,10 @@ COMMANDS = {
     "prices": "List and set prices, and charge the past by them.",
     "providers": "List the providers, test them, see how they do, and keep accounts of one's own there.",
     "breakers": "List, open and reset circuit breakers.",
+    "jobs": "List jobs, look at them, watch, cancel and retry them.",
+    "batches": "List batches, look at them and their items, watch and cancel them.",
+    "events": "Follow what happens.",
+    "schedules": "List the work that is done again and again, and have it done now.",
     "keys": "Make, list, rotate and revoke API keys.",
     "credits": "Grant and correct credits, look at accounts, prove the books.",
     "usage": "Sum up what calls used and cost.",

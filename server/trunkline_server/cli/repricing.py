@@ -7,13 +7,13 @@ from datetime import datetime
 
 import click
 
-from trunkline_server.app import catalogue_of
 from trunkline_server.cli import settings
 from trunkline_server.cli.database import connecting_told, database
 from trunkline_server.config import Settings
 from trunkline_server.core.learned import Learned
 from trunkline_server.core.money import from_decimal_text, to_decimal_text
 from trunkline_server.gateway.repricing import Changes, Repricing
+from trunkline_server.house.routing import catalogue_of
 from trunkline_server.store.accounts import NewAccounts
 from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.ledger import Ledger, LedgerSettings

@@ -50,13 +50,13 @@ class OwnTransport(Transport, Protocol):
 
 @dataclass(frozen=True)
 class Provider:
-    """A declaration. `takes_urls`: the provider fetches the addresses in a message itself; else the gateway does.
+    """A declaration.
 
-    `crafts`: what it can do besides the chat of its wire. `only_if_named`: it is off until the settings say something
-    about it. `closed`: the catalogue has all of its models. `voices`: how to ask for those that it speaks with, or which
-    they always are. `transport` makes a way to it that is not our HTTP client. `foreign_names`: what it may call the
-    model of another provider; for those that pass calls on. `cancel_billing`: what it bills of an answer that its caller
-    left.
+    `only_if_named`: it is off until the settings say something about it. `takes_urls`: it fetches the addresses in a
+    message itself; else the gateway does. `closed`: the catalogue has all of its models. `crafts`: what it can do
+    besides the chat of its wire. `voices`: how to ask for those that it speaks with, or which they always are.
+    `transport` makes a way to it that is not our HTTP client. `foreign_names`: what it may call the model of another
+    provider; for those that pass calls on. `cancel_billing`: what it bills of an answer that its caller left.
     """
 
     name: str

@@ -197,11 +197,16 @@ class Ledger:
         return Settled(hold_id, verdict, amount, charged or 0, balance)
 
 
-def _reserved(outcome: Outcome, op: Op) -> Reserved:
-    _, verdict, hold_id, amount, _, _, available = outcome
+def reserved(op: Op, verdict: str, hold_id: UUID, amount: int, available: int) -> Reserved:
+    """What the ledger said to a reservation, or the refusal raised."""
     if verdict in _STATES:
         return Reserved(hold_id, op.account_id, amount, verdict, available)
     raise _refused_hold(verdict, op, available)
+
+
+def _reserved(outcome: Outcome, op: Op) -> Reserved:
+    _, verdict, hold_id, amount, _, _, available = outcome
+    return reserved(op, verdict, hold_id, amount, available)
 
 
 def _refused_hold(verdict: str, op: Op, available: int) -> TrunklineError:
