@@ -1,119 +1,44 @@
-"""Puts the house together: opens everything in order, closes it in reverse. The only file that sees everything."""
+"""The life of a process: opens the house in order, serves or works, closes it in reverse."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import logging
-import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.resources import files
-from pathlib import Path
-from typing import Final
 
 import uvloop
 
-from trunkline.v1 import (
-    admin_pb2,
-    audio_pb2,
-    chat_pb2,
-    credits_pb2,
-    embeddings_pb2,
-    images_pb2,
-    models_pb2,
-    moderation_pb2,
-    providers_pb2,
-)
-from trunkline_server import __version__
-from trunkline_server.config import ModelSection, ProviderSection, Settings
-from trunkline_server.core import ids
-from trunkline_server.core.address import EgressPolicy
-from trunkline_server.core.catalogue import Catalogue
-from trunkline_server.core.model import ModelEntry, configured_model
-from trunkline_server.core.money import from_decimal_text
-from trunkline_server.core.page_token import PageTokens
-from trunkline_server.core.sealing import KeyRing
+from trunkline_server.config import Settings
 from trunkline_server.door.addresses import AddressFile
-from trunkline_server.door.boundary import Boundary, Deadlines
+from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract
-from trunkline_server.door.handlers import rpcs_of
 from trunkline_server.door.journal import Journal
 from trunkline_server.door.replays import Replays
-from trunkline_server.door.server import Drain, Server, ServerSettings
+from trunkline_server.door.server import Drain, Server
 from trunkline_server.door.sink import Sink
-from trunkline_server.door.status import to_status
-from trunkline_server.edge.front import FrontSettings, front
-from trunkline_server.edge.limits import Limits
 from trunkline_server.edge.server import HttpServer
-from trunkline_server.gateway.admission import Admission
-from trunkline_server.gateway.breakers import BreakerRules
-from trunkline_server.gateway.candidates import Candidates
-from trunkline_server.gateway.completions import Completions
-from trunkline_server.gateway.errands import Errands
-from trunkline_server.gateway.gateway import Gateway, GatewaySettings
-from trunkline_server.gateway.gossip import Gossip
-from trunkline_server.gateway.learning import Learning
-from trunkline_server.gateway.lines import Lines, LineSettings
-from trunkline_server.gateway.live import LiveCalls
-from trunkline_server.gateway.media import Media
-from trunkline_server.gateway.own_accounts import OwnAccounts
-from trunkline_server.gateway.routes import Fallbacks, Routes
-from trunkline_server.gateway.settlement import Settlement
-from trunkline_server.gateway.stops import Stops
-from trunkline_server.gateway.strategies import Strategies
-from trunkline_server.gateway.sync import Sync
-from trunkline_server.gateway.terms import Terms
-from trunkline_server.providers.client import ClientSettings
-from trunkline_server.providers.egress import Egress
-from trunkline_server.providers.registry import Registry
-from trunkline_server.services.admin import AdminService, Replica
-from trunkline_server.services.audio import AudioService
-from trunkline_server.services.chat import ChatService
-from trunkline_server.services.credits import CreditService
-from trunkline_server.services.embeddings import EmbeddingService
-from trunkline_server.services.images import ImageService
-from trunkline_server.services.models import ModelService
-from trunkline_server.services.moderation import ModerationService
-from trunkline_server.services.providers import ProviderService
-from trunkline_server.store.accounts import NewAccounts
-from trunkline_server.store.database import Database, DatabaseSettings
-from trunkline_server.store.embedded import EmbeddedPostgres
+from trunkline_server.gateway.gateway import Gateway
+from trunkline_server.house.background import Background
+from trunkline_server.house.chores import chores_for_all, chores_of_each
+from trunkline_server.house.doors import open_doors
+from trunkline_server.house.engine import open_engine
+from trunkline_server.house.keeping import keep
+from trunkline_server.house.services import Offered, deadlines_of
+from trunkline_server.house.start import StartError, first_key
 from trunkline_server.store.idempotency import Idempotency
-from trunkline_server.store.installation import installation_secret
 from trunkline_server.store.keys import CHANNEL as KEYS_CHANNEL
-from trunkline_server.store.keys import Keys, NewKey
-from trunkline_server.store.ledger import Ledger, LedgerSettings
-from trunkline_server.store.migrate import migrate
+from trunkline_server.store.keys import Keys
 from trunkline_server.store.opening import DatabaseUnusable, opening
-from trunkline_server.store.page import Page
-from trunkline_server.store.provider_accounts import ProviderAccounts
-from trunkline_server.store.tenant_keys import TenantKeys
 from trunkline_server.store.tenants import Tenants
-from trunkline_server.store.usage import Usage
-from trunkline_server.worker.chores import Chore
+from trunkline_server.worker.schedules import Runner
 
-_log = logging.getLogger(__name__)
-
-OTHER_TIMEOUT_S: Final = 10.0
-MANY_TIMEOUT_S: Final = 600.0
-MEDIA_TIMEOUT_S: Final = 300.0
-SYNC_TIMEOUT_S: Final = 30.0
-SYNC_EVERY_S: Final = 24 * 3600
-SYNC_FIRST_WITHIN_S: Final = 3600
-WATCH_TIMEOUT_S: Final = 900.0
-
-NAMED_BY_CALLER: Final = frozenset(("/trunkline.v1.CreditService/GrantCredits", "/trunkline.v1.CreditService/Reserve"))
-MODEL_FILES: Final = ("models.json", "sandbox.json", "ollama.json")
-
-
-class StartError(Exception):
-    """The gateway cannot start; the message is one line that says why."""
+NAMED_BY_CALLER = frozenset(("/trunkline.v1.CreditService/GrantCredits", "/trunkline.v1.CreditService/Reserve"))
 
 
 @dataclass(frozen=True)
@@ -122,11 +47,12 @@ class House:
 
     settings: Settings
     server: Server
+    http: HttpServer
     drain: Drain
     gateway: Gateway
+    background: Background
     journal: Journal
     grpc_address: str
-    http: HttpServer
     http_address: str
     admin_key: str
     """The key that was made at the first start; empty later."""
@@ -140,19 +66,46 @@ class House:
 
 def run(settings: Settings) -> int:
     """Serve until a signal; the exit code."""
+    return _live(_serve, settings)
+
+
+def work(settings: Settings) -> int:
+    """Do jobs until a signal; the exit code."""
+    return _live(_work, settings)
+
+
+def _live(life: Callable[[Settings], Awaitable[None]], settings: Settings) -> int:
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     try:
-        uvloop.run(_serve(settings))
+        uvloop.run(_ended_by_signals(life, settings))
     except StartError as error:
         sys.stderr.write(f"trunkline: {error}\n")
         return 1
-    except asyncio.CancelledError:  # a signal came before it served
+    except asyncio.CancelledError:  # a signal came before it was open
         return 0
     return 0
 
 
-async def _serve(settings: Settings) -> None:
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+async def _ended_by_signals(life: Callable[[Settings], Awaitable[None]], settings: Settings) -> None:
     _end_on_signals()
+    await life(settings)
+
+
+async def _work(settings: Settings) -> None:
+    async with AsyncExitStack() as stack:
+        with _starting():
+            engine = await open_engine(settings, stack)
+            await engine.follow(stack)
+            working = await engine.background.begin_work()
+        stack.push_async_callback(engine.gateway.drained)
+        stack.push_async_callback(working.end)
+        _end_on_signals(working.task)
+        _say("trunkline works")
+        with suppress(asyncio.CancelledError):
+            await working.task
+
+
+async def _serve(settings: Settings) -> None:
     async with opened(settings) as house:
         _obey_signals(house.drain)
         _announce(house)
@@ -161,129 +114,81 @@ async def _serve(settings: Settings) -> None:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[House]:
-    """The whole gateway, serving; everything is closed in reverse at the end."""
+    """The whole gateway, serving; everything is closed in reverse at the end. Raises StartError."""
     async with AsyncExitStack() as stack:
-        try:
-            with opening():
-                house = await _open(settings, stack)
-        except (OSError, DatabaseUnusable) as error:
-            raise StartError(str(error)) from error
+        with _starting():
+            house = await _open(settings, stack)
         yield house
 
 
 async def _open(settings: Settings, stack: AsyncExitStack) -> House:
-    settings.data_path.mkdir(parents=True, exist_ok=True)
     addresses = AddressFile(settings.data_path / "addresses.json")
     addresses.forget_unless(settings.grpc.address)
-    database = await _open_database(settings, stack)
-    secret = settings.auth.pepper.encode() + await installation_secret(database)
-    replica_id = ids.new_uuid().hex
-    ledger = await _open_ledger(settings, database, stack)
-    routes = await _open_routes(settings, stack)
-    learning = Learning(routes, database)
-    sync = Sync(routes.registry, learning)
-    accounts = ProviderAccounts(database, await _tenant_keys(settings, database, secret))
-    own = OwnAccounts(routes, database, accounts)
-    gossip = Gossip(routes.lines, database, replica_id)
-    live = LiveCalls()
-    drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, live.stop_all)
-    gateway = _gateway(settings, routes, ledger, live)
-    stops = Stops(live, ledger, database)
-    keys, tenants, results = Keys(database, secret), Tenants(database), Idempotency(database)
+    engine = await open_engine(settings, stack)
+    database = engine.database
+    keys, tenants, results = Keys(database, engine.secret), Tenants(database), Idempotency(database)
+    admin_key = await first_key(settings.data_path, keys, tenants)
     callers = Callers(keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time)
-    admin_key = await _first_key(settings, keys, tenants)
+    drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.live.stop_all)
     journal = _open_journal(stack)
-    media, policy = Media(Egress(_policy(settings))), _policy(settings)
-    errands = Errands(gateway, media, policy)
-    chat = ChatService(
-        gateway=gateway,
-        completions=Completions(Usage(database), results, live),
-        stops=stops,
-        media=media,
-        policy=policy,
-        describe=to_status,
-    )
+    offered = Offered(settings, engine, drain, keys=keys, tenants=tenants, results=results)
     contract = Contract()
     contract.warm()
     boundary = Boundary(
         contract=contract,
         callers=callers,
-        replays=Replays(results, replica_id, NAMED_BY_CALLER),
+        replays=Replays(results, engine.replica_id, NAMED_BY_CALLER),
         journal=journal,
-        deadlines=_deadlines(settings),
+        deadlines=deadlines_of(settings),
         heartbeat_s=settings.grpc.heartbeat_s,
     )
-    tokens = PageTokens.derive(secret)
-    replica = Replica(
-        version=__version__,
-        replica_id=replica_id,
-        start_time=datetime.now(UTC),
-        database_embedded=not settings.database_url,
-        draining=lambda: drain.draining,
-        live_call_count=lambda: len(live),
-        expired_reservation_count=lambda: ledger.expired_count,
-        drain=drain.ask,
+    server, http = open_doors(
+        settings,
+        boundary=boundary,
+        services=dict(offered.services()),
+        callers=callers,
+        drain=drain,
+        live=engine.live,
     )
-    providers = ProviderService(routes.registry, routes.lines, tokens, accounts, own, lambda: drain.draining)
-    services = [
-        (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
-        (embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"], EmbeddingService(errands)),
-        (images_pb2.DESCRIPTOR.services_by_name["ImageService"], ImageService(errands)),
-        (audio_pb2.DESCRIPTOR.services_by_name["AudioService"], AudioService(errands, routes.registry)),
-        (moderation_pb2.DESCRIPTOR.services_by_name["ModerationService"], ModerationService(errands)),
-        (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
-        (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),
-        (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], providers),
-        (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
-    ]
-    offered = {descriptor.full_name: boundary.procedures(descriptor, service) for descriptor, service in services}
-    rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
-    server = Server(_server_settings(settings), rpcs, callers)
-    procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
-    http = front(_front_settings(settings), boundary, procedures, lambda: not drain.draining, lambda: len(live))
     await database.listen(KEYS_CHANNEL, callers.forget)
-    await ledger.accounts.follow()
-    await stops.follow()
-    await learning.follow()
-    await own.follow()
-    await gossip.follow()
-    chores = [*_chores(ledger, results, keys, callers), *_catalogue_chores(learning, own, sync)]
-    for work in (learning.keep(), own.keep(), gossip.keep(), *(chore.repeat() for chore in chores)):
-        stack.callback(asyncio.get_running_loop().create_task(work).cancel)
-    address = await server.start()
-    stack.push_async_callback(gateway.drained)
+    await offered.stops.follow()
+    await engine.follow(stack)
+    for_all = Runner(database, chores_for_all(settings, engine, results))
+    own = [chore.repeat() for chore in chores_of_each(engine, keys, callers)]
+    keep(stack, for_all.run(), *engine.background.listeners(), *own)
+    grpc_address = await server.start()
+    stack.push_async_callback(engine.gateway.drained)
+    if settings.jobs.worker:
+        stack.push_async_callback((await engine.background.begin_work()).end)
     stack.push_async_callback(server.stop, 0)
     stack.push_async_callback(http.stop, 0)
     http_address = await http.start()
-    addresses.write({"grpc": address, "http": http_address})
-    stack.callback(addresses.forget, address)
+    addresses.write({"grpc": grpc_address, "http": http_address})
+    stack.callback(addresses.forget, grpc_address)
     gc.collect()
     gc.freeze()
-    return House(settings, server, drain, gateway, journal, address, http, http_address, admin_key)
+    return House(
+        settings=settings,
+        server=server,
+        http=http,
+        drain=drain,
+        gateway=engine.gateway,
+        background=engine.background,
+        journal=journal,
+        grpc_address=grpc_address,
+        http_address=http_address,
+        admin_key=admin_key,
+    )
 
 
-async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
-    url = settings.database_url
-    if not url:
-        embedded = await EmbeddedPostgres.start(settings.data_path / "postgres")
-        stack.push_async_callback(embedded.stop)
-        url = embedded.url
-    await migrate(url)
-    given = settings.database
-    database = await Database.open(DatabaseSettings(url, given.pool_max, given.command_timeout_s))
-    stack.push_async_callback(database.close)
-    return database
-
-
-async def _tenant_keys(settings: Settings, database: Database, secret: bytes) -> TenantKeys:
-    """Refuses to start where what is sealed could not be opened: a key lost now is a key lost for good."""
-    keys = TenantKeys(database, KeyRing.of(settings.secrets.keys, secret))
-    if lacking := await keys.check():
-        which = (
-            "auth.pepper: was changed" if lacking == [0] else f"secrets.kek: version {max(lacking)} is missing or wrong"
-        )
-        raise StartError(f"{which}, and tenants' keys are sealed with it; put the old one back")
-    return keys
+@contextmanager
+def _starting() -> Iterator[None]:
+    """What goes wrong meanwhile is a StartError."""
+    try:
+        with opening():
+            yield
+    except (OSError, DatabaseUnusable) as error:
+        raise StartError(str(error)) from error
 
 
 def _open_journal(stack: AsyncExitStack) -> Journal:
@@ -294,159 +199,11 @@ def _open_journal(stack: AsyncExitStack) -> Journal:
     return journal
 
 
-async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitStack) -> Ledger:
-    new = NewAccounts(from_decimal_text(settings.credits.default_grant), settings.credits.tenant_unlimited)
-    ledger = await Ledger.open(database, LedgerSettings(new))
-    stack.push_async_callback(ledger.close)
-    return ledger
-
-
-async def _open_routes(settings: Settings, stack: AsyncExitStack) -> Routes:
-    calls_max = settings.routing.provider_calls_max
-    client = ClientSettings(read_timeout_s=settings.chat.unary_timeout_s, connections_max=calls_max)
-    registry = Registry(settings.provider_settings, client)
-    stack.push_async_callback(registry.close)
-    data = files("trunkline_server.data")
-    models = [data.joinpath(name).read_bytes() for name in MODEL_FILES]
-    fallbacks = Fallbacks(settings.routing.chains, settings.routing.universal_fallback)
-    routes = Routes(Catalogue.load(models, _own_models(settings)), registry, Lines(_lines(settings)), fallbacks)
-    if unknown := routes.unknown_fallbacks():
-        raise StartError(f"routing.chains: {unknown[0]!r} is neither a model nor a provider")
-    return routes
-
-
-def _lines(settings: Settings) -> LineSettings:
-    given = settings.breakers
-    rules = BreakerRules(
-        down_in_row_max=given.failures_in_row_max,
-        calls_min=given.calls_min,
-        failure_ratio=given.failure_ratio,
-        slow_ratio=given.slow_ratio,
-        open_s=given.open_s,
-        open_s_max=given.open_s_max,
-    )
-    calls_max = settings.routing.provider_calls_max
-    return LineSettings(rules, given.slow_first_word_s, given.slow_answer_s, calls_max, given.open_s_max)
-
-
-def _gateway(settings: Settings, routes: Routes, ledger: Ledger, live: LiveCalls) -> Gateway:
-    chat, per_usd = settings.chat, from_decimal_text(settings.credits.per_usd)
-    admission = Admission(
-        Candidates(routes, _strategies(settings)),
-        ledger,
-        Terms(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free"),
-    )
-    patience = GatewaySettings(
-        chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s, settings.routing.hedging
-    )
-    return Gateway(admission, Settlement(ledger, per_usd), live, patience)
-
-
-def _strategies(settings: Settings) -> Strategies:
-    name = f"ROUTING_STRATEGY_{settings.routing.strategy.upper()}"
-    return Strategies(chat_pb2.RoutingStrategy.Value(name), settings.routing.weights)
-
-
-async def _first_key(settings: Settings, keys: Keys, tenants: Tenants) -> str:
-    """Tenant `default` and its first key, made by whoever starts first on an empty database."""
-    tenant = await tenants.ensure("default")
-    if await keys.list(tenant.tenant_id, Page(size=1)):
-        return ""
-    _, secret = await keys.create(NewKey(tenant.tenant_id, "admin", ["*"], created_by="first start"))
-    _write_private(settings.data_path / "admin.key", secret)
-    return secret
-
-
-def _own_models(settings: Settings) -> list[ModelEntry]:
-    """What the operator says about the models of the servers of their own."""
-    own = []
-    for name, provider in settings.providers.items():
-        own += [_own_model(name, provider, model) for model in provider.models]
-        if provider.free:
-            own.append(configured_model(name, None, free=True))
-    return own
-
-
-def _own_model(provider: str, given: ProviderSection, model: ModelSection) -> ModelEntry:
-    prices = {"input": model.input_price, "output": model.output_price}
-    units = {unit: from_decimal_text(price) for unit, price in prices.items()} if model.input_price else None
-    return configured_model(
-        provider,
-        model.name,
-        context_window=model.context_window,
-        max_output_tokens=model.max_output_tokens,
-        units=units,
-        free=given.free and units is None,
-    )
-
-
-def _policy(settings: Settings) -> EgressPolicy:
-    return EgressPolicy(frozenset(settings.egress.allow_http_hosts), frozenset(settings.egress.allow_private_hosts))
-
-
-def _deadlines(settings: Settings) -> Deadlines:
-    own = {
-        "Complete": settings.chat.unary_timeout_s,
-        "Stream": settings.chat.stream_timeout_s,
-        "CompleteMany": MANY_TIMEOUT_S,
-        "SyncModels": SYNC_TIMEOUT_S,
-        "WatchProviderHealth": WATCH_TIMEOUT_S,
-        "Embed": settings.chat.unary_timeout_s,
-        "Rerank": settings.chat.unary_timeout_s,
-        "Moderate": settings.chat.unary_timeout_s,
-        "GenerateImages": MEDIA_TIMEOUT_S,
-        "EditImages": MEDIA_TIMEOUT_S,
-        "SynthesizeSpeech": MEDIA_TIMEOUT_S,
-        "Transcribe": MEDIA_TIMEOUT_S,
-        "TranslateAudio": MEDIA_TIMEOUT_S,
-    }
-    return Deadlines(own, OTHER_TIMEOUT_S)
-
-
-def _server_settings(settings: Settings) -> ServerSettings:
-    grpc = settings.grpc
-    return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection)
-
-
-def _front_settings(settings: Settings) -> FrontSettings:
-    http = settings.http
-    limits = Limits(
-        connections_max=http.connections_max,
-        body_bytes_max=http.receive_bytes_max,
-        head_s=http.head_timeout_s,
-        body_s=http.body_timeout_s,
-        idle_s=http.idle_timeout_s,
-    )
-    return FrontSettings(http.address, http.allowed_origins, http.streams_per_key_max, limits)
-
-
-def _chores(ledger: Ledger, results: Idempotency, keys: Keys, callers: Callers) -> list[Chore]:
-    return [
-        Chore("expire_reservations", 5, ledger.expire_due),
-        Chore("purge_answers", 600, results.purge),
-        Chore("note_key_use", 60, lambda: keys.note_use(callers.take_used())),
-    ]
-
-
-def _catalogue_chores(learning: Learning, own: OwnAccounts, sync: Sync) -> list[Chore]:
-    return [
-        Chore("refresh_catalogue", 300, learning.refresh),
-        Chore("refresh_provider_accounts", 300, own.refresh),
-        Chore("sync_models", SYNC_EVERY_S, sync.all, SYNC_FIRST_WITHIN_S),
-    ]
-
-
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text + "\n")
-
-
-def _end_on_signals() -> None:
-    """Until it serves, a signal ends the start; what was opened is closed."""
-    task = asyncio.current_task()
+def _end_on_signals(task: asyncio.Task[None] | None = None) -> None:
+    """A signal ends this task; without one, the start, so that what was opened is closed."""
+    ended = task or asyncio.current_task()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel if task else sys.exit)
+        asyncio.get_running_loop().add_signal_handler(number, ended.cancel if ended else sys.exit)
 
 
 def _obey_signals(drain: Drain) -> None:
@@ -457,9 +214,12 @@ def _obey_signals(drain: Drain) -> None:
 
 
 def _announce(house: House) -> None:
-    lines = [f"trunkline serves gRPC on {house.grpc_address}, HTTP on {house.http_address}"]
+    _say(f"trunkline serves gRPC on {house.grpc_address}, HTTP on {house.http_address}")
     if house.admin_key:
         kept = house.settings.data_path / "admin.key"
-        lines.append(f"admin key, shown once and kept in {kept}: {house.admin_key}")
-    sys.stdout.write("\n".join(lines) + "\n")
+        _say(f"admin key, shown once and kept in {kept}: {house.admin_key}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
+from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KEY_BYTES
 from trunkline_server.providers.builtin import NAMES
@@ -135,6 +136,30 @@ class CreditsSection(Section, frozen=True):
     default_grant: str = "100"
     per_usd: str = "1"
     tenant_unlimited: bool = True
+    hold_retention_days: Annotated[int, Meta(ge=2, le=3650)] = 30
+
+
+class JobsSection(Section, frozen=True):
+    """Background work. A limit of 0: none."""
+
+    worker: bool = True
+    concurrency: Positive = 16
+    queues: tuple[str, ...] = ()
+    lease_s: Seconds = 30.0
+    look_s: Seconds = 1.0
+    attempts_max: Annotated[int, Meta(ge=1, le=20)] = 5
+    timeout_s: Annotated[float, Meta(ge=1)] = 600.0
+    life_s: Annotated[float, Meta(ge=1)] = 86400.0
+    keep_days: Positive = 7
+    tenant_running_max: Count = 0
+    user_running_max: Count = 0
+    model_running_max: Count = 0
+
+
+class EventsSection(Section, frozen=True):
+    """What happened."""
+
+    keep_days: Positive = 7
 
 
 class EgressSection(Section, frozen=True):
@@ -165,6 +190,7 @@ class ProviderSection(Section, frozen=True):
     headers: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
     free: bool = False
+    cancel_billing: CancelBilling | None = None
     models: tuple[ModelSection, ...] = ()
 
     @property
@@ -178,6 +204,7 @@ class ProviderSection(Section, frozen=True):
             key_header=self.key_header,
             headers=self.headers,
             query=self.query,
+            cancel_billing=self.cancel_billing,
         )
 
     def __repr__(self) -> str:
@@ -200,6 +227,8 @@ class Settings(Section, frozen=True):
     routing: RoutingSection = field(default_factory=RoutingSection)
     breakers: BreakersSection = field(default_factory=BreakersSection)
     credits: CreditsSection = field(default_factory=CreditsSection)
+    jobs: JobsSection = field(default_factory=JobsSection)
+    events: EventsSection = field(default_factory=EventsSection)
     egress: EgressSection = field(default_factory=EgressSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 

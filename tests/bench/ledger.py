@@ -39,6 +39,7 @@ async def pair(ledger: Ledger, account: AccountRef) -> None:
         requested_model=MODEL,
         price_version=VERSION,
         outcome="OUTCOME_COMPLETED",
+        charge_nanos=10,
     )
     await ledger.settle(hold, 10, row)
 

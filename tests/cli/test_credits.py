@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import json
 
+import asyncpg
 import pytest
 
 from tests.cli.conftest import Called, Typed
@@ -64,6 +66,44 @@ def test_an_amount_that_is_none_is_told(typed: Typed, amount: str) -> None:
     result = typed("credits", "grant", amount)
     assert result.exit_code == 2
     assert "Invalid value for 'AMOUNT'" in result.stderr
+
+
+async def test_a_correction_and_a_refund(called: Called) -> None:
+    bill = await called("chat", "--user", "ann", "hi")
+    completion = next(word for word in bill.stderr.replace(",", "").split() if word.startswith("cmpl_"))
+    refunded = await called("credits", "refund", completion, "--reason", "sorry")
+    assert refunded.stdout.splitlines()[1].split()[2:5] == ["0.000003", "refund", completion]
+    again = await called("credits", "refund", completion)
+    assert again.stderr.startswith("trunkline: VALIDATION: amount: ")
+    adjusted = await called("credits", "adjust", "-1.5", "--user", "ann", "--reason", "charge-back")
+    assert _fields(adjusted.stdout)["balance"] == "98.5"
+    assert (await called("credits", "adjust", "1", "--user", "ann")).exit_code == 2
+
+
+async def test_what_an_account_may_do(called: Called) -> None:
+    await called("credits", "grant", "5", "--user", "ann", "--until", "2100-01-01")
+    changed = _fields((await called("credits", "update", "--user", "ann", "--overdraft", "7", "--low", "200")).stdout)
+    assert (changed["available"], changed["state"]) == ("112", "low")
+    assert changed["expiring"] == "2100-01-01 00:00:00Z"
+    assert _fields((await called("credits", "suspend", "--user", "ann")).stdout)["state"] == "suspended"
+    assert (await called("chat", "--user", "ann", "hi")).stderr.startswith("trunkline: ACCOUNT_SUSPENDED: ")
+    assert _fields((await called("credits", "resume", "--user", "ann")).stdout)["state"] == "low"
+    listed = (await called("credits", "accounts", "--user", "ann")).stdout.splitlines()
+    assert listed[1].split()[1:3] == ["ann", "105"]
+
+
+async def test_the_audit_reads_the_database_itself(called: Called, typed: Typed, postgres_url: str) -> None:
+    await called("chat", "--user", "ann", "hi")
+    there = {"TRUNKLINE_DATABASE_URL": postgres_url}
+    good = await asyncio.to_thread(typed, "credits", "audit", given=there)
+    assert (good.exit_code, good.stdout) == (0, "")
+    assert good.stderr.startswith("the books add up (")
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("UPDATE account SET held = held + 1 WHERE owner_type = 'user'")
+    await connection.close()
+    bad = await asyncio.to_thread(typed, "credits", "audit", "--quick", "--json", given=there)
+    assert bad.exit_code == 1
+    assert [finding["rule"] for finding in json.loads(bad.stdout)["findings"]] == ["held"]
 
 
 async def test_an_amount_that_cannot_be_granted(called: Called) -> None:

@@ -38,6 +38,8 @@ OTHER = {
     "credits.default_grant": "7",
     "credits.per_usd": "7",
     "credits.tenant_unlimited": "false",
+    "jobs.worker": "false",
+    "jobs.queues": '["other"]',
     "egress.allow_private_hosts": '["other"]',
     "egress.allow_http_hosts": '["other"]',
     "providers": '{"other": {}}',

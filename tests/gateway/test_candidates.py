@@ -14,10 +14,10 @@ from tests.fixtures.gateway import RunningGateway, StartGateway, question
 from tests.fixtures.refusal import Refusal, refusal_of
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import chat_pb2, content_pb2
-from trunkline_server.app import StartError
 from trunkline_server.core.call import Caller
 from trunkline_server.core.ids import new_uuid
 from trunkline_server.gateway.routes import Route
+from trunkline_server.house.start import StartError
 from trunkline_server.providers.builtin.openrouter import foreign_names
 
 ANYONE = Caller(new_uuid(), "test", frozenset("*"))

@@ -8,68 +8,13 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from tests.fixtures.gateway import RunningGateway, question
+from tests.fixtures.gateway import RunningGateway
+from tests.fixtures.purse import Purse, amount
 from tests.fixtures.refusal import Refusal, refusal
-from trunkline.v1 import chat_pb2, credits_pb2, usage_pb2
+from trunkline.v1 import credits_pb2, usage_pb2
 from trunkline_server.core.money import INT64_MAX, NANOS
 
 DEFAULT_GRANT = 100 * NANOS
-
-
-def amount(nanos: int, unit: str = "CREDIT") -> usage_pb2.Amount:
-    return usage_pb2.Amount(unit=unit, nanos=nanos)
-
-
-class Purse:
-    """The credits of one user."""
-
-    def __init__(self, gateway: RunningGateway, user: str) -> None:
-        self.credits = gateway.credits
-        self.gateway = gateway
-        self.user = user
-        self._names = iter(range(1000))
-
-    def metadata(self, **more: str) -> Any:
-        return self.gateway.metadata(self.user, **more)
-
-    async def balance(self, **selector: str) -> credits_pb2.Account:
-        request = credits_pb2.GetBalanceRequest(**selector)
-        return (await self.credits.GetBalance(request, metadata=self.metadata())).account
-
-    async def grant(self, nanos: int, request_id: str = "", **fields: Any) -> credits_pb2.Account:
-        request = credits_pb2.GrantCreditsRequest(amount=amount(nanos), request_id=request_id or self._name(), **fields)
-        return (await self.credits.GrantCredits(request, metadata=self.metadata())).account
-
-    async def update(self, **fields: Any) -> credits_pb2.Account:
-        request = credits_pb2.UpdateAccountRequest(**fields)
-        return (await self.credits.UpdateAccount(request, metadata=self.metadata())).account
-
-    async def reserve(self, nanos: int, request_id: str = "", **fields: Any) -> credits_pb2.Reservation:
-        request = credits_pb2.ReserveRequest(amount=amount(nanos), request_id=request_id or self._name(), **fields)
-        return (await self.credits.Reserve(request, metadata=self.metadata())).reservation
-
-    async def settle(self, reservation_id: str, nanos: int) -> credits_pb2.Reservation:
-        request = credits_pb2.SettleRequest(reservation_id=reservation_id, amount=amount(nanos))
-        return (await self.credits.Settle(request, metadata=self.metadata())).reservation
-
-    async def release(self, reservation_id: str) -> credits_pb2.Reservation:
-        request = credits_pb2.ReleaseRequest(reservation_id=reservation_id)
-        return (await self.credits.Release(request, metadata=self.metadata())).reservation
-
-    async def reservation(self, reservation_id: str) -> credits_pb2.Reservation:
-        request = credits_pb2.GetReservationRequest(reservation_id=reservation_id)
-        return (await self.credits.GetReservation(request, metadata=self.metadata())).reservation
-
-    async def entries(self, **fields: Any) -> credits_pb2.ListLedgerEntriesResponse:
-        request = credits_pb2.ListLedgerEntriesRequest(**fields)
-        return await self.credits.ListLedgerEntries(request, metadata=self.metadata())
-
-    async def ask(self, model: str = "sandbox/echo") -> chat_pb2.Completion:
-        request = chat_pb2.CompleteRequest(input=question("hello", model))
-        return (await self.gateway.chat.Complete(request, metadata=self.metadata())).completion
-
-    def _name(self) -> str:
-        return f"{self.user}-{next(self._names)}"
 
 
 @pytest.fixture

@@ -110,7 +110,6 @@ async def test_a_row_that_is_no_price_leaves_everything_as_it_was(
 
 async def test_what_is_no_price(gateway: RunningGateway) -> None:
     one = unit("input", 1)
-    past = datetime.now(UTC) - timedelta(hours=1)
     euro = models_pb2.UnitPrice(unit="input", per_million=usage_pb2.Amount(unit="EUR", nanos=1))
     assert await refusal(set_price(gateway, "nobody/x", one)) == NOT_FOUND
     assert await refusal(set_price(gateway, "sandbox/*", one)) == invalid("model")
@@ -123,7 +122,12 @@ async def test_what_is_no_price(gateway: RunningGateway) -> None:
     assert await refusal(set_price(gateway, "sandbox/x", unit("input", 1, start=-1))) == invalid(
         "units[0].from_input_tokens"
     )
-    assert await refusal(set_price(gateway, "sandbox/x", one, begin=past)) == invalid("effective_time")
+
+
+async def test_a_price_may_begin_in_the_past(gateway: RunningGateway) -> None:
+    past = datetime.now(UTC) - timedelta(hours=1)
+    price = await set_price(gateway, "sandbox/x", unit("input", 1), begin=past)
+    assert price.effective_time.ToDatetime(UTC) == past
 
 
 async def test_it_takes_its_own_scope(gateway: RunningGateway) -> None:

@@ -20,7 +20,7 @@ from tests.fixtures.refusal import Refusal, invalid, refusal, refusal_of
 from tests.fixtures.until import until
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import admin_pb2, chat_pb2, models_pb2, providers_pb2
-from trunkline_server.app import StartError
+from trunkline_server.house.start import StartError
 from trunkline_server.store.database import Database
 
 GATEWAYS = "sk-key-of-the-gateway"

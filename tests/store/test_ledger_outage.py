@@ -54,7 +54,7 @@ class Writers:
         while not self.stopped:
             with suppress(TrunklineError):  # a hold refused for want of a database; a settlement waits for it
                 reserved = await self.till.reserve(5)
-                settled = await self.till.ledger.settle(reserved, 3, self.till.usage(reserved.hold_id))
+                settled = await self.till.ledger.settle(reserved, 3, self.till.usage(reserved.hold_id, charge_nanos=3))
                 self.charged[reserved.hold_id] = settled.charged
 
     async def work(self, pairs: int) -> None:

@@ -58,7 +58,7 @@ async def test_a_released_call_leaves_its_row_and_a_second_close_none(till: Till
 
 async def test_a_row_is_its_tenants_own(till: Till) -> None:
     reserved = await till.reserve(600)
-    await till.ledger.settle(reserved, 5, till.usage(reserved.hold_id))
+    await till.ledger.settle(reserved, 5, till.usage(reserved.hold_id, charge_nanos=5))
     assert await Usage(till.database).find(new_uuid(), reserved.hold_id) is None
     assert await Usage(till.database).find(till.tenant_id, new_uuid()) is None
 
@@ -67,7 +67,9 @@ async def test_a_row_that_cannot_be_written_does_not_stop_the_charge(
     till: Till, caplog: pytest.LogCaptureFixture
 ) -> None:
     reserved = await till.reserve(600)
-    settled = await till.ledger.settle(reserved, 5, till.usage(reserved.hold_id, labels={"bad": "\x00"}))
+    settled = await till.ledger.settle(
+        reserved, 5, till.usage(reserved.hold_id, charge_nanos=5, labels={"bad": "\x00"})
+    )
     assert (settled.charged, settled.balance) == (5, 995)
     assert await Usage(till.database).find(till.tenant_id, reserved.hold_id) is None
     assert [record.message for record in caplog.records] == ["usage.unwritable"]

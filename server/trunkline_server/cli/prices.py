@@ -1,4 +1,4 @@
-"""`trunkline prices`: what providers charge. A price that is set follows the one before; none is ever changed."""
+"""`trunkline prices`: what providers charge. A price that is set follows the others; none is ever changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trunkline_server.core import money
 
 @click.group("prices")
 def command() -> None:
-    """List and set prices."""
+    """List and set prices, and charge the past by them."""
 
 
 @command.command("list")
@@ -61,6 +61,22 @@ def set_(
         request.effective_time.FromDatetime(begin.replace(tzinfo=UTC))
     answer = gateway.call(models_pb2_grpc.ModelServiceStub(gateway.channel).SetPrice, request)
     click.echo(f"{model} costs {_told(answer.price)} from {when(answer.price.effective_time)} on")
+
+
+@command.command("reprice")
+@click.option("--from", "begin", type=click.DateTime(), required=True, help="From when on, in UTC.")
+@click.option("--to", "end", type=click.DateTime(), help="Until when, in UTC; default: now.")
+@click.option("--dry-run", is_flag=True, help="Only say what it would change.")
+def reprice(*, begin: datetime, end: datetime | None, dry_run: bool) -> None:
+    """Charge the calls of a time by the prices that are known now.
+
+    What a call was charged stays in the ledger; the difference is posted, up or down, once for each price. It works in
+    the database of the settings.
+    """
+    from trunkline_server.cli import repricing  # noqa: PLC0415 - half of the gateway, which no other command here needs
+
+    until = end.replace(tzinfo=UTC) if end else datetime.now(UTC)
+    repricing.run(begin.replace(tzinfo=UTC), until, dry=dry_run)
 
 
 def _units(given: list[str]) -> Iterator[models_pb2.UnitPrice]:

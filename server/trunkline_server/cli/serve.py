@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from trunkline_server.cli import settings
 from trunkline_server.cli.database import failures_told
 
 
 @click.command("serve")
+@click.option("--no-worker", is_flag=True, help="Leave jobs to others: `trunkline worker`.")
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, no_worker: bool) -> None:
     """Run the gateway until a signal.
 
     SIGTERM lets running calls finish; Ctrl-C ends them. Settings come from trunkline.toml (or TRUNKLINE_CONFIG) and
     the environment; with none at all it starts with a database of its own under ./.trunkline and the sandbox provider.
     """
     given = settings.load()
+    if no_worker:
+        given = msgspec.structs.replace(given, jobs=msgspec.structs.replace(given.jobs, worker=False))
     from trunkline_server import app  # noqa: PLC0415 - wrong settings are told without loading the whole house
 
     with failures_told():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from trunkline_server.core.errors import invalid
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:
@@ -14,3 +16,11 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
     told = Timestamp()
     told.FromDatetime(moment)
     return told
+
+
+def moment_of(path: str, told: Timestamp) -> datetime:
+    """Of a message, in UTC. Raises VALIDATION for a time that is none."""
+    try:
+        return told.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        raise invalid(path, "is no time") from None

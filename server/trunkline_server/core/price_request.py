@@ -11,6 +11,7 @@ from typing import Final
 from trunkline.v1 import models_pb2
 from trunkline_server.core.errors import TrunklineError, invalid
 from trunkline_server.core.model import digest
+from trunkline_server.core.moment import moment_of
 from trunkline_server.core.money import USD
 from trunkline_server.core.pricing import Price, Tier
 from trunkline_server.core.text import readable
@@ -20,24 +21,17 @@ _UNIT: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 def price_of(request: models_pb2.SetPriceRequest, set_by: str) -> Price:
     """Raises VALIDATION, with the field that is wrong."""
-    moment = _moment(request)
+    begin = _moment(request)
     tiers = _tiers(request.units)
-    version = f"{moment:%Y-%m-%dT%H:%M:%SZ}/{digest(tiers)}"
+    version = f"{begin:%Y-%m-%dT%H:%M:%SZ}/{digest(tiers)}"
     source = readable("source", request.source) or f"set by {set_by}"
-    return Price(version, moment.date(), tiers, moment.time(), source)
+    return Price(version, begin.date(), tiers, begin.time(), source)
 
 
 def _moment(request: models_pb2.SetPriceRequest) -> datetime:
-    now = datetime.now(UTC)
-    if not request.HasField("effective_time"):
-        return now
-    try:
-        moment = request.effective_time.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        raise invalid("effective_time", "is no time") from None
-    if moment < now:
-        raise invalid("effective_time", "is in the past; leave it out for a price that counts from now on")
-    return moment
+    return (
+        moment_of("effective_time", request.effective_time) if request.HasField("effective_time") else datetime.now(UTC)
+    )
 
 
 def _tiers(units: Iterable[models_pb2.UnitPrice]) -> tuple[Tier, ...]:

@@ -42,7 +42,7 @@ _REASONS: Final[Mapping[Code, tuple[Reason, ...]]] = {
         Reason.IDEMPOTENCY_KEY_REUSED,
         Reason.PROVIDER_REJECTED,
     ),
-    Code.ABORTED: (Reason.IDEMPOTENCY_IN_PROGRESS,),
+    Code.ABORTED: (Reason.IDEMPOTENCY_IN_PROGRESS, Reason.JOB_POISONED),
     Code.FAILED_PRECONDITION: (
         Reason.CREDIT_INSUFFICIENT,
         Reason.BALANCE_OVERFLOW,
@@ -66,7 +66,7 @@ _REASONS: Final[Mapping[Code, tuple[Reason, ...]]] = {
         Reason.STORE_UNAVAILABLE,
     ),
     Code.OUT_OF_RANGE: (Reason.RESUME_EXPIRED,),
-    Code.DEADLINE_EXCEEDED: (Reason.DEADLINE,),
+    Code.DEADLINE_EXCEEDED: (Reason.DEADLINE, Reason.JOB_EXPIRED),
     Code.CANCELLED: (Reason.CANCELLED,),
     Code.INTERNAL: (Reason.INTERNAL, Reason.OUTPUT_INVALID),
 }

@@ -11,11 +11,19 @@ from trunkline.v1 import chat_pb2, errors_pb2, usage_pb2
 from trunkline_server.core import money
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
+from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.gateway.drains import kept, kept_whole
 from trunkline_server.gateway.output import Output
 from trunkline_server.gateway.run import COUNTED_PARTIAL, ESTIMATE, NONE, PROVIDER_USAGE, StreamedRun
 
-FINISHED_CUT: Final = frozenset((chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS, chat_pb2.FINISH_REASON_CONTEXT_WINDOW))
+FINISHED_CUT: Final = frozenset(
+    (
+        chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS,
+        chat_pb2.FINISH_REASON_CONTEXT_WINDOW,
+        chat_pb2.FINISH_REASON_MAX_COST,
+    )
+)
 FINISHED_FILTERED: Final = frozenset((chat_pb2.FINISH_REASON_CONTENT_FILTER, chat_pb2.FINISH_REASON_RECITATION))
 CAP_EXCESS: Final = 1.01
 CAP_SLACK_TOKENS: Final = 8
@@ -54,10 +62,10 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         return endings[0].finish_reason if endings else chat_pb2.FINISH_REASON_UNSPECIFIED
 
     async def attempt(self) -> None:
-        await self.route.upstream.answer(self.ask, self.answer)
+        await kept_whole(self, self.route.upstream.answer(self.ask, self.answer))
 
     def reads(self) -> AsyncGenerator[None, None]:
-        return self.route.upstream.chat(self.ask, self.answer)
+        return kept(self, self.route.upstream.chat(self.ask, self.answer))
 
     def start_over(self) -> None:
         self.answer = Answer(streaming=self.streaming)
@@ -72,6 +80,8 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         self.in_flight = self.is_past_cap
         if self.in_flight:
             self._cut()
+        if self.offer.cost_limit is not None:
+            self._tell_cost_limit()
 
     def failed(self, failure: UpstreamFailure, began: float) -> None:
         """What nobody heard of the answer is gone, and not charged; what was reported stays."""
@@ -83,7 +93,9 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
     @property
     def is_past_cap(self) -> bool:
         """A delta is one token at least."""
-        cap = self.offer.cut_at
+        limit, cap = self.offer.cost_limit, self.offer.cut_at
+        if limit is not None and limit.reached(self.answer):
+            return not self.answer.finished
         if cap is None or self.answer.delta_count <= cap:
             return False
         answers = max(self.input.sampling.candidate_count, 1)
@@ -92,6 +104,12 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
     def _cut(self) -> None:
         for candidate in self.answer.ends():
             self.answer.finish(chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS, "", candidate=candidate.index)
+
+    def _tell_cost_limit(self) -> None:
+        """An answer that ended at a length ended there for the sake of its cost."""
+        for candidate in self.answer.ends():
+            if candidate.finish_reason == chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS:
+                candidate.finish_reason = chat_pb2.FINISH_REASON_MAX_COST
 
     def outcome_of(self) -> chat_pb2.Outcome.ValueType:
         """As its first candidate ended."""
@@ -108,7 +126,8 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         whole = answer.finished and not self.in_flight
         if answer.usage is not None and (whole or self.reported_counts):
             return answer.usage, PROVIDER_USAGE
-        if not (answer.has_content or self.in_flight or whole):
+        unbilled = not answer.finished and self.route.upstream.provider.cancel_billing is CancelBilling.NO_BILL
+        if unbilled or not (answer.has_content or self.in_flight or whole):
             return usage_pb2.Usage(), PROVIDER_USAGE if self.rounds else NONE
         estimated = self._estimated()
         if answer.usage is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from trunkline.v1 import chat_pb2, content_pb2
@@ -10,8 +11,9 @@ from trunkline_server.core.ask import Ask
 from trunkline_server.core.call import Call
 from trunkline_server.core.estimate import input_tokens
 from trunkline_server.core.operation import Operation
-from trunkline_server.core.pricing import most, price_unknown
+from trunkline_server.core.pricing import Price, most, price_unknown
 from trunkline_server.gateway.chat_run import ChatRun
+from trunkline_server.gateway.cost_limit import CostLimit, affordable
 from trunkline_server.gateway.needs import Needs, needs_of
 from trunkline_server.gateway.routes import Route
 from trunkline_server.gateway.terms import Offer, Terms
@@ -45,9 +47,9 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
         length, cap = self._length(route, terms)
         most_nanos = 0
         if route.price is not None:
-            answers = max(self.input.sampling.candidate_count, 1)
-            units = _dear_units(self.input, tokens)
-            most_nanos = most(route.price, tokens, length * answers, terms.credits_per_usd_nanos, units).charge_nanos
+            most_nanos = self._most_nanos(route.price, terms, tokens, length)
+            if self.input.HasField("max_cost") and most_nanos > self.input.max_cost.nanos:
+                return self._limited(route, route.price, terms, tokens, length)
             if cap is None and not _limit_known(route) and most_nanos and charged:
                 cap = length
         elif charged and not terms.unknown_price_is_free:
@@ -64,6 +66,19 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
             stream=self.streaming,
             max_output_tokens=offer.cap,
         )
+
+    def _limited(self, route: Route, price: Price, terms: Terms, tokens: int, length: int) -> Offer:
+        """As long an answer as `max_cost` allows; where it allows none, what would be needed for one token."""
+        allowed_nanos = self.input.max_cost.nanos
+        allowed = max(affordable(allowed_nanos, length, partial(self._most_nanos, price, terms, tokens)), 1)
+        limit = CostLimit(allowed_nanos, price, terms.credits_per_usd_nanos, tokens)
+        most_nanos = self._most_nanos(price, terms, tokens, allowed)
+        return Offer(route, tokens, most_nanos, allowed, allowed, cut_at=allowed, cost_limit=limit)
+
+    def _most_nanos(self, price: Price, terms: Terms, tokens: int, length: int) -> int:
+        answers = max(self.input.sampling.candidate_count, 1)
+        units = _dear_units(self.input, tokens)
+        return most(price, tokens, length * answers, terms.credits_per_usd_nanos, units).charge_nanos
 
     def _length(self, route: Route, terms: Terms) -> tuple[int, int | None]:
         """The longest answer, and the cap to tell the provider where it would not keep to that by itself."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from trunkline.v1 import chat_pb2, usage_pb2
+from trunkline.v1 import chat_pb2
 from trunkline_server.core import ids, money
 from trunkline_server.core.errors import not_found
 from trunkline_server.core.framing import split
@@ -49,23 +49,11 @@ def _from_row(row: UsageRow) -> chat_pb2.Completion:
         model=row.model,
         create_time=began,
         end_time=ended,
-        usage=_usage(row),
+        usage=row.message(),
         cost=money.usd(row.cost_nano_usd),
         charge=money.credits(row.charge_nanos),
         outcome=chat_pb2.Outcome.Value(row.outcome),
         price_version=row.price_version,
-    )
-
-
-def _usage(row: UsageRow) -> usage_pb2.Usage:
-    return usage_pb2.Usage(
-        input_tokens=row.input_tokens,
-        cached_input_tokens=row.cached_input_tokens,
-        cache_write_input_tokens=row.cache_write_input_tokens,
-        output_tokens=row.output_tokens,
-        reasoning_output_tokens=row.reasoning_output_tokens,
-        unit_counts=row.unit_counts,
-        source=usage_pb2.UsageSource.Value(row.usage_source),
     )
 
 
@@ -74,10 +62,11 @@ def _candidates(kept: bytes) -> list[chat_pb2.Candidate]:
     messages = list(split(kept))
     if len(messages) == 1:
         return list(chat_pb2.CompleteResponse.FromString(messages[0]).completion.candidates)
-    return _folded([chat_pb2.StreamResponse.FromString(message).event for message in messages])
+    return folded([chat_pb2.StreamResponse.FromString(message).event for message in messages])
 
 
-def _folded(events: list[chat_pb2.ChatEvent]) -> list[chat_pb2.Candidate]:
+def folded(events: list[chat_pb2.ChatEvent]) -> list[chat_pb2.Candidate]:
+    """The answer behind the events of its stream."""
     candidates: dict[int, chat_pb2.Candidate] = {}
     for event in events:
         if event.HasField("part_completed"):

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, Self, cast
 
 from trunkline.v1 import chat_pb2, receipt_pb2, usage_pb2
 from trunkline_server.core import money
+from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.counts import COUNTS
 from trunkline_server.core.errand import Errand, InputT
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
@@ -112,7 +113,8 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
         """Every piece is billed by itself: by what the provider says, else by what was asked for."""
         told = [product.usage for product in self.products]
         used = [self._used(usage, piece) for usage, piece in zip(told, self.pieces, strict=False)]
-        if self.in_flight and len(self.pieces) > len(used):
+        unbilled = self.route.upstream.provider.cancel_billing is CancelBilling.NO_BILL
+        if self.in_flight and len(self.pieces) > len(used) and not unbilled:
             used.append(self._counted(self.pieces[len(used)]))
             basis = COUNTED_PARTIAL
         elif not used:

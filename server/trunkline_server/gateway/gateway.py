@@ -98,6 +98,7 @@ class Gateway:
     async def drained(self) -> None:
         """Every call has ended and told its bill. For after the door is shut, which cancels what still runs."""
         await self.live.ended(LEAVE_S)
+        await self._settlement.drains.ended()
 
     @asynccontextmanager
     async def _run(self, call: Call, work: Work[Any, RunT]) -> AsyncIterator[RunT]:
@@ -235,6 +236,7 @@ class Gateway:
 
     async def _after(self, run: Run[Any], plan: Plan, late: UpstreamFailure, began: float) -> None:
         """An attempt failed: go elsewhere, or wait until the same provider may be asked again, or raise."""
+        await run.let_go()
         failure = late if run.begun else late.before_content()
         run.failed(failure, began)
         if not run.may_repeat:

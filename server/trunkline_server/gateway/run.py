@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -26,6 +26,9 @@ from trunkline_server.gateway.terms import Offer
 from trunkline_server.gateway.work import Work
 from trunkline_server.store.accounts import AccountRef
 from trunkline_server.store.holds import Reserved
+
+if TYPE_CHECKING:
+    from trunkline_server.gateway.drains import Left
 
 EventT_co = TypeVar("EventT_co", covariant=True)
 
@@ -64,6 +67,8 @@ class Run(ABC, Generic[InputT]):
     """A provider is at work, and would go on if it were not stopped."""
     reported_counts: bool = False
     """The last attempt failed in a way whose reported usage is charged."""
+    left: Left | None = None
+    """What the provider goes on saying although the caller has left."""
     lost: list[tuple[Price, usage_pb2.Usage]] = field(default_factory=list)
     """What attempts used that were overtaken by another: it costs us, and the caller nothing."""
     first_token_s: float | None = None
@@ -170,6 +175,12 @@ class Run(ABC, Generic[InputT]):
                 kind=failure.kind.value,
             )
         )
+
+    async def let_go(self) -> None:
+        """What goes on at the provider is not wanted any more."""
+        if self.left is not None:
+            left, self.left = self.left, None
+            await left.close()
 
     def move(self, offer: Offer) -> None:
         """Go on with another candidate."""

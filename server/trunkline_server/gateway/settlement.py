@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, Final
 
 from trunkline.v1 import chat_pb2, usage_pb2
 from trunkline_server.core import money
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.pricing import Bill, bill
+from trunkline_server.gateway.drains import Drains
 from trunkline_server.gateway.run import ESTIMATE, NONE, Run, now
 from trunkline_server.store.ledger import Ledger
 from trunkline_server.store.usage import UsageRow
@@ -32,18 +33,32 @@ class Settlement:
     def __init__(self, ledger: Ledger, credits_per_usd_nanos: int) -> None:
         self._ledger = ledger
         self._rate_nanos = credits_per_usd_nanos
+        self.drains = Drains()
 
     async def settle(self, run: Run[Any], outcome: chat_pb2.Outcome.ValueType, error_reason: str = "") -> None:
-        """Write the bill into the run and into the ledger."""
+        """Write the bill into the run and into the ledger; of an answer that is read on, what is known, and the ledger
+        later."""
         run.outcome = outcome
         run.end_time = now()
+        basis = self._bill(run)
+        if run.left is not None and self.drains.take(run, run.left, partial(self._close, run, error_reason)):
+            return
+        await run.let_go()
+        await self._write(run, _row(run, basis, error_reason))
+
+    async def _close(self, run: Run[Any], error_reason: str) -> None:
+        """The bill as it has become meanwhile."""
+        await self._write(run, _row(run, self._bill(run), error_reason))
+
+    def _bill(self, run: Run[Any]) -> str:
+        """What it used and costs as far as we know, and how we know."""
         last, basis = run.measured()
         run.usage = reduce(added, run.rounds, last) if run.rounds else last
         run.bill = self._price(run, last)
         if basis == ESTIMATE:
             run.errand.warn(chat_pb2.WARNING_CODE_USAGE_ESTIMATED, "", "the provider reported no usage")
         run.call.trailers[CHARGE_TRAILER] = money.to_decimal_text(run.bill.charge_nanos)
-        await self._close(run, _row(run, basis, error_reason))
+        return basis
 
     def _price(self, run: Run[Any], last: usage_pb2.Usage) -> Bill:
         """Each round is a call of its own to the provider, and billed so."""
@@ -55,7 +70,7 @@ class Settlement:
         cost += sum(bill(price, usage, self._rate_nanos).cost_nano_usd for price, usage in run.lost)
         return Bill(cost, sum(each.charge_nanos for each in bills), price.version)
 
-    async def _close(self, run: Run[Any], row: UsageRow) -> None:
+    async def _write(self, run: Run[Any], row: UsageRow) -> None:
         try:
             if row.basis == NONE:
                 await self._ledger.release(run.hold, row)

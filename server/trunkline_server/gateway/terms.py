@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trunkline_server.gateway.cost_limit import CostLimit
 from trunkline_server.gateway.routes import Route
 
 
@@ -29,3 +30,4 @@ class Offer:
     max_output_tokens: int = 0
     cap: int | None = None
     cut_at: int | None = None
+    cost_limit: CostLimit | None = None

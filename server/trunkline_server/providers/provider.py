@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from trunkline.v1 import audio_pb2, models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
+from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.errand import Errand, InputT
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.offered import Offered
@@ -49,12 +50,13 @@ class OwnTransport(Transport, Protocol):
 
 @dataclass(frozen=True)
 class Provider:
-    """A declaration. `takes_urls`: the provider fetches the addresses in a message itself; else the gateway does.
+    """A declaration.
 
-    `crafts`: what it can do besides the chat of its wire. `only_if_named`: it is off until the settings say something
-    about it. `closed`: the catalogue has all of its models. `voices`: how to ask for those that it
-    speaks with, or which they always are. `transport` makes a way to it that is not our HTTP client.
-    `foreign_names`: what it may call the model of another provider; for those that pass calls on.
+    `only_if_named`: it is off until the settings say something about it. `takes_urls`: it fetches the addresses in a
+    message itself; else the gateway does. `closed`: the catalogue has all of its models. `crafts`: what it can do
+    besides the chat of its wire. `voices`: how to ask for those that it speaks with, or which they always are.
+    `transport` makes a way to it that is not our HTTP client. `foreign_names`: what it may call the model of another
+    provider; for those that pass calls on. `cancel_billing`: what it bills of an answer that its caller left.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Provider:
     voices: VoicesCraft | Sequence[audio_pb2.Voice] = ()
     transport: Callable[[ProviderSettings], OwnTransport] | None = None
     foreign_names: Callable[[str, str], Sequence[str]] | None = None
+    cancel_billing: CancelBilling = CancelBilling.ESTIMATE
 
     @cached_property
     def capabilities(self) -> frozenset[models_pb2.Capability.ValueType]:

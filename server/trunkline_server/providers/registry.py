@@ -153,8 +153,15 @@ def _as_told(provider: Provider, given: ProviderSettings) -> Provider:
     """The declaration with the operator's own words over it."""
     sign = header(given.key_header) if given.key_header else provider.sign
     spoken = own(provider.name, given.dialect) if given.dialect else provider
-    base_url = given.base_url or provider.base_url
-    return replace(provider, base_url=base_url, sign=sign, wire=spoken.wire, crafts=spoken.crafts, voices=spoken.voices)
+    return replace(
+        provider,
+        base_url=given.base_url or provider.base_url,
+        sign=sign,
+        wire=spoken.wire,
+        crafts=spoken.crafts,
+        voices=spoken.voices,
+        cancel_billing=given.cancel_billing or provider.cancel_billing,
+    )
 
 
 def _closed(provider: Provider, given: ProviderSettings | None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from trunkline_server.core.cancel_billing import CancelBilling
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
@@ -21,3 +23,4 @@ class ProviderSettings:
     key_header: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cancel_billing: CancelBilling | None = None

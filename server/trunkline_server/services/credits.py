@@ -15,7 +15,7 @@ from trunkline.v1 import credits_pb2, usage_pb2
 from trunkline_server.core import ids, money
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
-from trunkline_server.core.moment import timestamp
+from trunkline_server.core.moment import moment_of, timestamp
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
 from trunkline_server.store.accounts import ANY, Account, AccountRef, Owner
@@ -35,6 +35,10 @@ _KINDS: Final[Mapping[str, credits_pb2.LedgerEntryKind.ValueType]] = {
     "settle": credits_pb2.LEDGER_ENTRY_KIND_CHARGE,
     "overage": credits_pb2.LEDGER_ENTRY_KIND_OVERAGE,
     "late_settle": credits_pb2.LEDGER_ENTRY_KIND_LATE_CHARGE,
+    "refund": credits_pb2.LEDGER_ENTRY_KIND_REFUND,
+    "adjust": credits_pb2.LEDGER_ENTRY_KIND_ADJUSTMENT,
+    "expire": credits_pb2.LEDGER_ENTRY_KIND_EXPIRY,
+    "reprice": credits_pb2.LEDGER_ENTRY_KIND_REPRICING,
 }
 
 
@@ -74,9 +78,30 @@ class CreditService:
         nanos = _nanos("amount", request.amount, least=1)
         owner, provider, model = await self._owner(call, request)
         reason = readable("reason", request.reason)
-        entry = await self.ledger.grant(owner, nanos, call.idempotency_key, reason, provider=provider, model=model)
+        until = moment_of("expire_time", request.expire_time) if request.HasField("expire_time") else None
+        kept_for = {"provider": provider, "model": model}
+        entry = await self.ledger.grant(owner, nanos, call.idempotency_key, reason, **kept_for, expires_at=until)
         account = await self.ledger.accounts.get(owner.tenant_id, entry.account_id)
         return credits_pb2.GrantCreditsResponse(account=_account(account))
+
+    async def adjust_credits(
+        self, call: Call, request: credits_pb2.AdjustCreditsRequest
+    ) -> credits_pb2.AdjustCreditsResponse:
+        nanos, reason = _nanos("amount", request.amount, least=-money.INT64_MAX), readable("reason", request.reason)
+        account = await self._kept(call, request)
+        entry = await self.ledger.adjust(account.tenant_id, account.id, nanos, call.idempotency_key, reason)
+        changed = await self.ledger.accounts.get(account.tenant_id, account.id)
+        return credits_pb2.AdjustCreditsResponse(account=_account(changed), entry=_entry(entry))
+
+    async def refund_credits(
+        self, call: Call, request: credits_pb2.RefundCreditsRequest
+    ) -> credits_pb2.RefundCreditsResponse:
+        nanos = _nanos("amount", request.amount, least=1) if request.HasField("amount") else None
+        tenant_id, reason = call.caller.tenant_id, readable("reason", request.reason)
+        hold_id = await self._subject(tenant_id, request.subject_id)
+        entry = await self.ledger.refund(tenant_id, hold_id, nanos, call.idempotency_key, reason)
+        account = await self.ledger.accounts.get(tenant_id, entry.account_id)
+        return credits_pb2.RefundCreditsResponse(account=_account(account), entry=_entry(entry))
 
     async def update_account(
         self, call: Call, request: credits_pb2.UpdateAccountRequest
@@ -168,6 +193,15 @@ class CreditService:
         account = await self.ledger.accounts.get(call.caller.tenant_id, account_id)
         return account.owner, account.provider, account.model
 
+    async def _subject(self, tenant_id: UUID, subject_id: str) -> UUID:
+        """The hold of a completion, or of a reservation, by what each is called."""
+        completion_id, reservation_id = ids.parse("cmpl", subject_id), ids.parse("resv", subject_id)
+        hold_id = completion_id or reservation_id
+        hold = await self.ledger.get_hold(tenant_id, hold_id) if hold_id else None
+        if hold is None or (hold.request_id is None) != (reservation_id is None):
+            raise not_found("charge", subject_id)
+        return hold.hold_id
+
     async def _hold(self, call: Call, reservation_id: str) -> Hold:
         """A reservation of the caller's: what a completion holds is its own."""
         hold_id = ids.parse("resv", reservation_id)
@@ -229,6 +263,7 @@ def _account(account: Account) -> credits_pb2.Account:
         low_balance=money.credits(low) if low else None,
         is_low=low > 0 and balance < low,
         create_time=timestamp(account.created_at),
+        credits_expire_time=timestamp(account.lapse_at) if account.lapse_at else None,
     )
 
 

@@ -66,6 +66,8 @@ class Account(msgspec.Struct, frozen=True):
     overrun: int
     version: int
     created_at: datetime
+    lapse_at: datetime | None = None
+    """When the first of its credits with an end are over."""
 
     @property
     def owner(self) -> Owner:

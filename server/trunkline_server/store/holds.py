@@ -74,7 +74,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     id: int
     account_id: UUID
-    kind: str  # grant | settle | overage | late_settle | refund | adjust
+    kind: str  # grant | settle | overage | late_settle | refund | adjust | expire | reprice
     amount: int
     balance_after: int
     hold_id: UUID | None

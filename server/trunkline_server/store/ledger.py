@@ -1,7 +1,7 @@
 """The credits ledger: money is held before a call, the charge is posted after it, and no race, retry or crash can spend
 more than there is, charge twice, or lose a charge.
 
-All decisions are taken by the database, in the functions of `migrations/0002_ledger.sql`; this room words the questions
+All decisions are taken by the database, in the functions of the migrations; this room words the questions
 and the answers. Amounts are nano-credits.
 """
 
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Self
 from uuid import UUID
-
-import asyncpg
 
 from trunkline_server.core.errors import QuotaViolation, Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.money import INT64_MAX, to_decimal_text
@@ -21,7 +20,8 @@ from trunkline_server.store.accounts import ANY, AccountRef, Accounts, NewAccoun
 from trunkline_server.store.committer import CommitSettings, Committer
 from trunkline_server.store.database import Database
 from trunkline_server.store.holds import Entry, Hold, HoldRef, Reserved, Settled, moved
-from trunkline_server.store.lane import Op, Outcome, told
+from trunkline_server.store.lane import Op, Outcome
+from trunkline_server.store.posting import Posting, post
 from trunkline_server.store.reconciliation import Finding
 from trunkline_server.store.usage import UsageRow
 
@@ -124,26 +124,41 @@ class Ledger:
         return expired
 
     async def grant(
-        self, owner: Owner, amount: int, request_id: str, reason: str = "", *, provider: str = ANY, model: str = ANY
+        self,
+        owner: Owner,
+        amount: int,
+        request_id: str,
+        reason: str = "",
+        *,
+        provider: str = ANY,
+        model: str = ANY,
+        expires_at: datetime | None = None,
     ) -> Entry:
-        """Credits an account, made where missing, once per `request_id`. Raises BALANCE_OVERFLOW."""
+        """Credits an account, made where missing, once per `request_id`. Raises BALANCE_OVERFLOW.
+
+        What is left of credits with an end is moved out then; they are spent before those without one.
+        """
         _at_least(1, amount, "amount")
         account = await self.accounts.open(owner, provider, model)
-        return await self._transfer(owner.tenant_id, account.id, "grant", amount, request_id=request_id, reason=reason)
+        posting = Posting(owner.tenant_id, account.id, "grant", amount, request_id, reason, expires_at=expires_at)
+        return await post(self._database, posting)
 
     async def adjust(self, tenant_id: UUID, account_id: UUID, amount: int, request_id: str, reason: str) -> Entry:
         """An operator's correction, up or down, past the limit if need be; once per `request_id`."""
         if amount == 0:
             raise invalid("amount", "must not be zero")
-        return await self._transfer(tenant_id, account_id, "adjust", amount, request_id=request_id, reason=reason)
+        return await post(self._database, Posting(tenant_id, account_id, "adjust", amount, request_id, reason))
 
-    async def refund(self, tenant_id: UUID, hold_id: UUID, amount: int, request_id: str, reason: str = "") -> Entry:
-        """Gives back part of a charge, once per `request_id`, all refunds together no more than the charge."""
-        _at_least(1, amount, "amount")
+    async def refund(
+        self, tenant_id: UUID, hold_id: UUID, amount: int | None, request_id: str, reason: str = ""
+    ) -> Entry:
+        """Gives back part of a charge, or all that is left of it (None), once per `request_id`; all refunds together
+        are no more than the charge. What comes back has no end."""
+        if amount is not None:
+            _at_least(1, amount, "amount")
         hold = await self.get_hold(tenant_id, hold_id)
-        return await self._transfer(
-            tenant_id, hold.account_id, "refund", amount, request_id=request_id, reason=reason, hold_id=hold.hold_id
-        )
+        posting = Posting(tenant_id, hold.account_id, "refund", amount, request_id, reason, hold.hold_id)
+        return await post(self._database, posting)
 
     async def get_hold(self, tenant_id: UUID, hold_id: UUID) -> Hold:
         """The hold, or the one that it was moved to. Raises RESOURCE_NOT_FOUND, also for another tenant's."""
@@ -181,42 +196,17 @@ class Ledger:
         _, verdict, hold_id, amount, charged, balance, *_ = outcome
         return Settled(hold_id, verdict, amount, charged or 0, balance)
 
-    async def _transfer(
-        self,
-        tenant_id: UUID,
-        account_id: UUID,
-        kind: str,
-        amount: int,
-        *,
-        request_id: str,
-        reason: str,
-        hold_id: UUID | None = None,
-    ) -> Entry:
-        if not request_id:
-            raise invalid("request_id", "is required")
-        if abs(amount) > INT64_MAX:
-            raise invalid("amount", "does not fit 64 bits")
-        asked = (tenant_id, account_id, kind, amount, request_id, reason, hold_id)
-        try:
-            [(verdict, *posted)] = await self._post(asked)
-        except asyncpg.NumericValueOutOfRangeError as error:
-            raise told(error) from error
-        if verdict != "posted":
-            raise _refused_transfer(verdict, account_id)
-        return Entry(*posted)
 
-    async def _post(self, asked: tuple[object, ...]) -> list[asyncpg.Record]:
-        try:
-            return await self._database.fetch(_SQL.transfer, *asked)
-        except asyncpg.UniqueViolationError:  # the same request id, at the same instant, for another account
-            return await self._database.fetch(_SQL.transfer, *asked)
+def reserved(op: Op, verdict: str, hold_id: UUID, amount: int, available: int) -> Reserved:
+    """What the ledger said to a reservation, or the refusal raised."""
+    if verdict in _STATES:
+        return Reserved(hold_id, op.account_id, amount, verdict, available)
+    raise _refused_hold(verdict, op, available)
 
 
 def _reserved(outcome: Outcome, op: Op) -> Reserved:
     _, verdict, hold_id, amount, _, _, available = outcome
-    if verdict in _STATES:
-        return Reserved(hold_id, op.account_id, amount, verdict, available)
-    raise _refused_hold(verdict, op, available)
+    return reserved(op, verdict, hold_id, amount, available)
 
 
 def _refused_hold(verdict: str, op: Op, available: int) -> TrunklineError:
@@ -240,16 +230,6 @@ def _insufficient(op: Op, available: int) -> TrunklineError:
         quota=(QuotaViolation(f"account:{op.account_id}", f"needed {needed_text}, available {available_text}"),),
         metadata={"neededNanos": str(op.amount), "availableNanos": str(available)},
     )
-
-
-def _refused_transfer(verdict: str, account_id: UUID) -> TrunklineError:
-    match verdict:
-        case "reused":
-            return TrunklineError(Reason.IDEMPOTENCY_KEY_REUSED, "the request id was used for another transfer")
-        case "exceeded":
-            return invalid("amount", "is more than what is left of the charge")
-        case _:
-            return not_found("account", str(account_id))
 
 
 def _at_least(minimum: int, amount: int, path: str) -> None:

@@ -16,8 +16,3 @@ FROM transfer AS t LEFT JOIN hold ON hold.id = t.hold_id
 WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.id < $3
 ORDER BY t.id DESC
 LIMIT $4
-
--- name: transfer
-SELECT verdict, (posted).id, (posted).account_id, (posted).kind, (posted).amount, (posted).balance_after,
-       (posted).hold_id, (posted).request_id, (posted).reason, (posted).created_at
-FROM ledger_transfer($1, $2, $3, $4, $5, $6, $7)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from trunkline.v1 import usage_pb2
 from trunkline_server.store import queries
 from trunkline_server.store.database import Database
 
@@ -45,6 +46,18 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     request_id: str = ""
     create_time: datetime | None = None
+
+    def message(self) -> usage_pb2.Usage:
+        """What was used, as callers are told."""
+        return usage_pb2.Usage(
+            input_tokens=self.input_tokens,
+            cached_input_tokens=self.cached_input_tokens,
+            cache_write_input_tokens=self.cache_write_input_tokens,
+            output_tokens=self.output_tokens,
+            reasoning_output_tokens=self.reasoning_output_tokens,
+            unit_counts=self.unit_counts,
+            source=usage_pb2.UsageSource.Value(self.usage_source),
+        )
 
 
 class Usage:

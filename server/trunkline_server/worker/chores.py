@@ -34,11 +34,12 @@ class Chore:
             try:
                 await self.work()
             except Exception as error:  # noqa: BLE001 - a chore that stays undone locks money for ever
-                _log.warning("chore.failed name=%s reason=%s", self.name, _reason(error))
+                _log.warning("chore.failed name=%s reason=%s", self.name, reason_of(error))
 
     def _pause_s(self) -> float:
         return self.every_s * random.uniform(0.9, 1.1)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What may be logged of a failure."""
     return error.reason.value if isinstance(error, TrunklineError) else type(error).__name__

@@ -345,7 +345,9 @@ class ChatInput(_message.Message):
 
     @_builtins.property
     def max_cost(self) -> _usage_pb2.Amount:
-        """Refuse the call when it could cost more than this, in credits."""
+        """The most that the call may cost, in credits. A longer answer is cut there (FINISH_REASON_MAX_COST); the call is
+        refused (CREDIT_INSUFFICIENT) when the question and one token of an answer would cost more.
+        """
 
     def __init__(
         self,

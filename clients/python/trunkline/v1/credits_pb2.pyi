@@ -70,6 +70,14 @@ class _LedgerEntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ledge
     """A call cost more than was reserved."""
     LEDGER_ENTRY_KIND_LATE_CHARGE: _LedgerEntryKind.ValueType  # 4
     """A call was charged after its reservation had expired."""
+    LEDGER_ENTRY_KIND_REFUND: _LedgerEntryKind.ValueType  # 5
+    """A charge was given back, or a part of it."""
+    LEDGER_ENTRY_KIND_ADJUSTMENT: _LedgerEntryKind.ValueType  # 6
+    """An operator corrected the balance."""
+    LEDGER_ENTRY_KIND_EXPIRY: _LedgerEntryKind.ValueType  # 7
+    """Credits that had an end were left at their end."""
+    LEDGER_ENTRY_KIND_REPRICING: _LedgerEntryKind.ValueType  # 8
+    """A price was corrected for a call of the past: the difference to what it was charged."""
 
 class LedgerEntryKind(_LedgerEntryKind, metaclass=_LedgerEntryKindEnumTypeWrapper):
     """Why credits moved."""
@@ -84,6 +92,14 @@ LEDGER_ENTRY_KIND_OVERAGE: LedgerEntryKind.ValueType  # 3
 """A call cost more than was reserved."""
 LEDGER_ENTRY_KIND_LATE_CHARGE: LedgerEntryKind.ValueType  # 4
 """A call was charged after its reservation had expired."""
+LEDGER_ENTRY_KIND_REFUND: LedgerEntryKind.ValueType  # 5
+"""A charge was given back, or a part of it."""
+LEDGER_ENTRY_KIND_ADJUSTMENT: LedgerEntryKind.ValueType  # 6
+"""An operator corrected the balance."""
+LEDGER_ENTRY_KIND_EXPIRY: LedgerEntryKind.ValueType  # 7
+"""Credits that had an end were left at their end."""
+LEDGER_ENTRY_KIND_REPRICING: LedgerEntryKind.ValueType  # 8
+"""A price was corrected for a call of the past: the difference to what it was charged."""
 Global___LedgerEntryKind: _TypeAlias = LedgerEntryKind  # noqa: Y015
 
 @_typing.final
@@ -105,6 +121,7 @@ class Account(_message.Message):
     LOW_BALANCE_FIELD_NUMBER: _builtins.int
     IS_LOW_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CREDITS_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Its id, `acct_...`."""
     user_id: _builtins.str
@@ -143,6 +160,10 @@ class Account(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
 
+    @_builtins.property
+    def credits_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the first of its credits with an end expire. Unset: none of them have an end."""
+
     def __init__(
         self,
         *,
@@ -159,10 +180,11 @@ class Account(_message.Message):
         low_balance: _usage_pb2.Amount | None = ...,
         is_low: _builtins.bool = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        credits_expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "balance", b"balance", "create_time", b"create_time", "held", b"held", "low_balance", b"low_balance", "overdraft_limit", b"overdraft_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "balance", b"balance", "create_time", b"create_time", "credits_expire_time", b"credits_expire_time", "held", b"held", "low_balance", b"low_balance", "overdraft_limit", b"overdraft_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "available", b"available", "balance", b"balance", "create_time", b"create_time", "held", b"held", "is_low", b"is_low", "low_balance", b"low_balance", "model", b"model", "overdraft_limit", b"overdraft_limit", "provider", b"provider", "suspended", b"suspended", "unlimited", b"unlimited", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "available", b"available", "balance", b"balance", "create_time", b"create_time", "credits_expire_time", b"credits_expire_time", "held", b"held", "is_low", b"is_low", "low_balance", b"low_balance", "model", b"model", "overdraft_limit", b"overdraft_limit", "provider", b"provider", "suspended", b"suspended", "unlimited", b"unlimited", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,6 +319,7 @@ class GrantCreditsRequest(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """The account."""
     user_id: _builtins.str
@@ -313,6 +336,12 @@ class GrantCreditsRequest(_message.Message):
     def amount(self) -> _usage_pb2.Amount:
         """How much, in credits; above zero."""
 
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When what is left of them is taken back; in the future. Credits that expire are spent first, the soonest before the
+        others; what a running call holds then goes when the call is over. Unset: never.
+        """
+
     def __init__(
         self,
         *,
@@ -323,10 +352,11 @@ class GrantCreditsRequest(_message.Message):
         amount: _usage_pb2.Amount | None = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "amount", b"amount", "model", b"model", "provider", b"provider", "reason", b"reason", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "amount", b"amount", "expire_time", b"expire_time", "model", b"model", "provider", b"provider", "reason", b"reason", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -440,6 +470,150 @@ class UpdateAccountResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateAccountResponse: _TypeAlias = UpdateAccountResponse  # noqa: Y015
+
+@_typing.final
+class AdjustCreditsRequest(_message.Message):
+    """Request of AdjustCredits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    user_id: _builtins.str
+    """Its user, instead of `account_id`."""
+    provider: _builtins.str
+    """The account kept for this provider."""
+    model: _builtins.str
+    """The account kept for this model of the provider."""
+    reason: _builtins.str
+    """Why; stands in the ledger."""
+    request_id: _builtins.str
+    """Makes a retry safe. 1 to 255 printable ASCII characters. Required here or as metadata `idempotency-key`."""
+    @_builtins.property
+    def amount(self) -> _usage_pb2.Amount:
+        """By how much, in credits: above zero to add, below zero to take."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        model: _builtins.str = ...,
+        amount: _usage_pb2.Amount | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "amount", b"amount", "model", b"model", "provider", b"provider", "reason", b"reason", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustCreditsRequest: _TypeAlias = AdjustCreditsRequest  # noqa: Y015
+
+@_typing.final
+class AdjustCreditsResponse(_message.Message):
+    """Response of AdjustCredits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account(self) -> Global___Account:
+        """The account after it."""
+
+    @_builtins.property
+    def entry(self) -> Global___LedgerEntry:
+        """The movement."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___Account | None = ...,
+        entry: Global___LedgerEntry | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "entry", b"entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustCreditsResponse: _TypeAlias = AdjustCreditsResponse  # noqa: Y015
+
+@_typing.final
+class RefundCreditsRequest(_message.Message):
+    """Request of RefundCredits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    subject_id: _builtins.str
+    """What was charged: a completion, `cmpl_...`, or a reservation, `resv_...`."""
+    reason: _builtins.str
+    """Why; stands in the ledger."""
+    request_id: _builtins.str
+    """Makes a retry safe. 1 to 255 printable ASCII characters. Required here or as metadata `idempotency-key`."""
+    @_builtins.property
+    def amount(self) -> _usage_pb2.Amount:
+        """How much, in credits; above zero. Unset: all that is left of the charge."""
+
+    def __init__(
+        self,
+        *,
+        subject_id: _builtins.str = ...,
+        amount: _usage_pb2.Amount | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "reason", b"reason", "request_id", b"request_id", "subject_id", b"subject_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefundCreditsRequest: _TypeAlias = RefundCreditsRequest  # noqa: Y015
+
+@_typing.final
+class RefundCreditsResponse(_message.Message):
+    """Response of RefundCredits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account(self) -> Global___Account:
+        """The account after it."""
+
+    @_builtins.property
+    def entry(self) -> Global___LedgerEntry:
+        """The movement."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___Account | None = ...,
+        entry: Global___LedgerEntry | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "entry", b"entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefundCreditsResponse: _TypeAlias = RefundCreditsResponse  # noqa: Y015
 
 @_typing.final
 class Reservation(_message.Message):
@@ -733,9 +907,9 @@ class LedgerEntry(_message.Message):
     kind: Global___LedgerEntryKind.ValueType
     """Why."""
     subject_id: _builtins.str
-    """The completion or reservation that it belongs to; empty for grants."""
+    """The completion or reservation that it belongs to; empty for grants, corrections and expiries."""
     reason: _builtins.str
-    """The reason that was given for a grant."""
+    """The reason that was given; of an expiry the grant, of a repricing the price."""
     @_builtins.property
     def amount(self) -> _usage_pb2.Amount:
         """How much, in credits; above zero when the account gained."""

@@ -60,6 +60,16 @@ class CreditServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_credits__pb2.UpdateAccountRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_credits__pb2.UpdateAccountResponse.FromString,
                 _registered_method=True)
+        self.AdjustCredits = channel.unary_unary(
+                '/trunkline.v1.CreditService/AdjustCredits',
+                request_serializer=trunkline_dot_v1_dot_credits__pb2.AdjustCreditsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_credits__pb2.AdjustCreditsResponse.FromString,
+                _registered_method=True)
+        self.RefundCredits = channel.unary_unary(
+                '/trunkline.v1.CreditService/RefundCredits',
+                request_serializer=trunkline_dot_v1_dot_credits__pb2.RefundCreditsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_credits__pb2.RefundCreditsResponse.FromString,
+                _registered_method=True)
         self.Reserve = channel.unary_unary(
                 '/trunkline.v1.CreditService/Reserve',
                 request_serializer=trunkline_dot_v1_dot_credits__pb2.ReserveRequest.SerializeToString,
@@ -126,6 +136,23 @@ class CreditServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AdjustCredits(self, request, context):
+        """Corrects a balance, up or down, past the account's limit if need be; once per request id. What is taken goes first
+        from the credits that expire first. Errors: RESOURCE_NOT_FOUND, VALIDATION, IDEMPOTENCY_KEY_REUSED, BALANCE_OVERFLOW.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefundCredits(self, request, context):
+        """Gives back what a completion or a reservation was charged, or a part of it, once per request id. All refunds of one
+        charge together are never more than the charge. What comes back does not expire.
+        Errors: RESOURCE_NOT_FOUND, VALIDATION for more than is left, IDEMPOTENCY_KEY_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Reserve(self, request, context):
         """Holds an amount for work that is done elsewhere. Settle or release it before it expires.
         Errors: CREDIT_INSUFFICIENT, ACCOUNT_SUSPENDED, IDEMPOTENCY_KEY_REUSED.
@@ -185,6 +212,16 @@ def add_CreditServiceServicer_to_server(servicer, server):
                     servicer.UpdateAccount,
                     request_deserializer=trunkline_dot_v1_dot_credits__pb2.UpdateAccountRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_credits__pb2.UpdateAccountResponse.SerializeToString,
+            ),
+            'AdjustCredits': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdjustCredits,
+                    request_deserializer=trunkline_dot_v1_dot_credits__pb2.AdjustCreditsRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_credits__pb2.AdjustCreditsResponse.SerializeToString,
+            ),
+            'RefundCredits': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefundCredits,
+                    request_deserializer=trunkline_dot_v1_dot_credits__pb2.RefundCreditsRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_credits__pb2.RefundCreditsResponse.SerializeToString,
             ),
             'Reserve': grpc.unary_unary_rpc_method_handler(
                     servicer.Reserve,
@@ -326,6 +363,60 @@ class CreditService(object):
             '/trunkline.v1.CreditService/UpdateAccount',
             trunkline_dot_v1_dot_credits__pb2.UpdateAccountRequest.SerializeToString,
             trunkline_dot_v1_dot_credits__pb2.UpdateAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdjustCredits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.CreditService/AdjustCredits',
+            trunkline_dot_v1_dot_credits__pb2.AdjustCreditsRequest.SerializeToString,
+            trunkline_dot_v1_dot_credits__pb2.AdjustCreditsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefundCredits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.CreditService/RefundCredits',
+            trunkline_dot_v1_dot_credits__pb2.RefundCreditsRequest.SerializeToString,
+            trunkline_dot_v1_dot_credits__pb2.RefundCreditsResponse.FromString,
             options,
             channel_credentials,
             insecure,

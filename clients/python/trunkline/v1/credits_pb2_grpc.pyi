@@ -51,6 +51,15 @@ class CreditServiceStub:
     """Sets whether an account is unlimited, how far it may be overdrawn, and whether it is suspended.
     Errors: RESOURCE_NOT_FOUND, VALIDATION.
     """
+    AdjustCredits: _grpc.UnaryUnaryMultiCallable[_credits_pb2.AdjustCreditsRequest, _credits_pb2.AdjustCreditsResponse]
+    """Corrects a balance, up or down, past the account's limit if need be; once per request id. What is taken goes first
+    from the credits that expire first. Errors: RESOURCE_NOT_FOUND, VALIDATION, IDEMPOTENCY_KEY_REUSED, BALANCE_OVERFLOW.
+    """
+    RefundCredits: _grpc.UnaryUnaryMultiCallable[_credits_pb2.RefundCreditsRequest, _credits_pb2.RefundCreditsResponse]
+    """Gives back what a completion or a reservation was charged, or a part of it, once per request id. All refunds of one
+    charge together are never more than the charge. What comes back does not expire.
+    Errors: RESOURCE_NOT_FOUND, VALIDATION for more than is left, IDEMPOTENCY_KEY_REUSED.
+    """
     Reserve: _grpc.UnaryUnaryMultiCallable[_credits_pb2.ReserveRequest, _credits_pb2.ReserveResponse]
     """Holds an amount for work that is done elsewhere. Settle or release it before it expires.
     Errors: CREDIT_INSUFFICIENT, ACCOUNT_SUSPENDED, IDEMPOTENCY_KEY_REUSED.
@@ -88,6 +97,15 @@ class CreditServiceAsyncStub(CreditServiceStub):
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_credits_pb2.UpdateAccountRequest, _credits_pb2.UpdateAccountResponse]  # type: ignore[assignment]
     """Sets whether an account is unlimited, how far it may be overdrawn, and whether it is suspended.
     Errors: RESOURCE_NOT_FOUND, VALIDATION.
+    """
+    AdjustCredits: _aio.UnaryUnaryMultiCallable[_credits_pb2.AdjustCreditsRequest, _credits_pb2.AdjustCreditsResponse]  # type: ignore[assignment]
+    """Corrects a balance, up or down, past the account's limit if need be; once per request id. What is taken goes first
+    from the credits that expire first. Errors: RESOURCE_NOT_FOUND, VALIDATION, IDEMPOTENCY_KEY_REUSED, BALANCE_OVERFLOW.
+    """
+    RefundCredits: _aio.UnaryUnaryMultiCallable[_credits_pb2.RefundCreditsRequest, _credits_pb2.RefundCreditsResponse]  # type: ignore[assignment]
+    """Gives back what a completion or a reservation was charged, or a part of it, once per request id. All refunds of one
+    charge together are never more than the charge. What comes back does not expire.
+    Errors: RESOURCE_NOT_FOUND, VALIDATION for more than is left, IDEMPOTENCY_KEY_REUSED.
     """
     Reserve: _aio.UnaryUnaryMultiCallable[_credits_pb2.ReserveRequest, _credits_pb2.ReserveResponse]  # type: ignore[assignment]
     """Holds an amount for work that is done elsewhere. Settle or release it before it expires.
@@ -147,6 +165,27 @@ class CreditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_credits_pb2.UpdateAccountResponse, _abc.Awaitable[_credits_pb2.UpdateAccountResponse]]:
         """Sets whether an account is unlimited, how far it may be overdrawn, and whether it is suspended.
         Errors: RESOURCE_NOT_FOUND, VALIDATION.
+        """
+
+    @_abc_1.abstractmethod
+    def AdjustCredits(
+        self,
+        request: _credits_pb2.AdjustCreditsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credits_pb2.AdjustCreditsResponse, _abc.Awaitable[_credits_pb2.AdjustCreditsResponse]]:
+        """Corrects a balance, up or down, past the account's limit if need be; once per request id. What is taken goes first
+        from the credits that expire first. Errors: RESOURCE_NOT_FOUND, VALIDATION, IDEMPOTENCY_KEY_REUSED, BALANCE_OVERFLOW.
+        """
+
+    @_abc_1.abstractmethod
+    def RefundCredits(
+        self,
+        request: _credits_pb2.RefundCreditsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credits_pb2.RefundCreditsResponse, _abc.Awaitable[_credits_pb2.RefundCreditsResponse]]:
+        """Gives back what a completion or a reservation was charged, or a part of it, once per request id. All refunds of one
+        charge together are never more than the charge. What comes back does not expire.
+        Errors: RESOURCE_NOT_FOUND, VALIDATION for more than is left, IDEMPOTENCY_KEY_REUSED.
         """
 
     @_abc_1.abstractmethod

@@ -126,6 +126,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the balance would grow past what can be counted."""
     ERROR_REASON_CANCELLED: _ErrorReason.ValueType  # 49
     """CANCELLED: the caller stopped the call with CancelCompletion."""
+    ERROR_REASON_JOB_EXPIRED: _ErrorReason.ValueType  # 50
+    """DEADLINE_EXCEEDED: the job had not ended when its time was over."""
+    ERROR_REASON_JOB_POISONED: _ErrorReason.ValueType  # 51
+    """ABORTED: too many workers were lost while they were at the job."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The words in `ErrorInfo.reason` (without the prefix), domain `trunkline`. Behind each: the gRPC code."""
@@ -230,6 +234,10 @@ ERROR_REASON_BALANCE_OVERFLOW: ErrorReason.ValueType  # 48
 """FAILED_PRECONDITION: the balance would grow past what can be counted."""
 ERROR_REASON_CANCELLED: ErrorReason.ValueType  # 49
 """CANCELLED: the caller stopped the call with CancelCompletion."""
+ERROR_REASON_JOB_EXPIRED: ErrorReason.ValueType  # 50
+"""DEADLINE_EXCEEDED: the job had not ended when its time was over."""
+ERROR_REASON_JOB_POISONED: ErrorReason.ValueType  # 51
+"""ABORTED: too many workers were lost while they were at the job."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -699,7 +699,7 @@ class SetPriceRequest(_message.Message):
 
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
-        """From when it counts; unset: from now. Not in the past."""
+        """From when it counts; unset: from now. Calls of the past keep their bills until they are repriced."""
 
     def __init__(
         self,

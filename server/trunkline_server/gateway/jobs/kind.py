@@ -1,0 +1,66 @@
+"""What a job can be: one `JobKind` for each kind of spec.
+
+A new kind is one class beside these and a line where the house is put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from trunkline.v1 import chat_pb2, jobs_pb2
+from trunkline_server.core.call import Call
+from trunkline_server.store.accounts import AccountRef
+
+
+@dataclass(frozen=True, slots=True)
+class JobOffer:
+    """Where the work goes first, who pays for it, and the most that it can cost."""
+
+    account: AccountRef
+    most_nanos: int
+    provider: str
+    model: str
+    price_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of it. `fallback_model` did it in place of the one that was asked for."""
+
+    result: jobs_pb2.JobResult
+    fallback_model: str = ""
+
+
+class Bench(Protocol):
+    """What the worker gives to work that runs."""
+
+    @property
+    def job_id(self) -> UUID:
+        """The job."""
+
+    @property
+    def lease_token(self) -> int:
+        """What proves, at a write, that the job is still this worker's."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether events of the answer are wanted."""
+
+    async def progress(self, fraction: float, message: str) -> None:
+        """Tell how far it is. Told often, it is written twice a second."""
+
+    async def keep(self, events: Sequence[chat_pb2.ChatEvent]) -> None:
+        """Keep events of the answer, for those who watch."""
+
+
+class JobKind(Protocol):
+    """One kind. What it reserves and settles at the ledger while it runs goes on the job's own bill."""
+
+    async def offer(self, call: Call, spec: jobs_pb2.JobSpec) -> JobOffer:
+        """Check the spec, before the job is made. Raises what the call itself would."""
+
+    async def run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench) -> Done:
+        """Do it. Cancelled, it ends at once and leaves nothing running."""

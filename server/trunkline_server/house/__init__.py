@@ -1,0 +1,1 @@
+"""Puts the rooms of the house together. It sees everything; nobody but `app` sees it."""

@@ -1,0 +1,127 @@
+"""Puts the rooms of background work together: events, jobs, their worker. It sees much of the house, as `app` does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeAlias
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from trunkline.v1 import batches_pb2, events_pb2, jobs_pb2
+from trunkline_server.config import JobsSection, Settings
+from trunkline_server.core.page_token import PageTokens
+from trunkline_server.door.status import to_status
+from trunkline_server.gateway.errands import Errands
+from trunkline_server.gateway.jobs.chat import ChatJob
+from trunkline_server.gateway.jobs.kind import JobKind
+from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
+from trunkline_server.services.batches import BatchService
+from trunkline_server.services.events import EventService
+from trunkline_server.services.jobs import JobService
+from trunkline_server.store import outbox
+from trunkline_server.store.batches import Batches
+from trunkline_server.store.database import Database
+from trunkline_server.store.jobs import Caps, Jobs
+from trunkline_server.store.news import Announcer, News
+from trunkline_server.store.outbox import Outbox
+from trunkline_server.worker.attempt import Shop
+from trunkline_server.worker.chores import Chore
+from trunkline_server.worker.jobs import JobWorker, WorkerSettings
+from trunkline_server.worker.listeners import Follower, installed
+
+Served: TypeAlias = list[tuple[ServiceDescriptor, object]]
+
+
+@dataclass(frozen=True)
+class Background:
+    """What runs with nobody waiting."""
+
+    settings: Settings
+    database: Database
+    jobs: Jobs
+    batches: Batches
+    orders: Orders
+    outbox: Outbox
+    news: News
+
+    @classmethod
+    async def open(cls, settings: Settings, database: Database, errands: Errands) -> Background:
+        """Hears of news once this returns."""
+        works: dict[str, JobKind] = {"chat": ChatJob(errands.gateway, errands.media, errands.policy)}
+        orders = Orders(works, _order_settings(settings.jobs))
+        news = News()
+        await news.follow(database, outbox.CHANNEL)
+        announcer = Announcer(database)
+        return cls(
+            settings=settings,
+            database=database,
+            jobs=Jobs(database, announcer),
+            batches=Batches(database, announcer),
+            orders=orders,
+            outbox=Outbox(database),
+            news=news,
+        )
+
+    def services(self, tokens: PageTokens, draining: Callable[[], bool]) -> Served:
+        """What callers may ask of it."""
+        jobs = JobService(self.jobs, self.orders, tokens, self.news, to_status, draining)
+        batches = BatchService(self.batches, self.orders, tokens, self.news, to_status, draining)
+        events = EventService(self.outbox, self.news, draining)
+        return [
+            (jobs_pb2.DESCRIPTOR.services_by_name["JobService"], jobs),
+            (batches_pb2.DESCRIPTOR.services_by_name["BatchService"], batches),
+            (events_pb2.DESCRIPTOR.services_by_name["EventService"], events),
+        ]
+
+    def chores(self) -> list[Chore]:
+        """Forgetting what is old."""
+        jobs, events = timedelta(days=self.settings.jobs.keep_days), timedelta(days=self.settings.events.keep_days)
+        return [
+            Chore("purge_jobs", 600, lambda: self.jobs.purge(jobs)),
+            Chore("purge_batches", 600, lambda: self.batches.purge(jobs)),
+            Chore("purge_events", 600, lambda: self.outbox.purge(events)),
+        ]
+
+    def listeners(self) -> Iterator[Coroutine[object, object, None]]:
+        """What other distributions want to hear."""
+        for name, listener in installed():
+            yield Follower(f"listener {name}", listener, self.outbox, self.news).follow()
+
+    async def begin_work(self) -> Working:
+        """The worker begins."""
+        worker = JobWorker(Shop(self.jobs, self.orders.works, to_status), _worker_settings(self.settings.jobs))
+        await worker.follow(self.database)
+        return Working(worker, asyncio.create_task(worker.work(), name="worker"), self.settings.grpc.drain_grace_s)
+
+
+@dataclass(frozen=True)
+class Working:
+    """A worker at work. `task` ends only with an error, or cancelled."""
+
+    worker: JobWorker
+    task: asyncio.Task[None]
+    grace_s: float
+
+    async def end(self) -> None:
+        """Claim no more, and let what runs come to its end; what does not goes back to its queue."""
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        await self.worker.drain(self.grace_s)
+
+
+def _order_settings(given: JobsSection) -> OrderSettings:
+    return OrderSettings(given.attempts_max, round(given.timeout_s), round(given.life_s))
+
+
+def _worker_settings(given: JobsSection) -> WorkerSettings:
+    return WorkerSettings(
+        concurrency=given.concurrency,
+        queues=given.queues,
+        lease_s=given.lease_s,
+        margin_s=given.lease_s / 6,
+        look_s=given.look_s,
+        caps=Caps(given.tenant_running_max, given.user_running_max, given.model_running_max),
+    )

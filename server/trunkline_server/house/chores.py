@@ -1,0 +1,36 @@
+"""What is done again and again: by every replica for itself, or by one of them for all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunkline_server.config import Settings
+from trunkline_server.door.caller import Callers
+from trunkline_server.house.engine import Engine
+from trunkline_server.store.idempotency import Idempotency
+from trunkline_server.store.keys import Keys
+from trunkline_server.worker.bookkeeping import bookkeeping
+from trunkline_server.worker.chores import Chore
+
+SYNC_EVERY_S: Final = 24 * 3600
+SYNC_FIRST_WITHIN_S: Final = 3600
+
+
+def chores_of_each(engine: Engine, keys: Keys, callers: Callers) -> list[Chore]:
+    """Every replica has them; what one does, the others find done."""
+    return [
+        Chore("expire_reservations", 5, engine.ledger.expire_due),
+        Chore("note_key_use", 60, lambda: keys.note_use(callers.take_used())),
+        Chore("refresh_catalogue", 300, engine.learning.refresh),
+        Chore("refresh_provider_accounts", 300, engine.own.refresh),
+    ]
+
+
+def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> list[Chore]:
+    """What one replica does for all of them."""
+    return [
+        Chore("purge_answers", 600, results.purge),
+        Chore("sync_models", SYNC_EVERY_S, engine.sync.all, SYNC_FIRST_WITHIN_S),
+        *bookkeeping(engine.database, settings.credits.hold_retention_days),
+        *engine.background.chores(),
+    ]

@@ -1,0 +1,52 @@
+"""The two doors, over the same services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from trunkline_server.config import Settings
+from trunkline_server.door.boundary import Boundary
+from trunkline_server.door.caller import Callers
+from trunkline_server.door.handlers import rpcs_of
+from trunkline_server.door.server import Drain, Server, ServerSettings
+from trunkline_server.edge.front import FrontSettings, front
+from trunkline_server.edge.limits import Limits
+from trunkline_server.edge.server import HttpServer
+from trunkline_server.gateway.live import LiveCalls
+
+
+def open_doors(
+    settings: Settings,
+    *,
+    boundary: Boundary,
+    services: Mapping[ServiceDescriptor, object],
+    callers: Callers,
+    drain: Drain,
+    live: LiveCalls,
+) -> tuple[Server, HttpServer]:
+    """gRPC and HTTP; both have still to be started."""
+    offered = {each.full_name: boundary.procedures(each, service) for each, service in services.items()}
+    rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
+    procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
+    server = Server(_grpc_settings(settings), rpcs, callers)
+    http = front(_http_settings(settings), boundary, procedures, lambda: not drain.draining, lambda: len(live))
+    return server, http
+
+
+def _grpc_settings(settings: Settings) -> ServerSettings:
+    grpc = settings.grpc
+    return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection)
+
+
+def _http_settings(settings: Settings) -> FrontSettings:
+    http = settings.http
+    limits = Limits(
+        connections_max=http.connections_max,
+        body_bytes_max=http.receive_bytes_max,
+        head_s=http.head_timeout_s,
+        body_s=http.body_timeout_s,
+        idle_s=http.idle_timeout_s,
+    )
+    return FrontSettings(http.address, http.allowed_origins, http.streams_per_key_max, limits)

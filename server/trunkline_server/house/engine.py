@@ -1,0 +1,142 @@
+"""What makes calls, for those who ask at the doors and for jobs alike."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from trunkline_server.config import Settings
+from trunkline_server.core import ids
+from trunkline_server.core.address import EgressPolicy
+from trunkline_server.core.money import from_decimal_text
+from trunkline_server.core.sealing import KeyRing
+from trunkline_server.gateway.admission import Admission
+from trunkline_server.gateway.candidates import Candidates
+from trunkline_server.gateway.errands import Errands
+from trunkline_server.gateway.gateway import Gateway, GatewaySettings
+from trunkline_server.gateway.gossip import Gossip
+from trunkline_server.gateway.learning import Learning
+from trunkline_server.gateway.live import LiveCalls
+from trunkline_server.gateway.media import Media
+from trunkline_server.gateway.own_accounts import OwnAccounts
+from trunkline_server.gateway.routes import Routes
+from trunkline_server.gateway.settlement import Settlement
+from trunkline_server.gateway.sync import Sync
+from trunkline_server.gateway.terms import Terms
+from trunkline_server.house.background import Background
+from trunkline_server.house.keeping import keep
+from trunkline_server.house.routing import open_routes, strategies_of
+from trunkline_server.house.start import StartError
+from trunkline_server.providers.egress import Egress
+from trunkline_server.store.accounts import NewAccounts
+from trunkline_server.store.database import Database, DatabaseSettings
+from trunkline_server.store.embedded import EmbeddedPostgres
+from trunkline_server.store.installation import installation_secret
+from trunkline_server.store.leased_ledger import LeasedLedger
+from trunkline_server.store.ledger import Ledger, LedgerSettings
+from trunkline_server.store.migrate import migrate
+from trunkline_server.store.provider_accounts import ProviderAccounts
+from trunkline_server.store.tenant_keys import TenantKeys
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`replica_id` names this process to the others; `secret` is the installation's."""
+
+    replica_id: str
+    secret: bytes
+    database: Database
+    ledger: Ledger
+    routes: Routes
+    learning: Learning
+    sync: Sync
+    accounts: ProviderAccounts
+    own: OwnAccounts
+    gossip: Gossip
+    live: LiveCalls
+    gateway: Gateway
+    errands: Errands
+    background: Background
+
+    async def follow(self, stack: AsyncExitStack) -> None:
+        """Hear of what others change, and keep up with it."""
+        for each in (self.ledger.accounts, self.learning, self.own, self.gossip):
+            await each.follow()
+        keep(stack, self.learning.keep(), self.own.keep(), self.gossip.keep())
+
+
+async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
+    """Raises StartError; what was opened is closed with the stack."""
+    settings.data_path.mkdir(parents=True, exist_ok=True)
+    database = await _open_database(settings, stack)
+    secret = settings.auth.pepper.encode() + await installation_secret(database)
+    replica_id = ids.new_uuid().hex
+    ledger = await _open_ledger(settings, database, stack)
+    routes = open_routes(settings, stack)
+    learning = Learning(routes, database)
+    accounts = ProviderAccounts(database, await _tenant_keys(settings, database, secret))
+    live = LiveCalls()
+    gateway = _gateway(settings, routes, ledger, live)
+    policy = policy_of(settings)
+    errands = Errands(gateway, Media(Egress(policy)), policy)
+    return Engine(
+        replica_id=replica_id,
+        secret=secret,
+        database=database,
+        ledger=ledger,
+        routes=routes,
+        learning=learning,
+        sync=Sync(routes.registry, learning),
+        accounts=accounts,
+        own=OwnAccounts(routes, database, accounts),
+        gossip=Gossip(routes.lines, database, replica_id),
+        live=live,
+        gateway=gateway,
+        errands=errands,
+        background=await Background.open(settings, database, errands),
+    )
+
+
+def policy_of(settings: Settings) -> EgressPolicy:
+    return EgressPolicy(frozenset(settings.egress.allow_http_hosts), frozenset(settings.egress.allow_private_hosts))
+
+
+async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
+    url = settings.database_url
+    if not url:
+        embedded = await EmbeddedPostgres.start(settings.data_path / "postgres")
+        stack.push_async_callback(embedded.stop)
+        url = embedded.url
+    await migrate(url)
+    given = settings.database
+    database = await Database.open(DatabaseSettings(url, given.pool_max, given.command_timeout_s))
+    stack.push_async_callback(database.close)
+    return database
+
+
+async def _tenant_keys(settings: Settings, database: Database, secret: bytes) -> TenantKeys:
+    """Refuses to start where what is sealed could not be opened: a key lost now is a key lost for good."""
+    keys = TenantKeys(database, KeyRing.of(settings.secrets.keys, secret))
+    if lacking := await keys.check():
+        which = (
+            "auth.pepper: was changed" if lacking == [0] else f"secrets.kek: version {max(lacking)} is missing or wrong"
+        )
+        raise StartError(f"{which}, and tenants' keys are sealed with it; put the old one back")
+    return keys
+
+
+async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitStack) -> Ledger:
+    new = NewAccounts(from_decimal_text(settings.credits.default_grant), settings.credits.tenant_unlimited)
+    ledger = await LeasedLedger.open(database, LedgerSettings(new))
+    stack.push_async_callback(ledger.close)
+    return ledger
+
+
+def _gateway(settings: Settings, routes: Routes, ledger: Ledger, live: LiveCalls) -> Gateway:
+    chat, per_usd = settings.chat, from_decimal_text(settings.credits.per_usd)
+    terms = Terms(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free")
+    admission = Admission(Candidates(routes, strategies_of(settings)), ledger, terms)
+    patience = GatewaySettings(
+        chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s, settings.routing.hedging
+    )
+    return Gateway(admission, Settlement(ledger, per_usd), live, patience)

@@ -1,0 +1,136 @@
+"""What the doors offer: every service of the contract, and how long its calls may take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Final
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from trunkline.v1 import (
+    admin_pb2,
+    analytics_pb2,
+    audio_pb2,
+    chat_pb2,
+    credits_pb2,
+    embeddings_pb2,
+    images_pb2,
+    models_pb2,
+    moderation_pb2,
+    providers_pb2,
+)
+from trunkline_server import __version__
+from trunkline_server.config import Settings
+from trunkline_server.core.page_token import PageTokens
+from trunkline_server.door.boundary import Deadlines
+from trunkline_server.door.server import Drain
+from trunkline_server.door.status import to_status
+from trunkline_server.gateway.completions import Completions
+from trunkline_server.gateway.stops import Stops
+from trunkline_server.house.engine import Engine
+from trunkline_server.services.admin import AdminService, Replica
+from trunkline_server.services.analytics import AnalyticsService
+from trunkline_server.services.audio import AudioService
+from trunkline_server.services.chat import ChatService
+from trunkline_server.services.credits import CreditService
+from trunkline_server.services.embeddings import EmbeddingService
+from trunkline_server.services.images import ImageService
+from trunkline_server.services.models import ModelService
+from trunkline_server.services.moderation import ModerationService
+from trunkline_server.services.providers import ProviderService
+from trunkline_server.store.idempotency import Idempotency
+from trunkline_server.store.keys import Keys
+from trunkline_server.store.tenants import Tenants
+from trunkline_server.store.usage import Usage
+
+OTHER_TIMEOUT_S: Final = 10.0
+MANY_TIMEOUT_S: Final = 600.0
+MEDIA_TIMEOUT_S: Final = 300.0
+SYNC_TIMEOUT_S: Final = 30.0
+WATCH_TIMEOUT_S: Final = 900.0
+
+_MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe", "TranslateAudio")
+_TEXTS: Final = ("Complete", "Embed", "Rerank", "Moderate")
+
+
+class Offered:
+    """`stops` must be followed before the doors open."""
+
+    def __init__(
+        self, settings: Settings, engine: Engine, drain: Drain, *, keys: Keys, tenants: Tenants, results: Idempotency
+    ) -> None:
+        self.stops = Stops(engine.live, engine.ledger, engine.database)
+        self._settings = settings
+        self._engine = engine
+        self._drain = drain
+        self._keys = keys
+        self._tenants = tenants
+        self._results = results
+        self._tokens = PageTokens.derive(engine.secret)
+
+    def services(self) -> Iterator[tuple[ServiceDescriptor, object]]:
+        """Each with what the contract says of it."""
+        yield from (_named(module, service) for module, service in self._served().items())
+        yield from self._engine.background.services(self._tokens, lambda: self._drain.draining)
+
+    def _served(self) -> Mapping[ModuleType, object]:
+        engine, tokens = self._engine, self._tokens
+        registry = engine.routes.registry
+        return {
+            chat_pb2: self._chat(),
+            embeddings_pb2: EmbeddingService(engine.errands),
+            images_pb2: ImageService(engine.errands),
+            audio_pb2: AudioService(engine.errands, registry),
+            moderation_pb2: ModerationService(engine.errands),
+            credits_pb2: CreditService(engine.ledger, tokens),
+            analytics_pb2: AnalyticsService(engine.database, tokens),
+            models_pb2: ModelService(engine.routes, tokens, engine.learning, engine.sync),
+            providers_pb2: ProviderService(
+                registry, engine.routes.lines, tokens, engine.accounts, engine.own, lambda: self._drain.draining
+            ),
+            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica()),
+        }
+
+    def _chat(self) -> ChatService:
+        engine = self._engine
+        return ChatService(
+            gateway=engine.gateway,
+            completions=Completions(Usage(engine.database), self._results, engine.live),
+            stops=self.stops,
+            media=engine.errands.media,
+            policy=engine.errands.policy,
+            describe=to_status,
+        )
+
+    def _replica(self) -> Replica:
+        engine, drain = self._engine, self._drain
+        return Replica(
+            version=__version__,
+            replica_id=engine.replica_id,
+            start_time=datetime.now(UTC),
+            database_embedded=not self._settings.database_url,
+            draining=lambda: drain.draining,
+            live_call_count=lambda: len(engine.live),
+            expired_reservation_count=lambda: engine.ledger.expired_count,
+            drain=drain.ask,
+        )
+
+
+def deadlines_of(settings: Settings) -> Deadlines:
+    own = {
+        **dict.fromkeys(_TEXTS, settings.chat.unary_timeout_s),
+        **dict.fromkeys(_MEDIA, MEDIA_TIMEOUT_S),
+        "Stream": settings.chat.stream_timeout_s,
+        "CompleteMany": MANY_TIMEOUT_S,
+        "SyncModels": SYNC_TIMEOUT_S,
+        "WatchProviderHealth": WATCH_TIMEOUT_S,
+    }
+    return Deadlines(own, OTHER_TIMEOUT_S)
+
+
+def _named(module: ModuleType, service: object) -> tuple[ServiceDescriptor, object]:
+    """A file of the contract has one service."""
+    (descriptor,) = module.DESCRIPTOR.services_by_name.values()
+    return descriptor, service

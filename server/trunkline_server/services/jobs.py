@@ -1,0 +1,153 @@
+"""JobService: takes orders, tells how jobs stand, and lets callers stop and repeat them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from trunkline.v1 import chat_pb2, jobs_pb2
+from trunkline_server.core import ids
+from trunkline_server.core.call import Call
+from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
+from trunkline_server.core.page_token import PageTokens
+from trunkline_server.core.text import readable
+from trunkline_server.gateway.job_reports import Describe, job_message, stats_message
+from trunkline_server.gateway.jobs.orders import Orders, Wish, made
+from trunkline_server.store.jobs import Jobs
+from trunkline_server.store.news import News, heard
+
+LOOK_S: Final = 1.0
+"""How often a watcher looks by itself, where no announcement comes."""
+PAUSE_S: Final = 0.02
+"""Changes that follow each other so closely are told as one."""
+SCHEDULE_S_MAX: Final = 30 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class JobService:
+    """`describe` words the errors of jobs."""
+
+    jobs: Jobs
+    orders: Orders
+    tokens: PageTokens
+    news: News
+    describe: Describe
+    draining: Callable[[], bool]
+
+    async def create_job(self, call: Call, request: jobs_pb2.CreateJobRequest) -> jobs_pb2.CreateJobResponse:
+        for key, value in request.labels.items():
+            readable("labels", key), readable("labels", value)
+        wish = Wish(
+            queue=request.queue,
+            priority=request.priority,
+            wait_s=_wait_s(request),
+            timeout_s=request.timeout.seconds,
+            max_attempts=request.max_attempts,
+            stream=request.stream,
+            labels=request.labels,
+        )
+        return jobs_pb2.CreateJobResponse(job=await self._make(call, request.spec, wish))
+
+    async def get_job(self, call: Call, request: jobs_pb2.GetJobRequest) -> jobs_pb2.GetJobResponse:
+        return jobs_pb2.GetJobResponse(job=await self._job(call, job_id_of(request.job_id)))
+
+    async def list_jobs(self, call: Call, request: jobs_pb2.ListJobsRequest) -> jobs_pb2.ListJobsResponse:
+        tenant_id = call.caller.tenant_id
+        paging = self.tokens.paging(tenant_id, request)
+        rows = await self.jobs.page(
+            tenant_id,
+            before=UUID(paging.cursor[0]) if paging.cursor else None,
+            state=jobs_pb2.JobState.Name(request.state).removeprefix("JOB_STATE_").lower() if request.state else "",
+            queue=readable("queue", request.queue),
+            user_id=readable("user_id", request.user_id),
+            limit=paging.limit,
+        )
+        page, token = paging.cut(rows, lambda row: (row.id.hex,))
+        return jobs_pb2.ListJobsResponse(jobs=[job_message(row, self.describe) for row in page], next_page_token=token)
+
+    async def watch_job(
+        self, call: Call, request: jobs_pb2.WatchJobRequest
+    ) -> AsyncGenerator[jobs_pb2.WatchJobResponse, None]:
+        tenant_id, job_id = call.caller.tenant_id, job_id_of(request.job_id)
+        revision, place = request.after_revision, request.after_chat_event
+        with self.news.watched() as news:
+            while not self.draining():
+                news.clear()
+                latest, is_over = await self.jobs.revision(tenant_id, job_id)
+                while request.include_chat_events and (kept := await self.jobs.events_after(job_id, place)):
+                    for place, attempt, event in kept:
+                        yield _chat_event(place, attempt, event)
+                if latest > revision:
+                    job = await self._job(call, job_id)
+                    revision = job.revision
+                    yield jobs_pb2.WatchJobResponse(job=job)
+                if is_over:
+                    return
+                await heard(news, LOOK_S)
+                await asyncio.sleep(PAUSE_S)
+        raise TrunklineError(Reason.DRAINING, "this replica goes away", retry_after_s=1.0)
+
+    async def cancel_job(self, call: Call, request: jobs_pb2.CancelJobRequest) -> jobs_pb2.CancelJobResponse:
+        job_id = job_id_of(request.job_id)
+        await self.jobs.cancel(call.caller.tenant_id, job_id)
+        return jobs_pb2.CancelJobResponse(job=await self._job(call, job_id))
+
+    async def retry_job(self, call: Call, request: jobs_pb2.RetryJobRequest) -> jobs_pb2.RetryJobResponse:
+        row = await self.jobs.get(call.caller.tenant_id, job_id_of(request.job_id))
+        if not row.is_over:
+            raise invalid("job_id", "has not ended yet")
+        call.user_id, call.account_id = row.user_id, row.account
+        wish = Wish(
+            queue=row.queue,
+            priority=row.priority,
+            timeout_s=row.timeout_s,
+            max_attempts=row.max_attempts,
+            stream=row.stream,
+            labels=job_message(row, self.describe).labels,
+            retry_of=row.id,
+        )
+        job = await self._make(call, jobs_pb2.JobSpec.FromString(row.spec), wish)
+        return jobs_pb2.RetryJobResponse(job=job)
+
+    async def get_job_stats(self, call: Call, request: jobs_pb2.GetJobStatsRequest) -> jobs_pb2.GetJobStatsResponse:
+        since = request.since_time.ToDatetime(UTC) if request.HasField("since_time") else None
+        counts = await self.jobs.stats(
+            call.caller.tenant_id,
+            user_id=readable("user_id", request.user_id),
+            queue=readable("queue", request.queue),
+            since=since,
+        )
+        return jobs_pb2.GetJobStatsResponse(stats=stats_message(counts))
+
+    async def _make(self, call: Call, spec: jobs_pb2.JobSpec, wish: Wish) -> jobs_pb2.Job:
+        order = await self.orders.make(call, spec, wish, call.idempotency_key)
+        return await self._job(call, made(order, await self.jobs.enqueue(order)))
+
+    async def _job(self, call: Call, job_id: UUID) -> jobs_pb2.Job:
+        return job_message(await self.jobs.get(call.caller.tenant_id, job_id), self.describe)
+
+
+def job_id_of(text: str) -> UUID:
+    """Raises RESOURCE_NOT_FOUND where it is none."""
+    job_id = ids.parse("job", text)
+    if job_id is None:
+        raise not_found("job", text)
+    return job_id
+
+
+def _wait_s(request: jobs_pb2.CreateJobRequest) -> float:
+    if not request.HasField("schedule_time"):
+        return 0.0
+    wait_s = (request.schedule_time.ToDatetime(UTC) - datetime.now(UTC)).total_seconds()
+    if wait_s > SCHEDULE_S_MAX:
+        raise invalid("schedule_time", "must be within 30 days")
+    return max(wait_s, 0.0)
+
+
+def _chat_event(place: int, attempt: int, event: bytes) -> jobs_pb2.WatchJobResponse:
+    told = jobs_pb2.JobChatEvent(place=place, attempt=attempt, event=chat_pb2.ChatEvent.FromString(event))
+    return jobs_pb2.WatchJobResponse(chat_event=told)

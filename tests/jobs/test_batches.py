@@ -1,0 +1,113 @@
+"""BatchService over the socket: every item has its own end, and the counts always add up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.fixtures.books import Books
+from tests.fixtures.gateway import RunningGateway, StartGateway, reason_of, text_of
+from tests.fixtures.jobs import spec
+from trunkline.v1 import batches_pb2, events_pb2, jobs_pb2
+
+LONG: dict[str, Any] = {"text": "one two three four", "first_token_ms": 30_000}
+
+
+async def create(gateway: RunningGateway, specs: list[jobs_pb2.JobSpec], **fields: Any) -> batches_pb2.Batch:
+    items = [batches_pb2.BatchItemSpec(custom_id=f"n{number}", spec=each) for number, each in enumerate(specs)]
+    request = batches_pb2.CreateBatchRequest(items=items, **fields)
+    return (await gateway.batches.CreateBatch(request, metadata=gateway.metadata("ada"))).batch
+
+
+async def watched(gateway: RunningGateway, batch_id: str) -> list[batches_pb2.Batch]:
+    request = batches_pb2.WatchBatchRequest(batch_id=batch_id)
+    stream = gateway.batches.WatchBatch(request, metadata=gateway.metadata(), timeout=50)
+    return [told.batch async for told in stream]
+
+
+async def items(gateway: RunningGateway, batch_id: str, page_size: int = 0) -> list[batches_pb2.BatchItem]:
+    found: list[batches_pb2.BatchItem] = []
+    request = batches_pb2.ListBatchItemsRequest(batch_id=batch_id, page_size=page_size)
+    while not found or request.page_token:
+        page = await gateway.batches.ListBatchItems(request, metadata=gateway.metadata())
+        found.extend(page.items)
+        request.page_token = page.next_page_token
+    return found
+
+
+def total(progress: events_pb2.BatchProgress) -> int:
+    waiting = progress.runnable_count + progress.delayed_count + progress.running_count
+    return waiting + progress.succeeded_count + progress.failed_count + progress.cancelled_count
+
+
+async def test_each_item_has_its_own_end_in_order(books: Books, gateway: RunningGateway) -> None:
+    specs = [spec("zero"), spec(model="sandbox/broken"), spec("two"), spec("three")]
+    made = await create(gateway, specs, max_attempts=1, name="four", labels={"for": "test"})
+    told = await watched(gateway, made.batch_id)
+    done = told[-1]
+
+    assert (done.state, done.percentage, done.name) == (batches_pb2.BATCH_STATE_COMPLETED, 100.0, "four")
+    assert (done.progress.succeeded_count, done.progress.failed_count) == (3, 1)
+    assert {total(each.progress) for each in told} == {4}
+    found = await items(gateway, made.batch_id, page_size=3)
+    assert [(each.index, each.custom_id) for each in found] == [(0, "n0"), (1, "n1"), (2, "n2"), (3, "n3")]
+    assert [text_of(each.result.completion) for each in found if not each.HasField("error")] == ["zero", "two", "three"]
+    assert found[1].error.code != 0
+    assert done.charge.nanos == sum(await books.charges()) > 0
+
+
+async def test_the_first_error_may_stop_it(books: Books, gateway: RunningGateway) -> None:
+    specs = [spec(model="sandbox/broken"), *(spec(str(number)) for number in range(5))]
+    made = await create(gateway, specs, max_attempts=1, stop_on_error=True, concurrency_max=1)
+    done = (await watched(gateway, made.batch_id))[-1]
+
+    assert done.state == batches_pb2.BATCH_STATE_STOPPED
+    assert (done.progress.failed_count, done.progress.cancelled_count) == (1, 5)
+    assert await books.charges() == []
+
+
+async def test_no_more_run_at_once_than_it_allows(books: Books, gateway: RunningGateway) -> None:
+    made = await create(gateway, [spec(head_ms=30, text=str(number)) for number in range(12)], concurrency_max=2)
+    told = await watched(gateway, made.batch_id)
+    assert told[-1].progress.succeeded_count == 12
+    overlap = """
+        SELECT max(depth) FROM (
+            SELECT (SELECT count(*) FROM job AS other
+                    WHERE other.started_at <= one.started_at AND other.ended_at > one.started_at) AS depth
+            FROM job AS one) AS depths"""
+    assert await books.database.fetchval(overlap) <= 2
+
+
+async def test_cancelling_ends_what_waits_and_what_runs(books: Books, gateway: RunningGateway) -> None:
+    made = await create(gateway, [spec(**LONG) for _ in range(6)], concurrency_max=2)
+    request = batches_pb2.CancelBatchRequest(batch_id=made.batch_id)
+    await gateway.batches.CancelBatch(request, metadata=gateway.metadata())
+    done = (await watched(gateway, made.batch_id))[-1]
+    assert (done.state, done.progress.cancelled_count) == (batches_pb2.BATCH_STATE_CANCELLED, 6)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await gateway.batches.CancelBatch(request, metadata=gateway.metadata())
+    assert reason_of(refused.value) == "JOB_FINAL"
+
+
+async def test_it_is_made_as_a_whole_or_not_at_all(books: Books, start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(credits={"default_grant": "0.05"}, jobs={"worker": "false"})
+    with pytest.raises(grpc.aio.AioRpcError) as poor:
+        await create(gateway, [spec(str(number)) for number in range(300)])
+    assert reason_of(poor.value) == "CREDIT_INSUFFICIENT"
+    with pytest.raises(grpc.aio.AioRpcError) as wrong:
+        await create(gateway, [spec(), spec(model="sandbox/nothing")])
+    assert (reason_of(wrong.value), "items[1]" in str(wrong.value.details())) == ("MODEL_NOT_FOUND", True)
+    assert await books.database.fetchval("SELECT count(*) FROM job") == 0
+    assert await books.held() == 0
+
+
+async def test_a_request_id_makes_one_batch(books: Books, gateway: RunningGateway) -> None:
+    first = await create(gateway, [spec()], request_id="once")
+    await books.database.execute("DELETE FROM idempotency")
+    second = await create(gateway, [spec()], request_id="once")
+    assert first.batch_id == second.batch_id
+    listed = await gateway.batches.ListBatches(batches_pb2.ListBatchesRequest(), metadata=gateway.metadata())
+    assert [each.batch_id for each in listed.batches] == [first.batch_id]
+    await watched(gateway, first.batch_id)
