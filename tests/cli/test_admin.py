@@ -151,3 +151,17 @@ async def test_breakers(called: Called) -> None:
     assert (await called("chat", "--model", "sandbox/echo", "hi")).stdout == "hi\n"
     missing = await called("breakers", "reset", "nobody")
     assert missing.stderr.startswith("trunkline: RESOURCE_NOT_FOUND: ")
+
+
+async def test_how_the_replica_does(called: Called) -> None:
+    told = await called("system", "health")
+    assert told.exit_code == 0
+    assert "status      ok" in told.stdout
+    assert "external, answers in" in told.stdout
+    assert "problems" not in told.stdout
+    await called("breakers", "open", "sandbox/echo")
+    told = await called("system", "health")
+    assert told.exit_code == 1
+    assert "problems    breakers" in told.stdout
+    assert "sandbox/echo is open" in told.stdout
+    assert json.loads((await called("system", "health", "--json")).stdout)["status"] == "SYSTEM_STATUS_DEGRADED"

@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2
 from tests.fixtures.fleet import CHAIN, Fleet, StartFleet
 from tests.fixtures.gateway import detail_of, text_of
 from tests.fixtures.refusal import Refusal, refusal_of
-from tests.fixtures.upstream import RESET
+from tests.fixtures.upstream import RESET, Answer, Received
 from trunkline.v1 import chat_pb2, content_pb2, credits_pb2, errors_pb2, providers_pb2, usage_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
@@ -265,6 +265,24 @@ async def test_a_provider_that_fails_now_and_then_is_not_noticed(fleet: Fleet) -
     moved = [each for each in completions if each.provider != "openai"]
     assert moved  # more than a third where the failures came in a row, and the breaker opened
     assert sum(fleet.asked) <= 120 * 1.5
+    assert await fleet.books.held() == 0
+
+
+async def test_a_provider_that_fails_in_every_way_now_and_then_is_not_noticed(fleet: Fleet) -> None:
+    upstream, well = fleet.ships[0].upstream, fleet.ships[0].answer
+    count = iter(range(10**9))
+
+    def answer(asked: Received) -> Answer:
+        ways = (upstream.whole(status=500), upstream.whole(status=429), Answer([RESET]), Answer([asyncio.Event()]))
+        at = next(count)
+        return ways[at // 3 % 4] if at % 3 == 0 else well(asked)
+
+    upstream.respond(answer)
+    unary = [fleet.complete(timeout=12) for _ in range(30)]
+    streams = [fleet.listen(timeout=12) for _ in range(30)]
+    completions, said = await asyncio.gather(asyncio.gather(*unary), asyncio.gather(*streams))
+    assert all(text_of(completion).startswith("by ") for completion in completions)
+    assert all(each.error is None and each.text.startswith("by ") for each in said)
     assert await fleet.books.held() == 0
 
 

@@ -43,17 +43,18 @@ def open_(gateway: Gateway, /, *, name: str) -> None:
 
 
 def _say(breaker: providers_pb2.Breaker) -> None:
-    click.echo(f"{breaker.name} is {_state(breaker)}")
+    click.echo(f"{breaker.name} is {state(breaker)}")
 
 
-def _state(breaker: providers_pb2.Breaker) -> str:
+def state(breaker: providers_pb2.Breaker) -> str:
+    """In a word."""
     name = providers_pb2.BreakerState.Name(breaker.state)
     return name.removeprefix("BREAKER_STATE_").lower().replace("_", "-")
 
 
 _COLUMNS = {
     "BREAKER": lambda breaker: breaker.name,
-    "STATE": _state,
+    "STATE": state,
     "CALLS": lambda breaker: str(breaker.call_count),
     "FAILED": lambda breaker: str(breaker.failure_count),
     "SLOW": lambda breaker: str(breaker.slow_count),

@@ -233,6 +233,10 @@ class Lines(CircuitBreakerListener):
             self._own[owner, provider] = trunk
         return trunk
 
+    def not_closed(self) -> list[Gate]:
+        """The breakers that keep calls away from providers; those of tenants' own keys are nobody else's business."""
+        return [gate for trunk in self._trunks.values() for gate in trunk.gates() if not gate.is_closed]
+
     def keep_own(self, wanted: Collection[tuple[UUID, str]]) -> None:
         """Forget what is known of other tenants' own keys."""
         self._own = {key: trunk for key, trunk in self._own.items() if key in wanted}

@@ -49,6 +49,8 @@ class AdminServiceStub:
     """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND."""
     GetInfo: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetInfoRequest, _admin_pb2.GetInfoResponse]
     """What this replica is and does."""
+    GetSystemHealth: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetSystemHealthRequest, _admin_pb2.GetSystemHealthResponse]
+    """How this replica does: what it uses, and what is not as it should be."""
     Drain: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DrainRequest, _admin_pb2.DrainResponse]
     """Tells this replica to take no new work, finish what runs, and exit."""
 
@@ -73,6 +75,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND."""
     GetInfo: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetInfoRequest, _admin_pb2.GetInfoResponse]  # type: ignore[assignment]
     """What this replica is and does."""
+    GetSystemHealth: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetSystemHealthRequest, _admin_pb2.GetSystemHealthResponse]  # type: ignore[assignment]
+    """How this replica does: what it uses, and what is not as it should be."""
     Drain: _aio.UnaryUnaryMultiCallable[_admin_pb2.DrainRequest, _admin_pb2.DrainResponse]  # type: ignore[assignment]
     """Tells this replica to take no new work, finish what runs, and exit."""
 
@@ -136,6 +140,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.GetInfoResponse, _abc.Awaitable[_admin_pb2.GetInfoResponse]]:
         """What this replica is and does."""
+
+    @_abc_1.abstractmethod
+    def GetSystemHealth(
+        self,
+        request: _admin_pb2.GetSystemHealthRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.GetSystemHealthResponse, _abc.Awaitable[_admin_pb2.GetSystemHealthResponse]]:
+        """How this replica does: what it uses, and what is not as it should be."""
 
     @_abc_1.abstractmethod
     def Drain(
