@@ -18,7 +18,7 @@ from typing import Final
 
 import uvloop
 
-from trunkline.v1 import admin_pb2, chat_pb2, credits_pb2, models_pb2, providers_pb2
+from trunkline.v1 import admin_pb2, chat_pb2, credits_pb2, limits_pb2, models_pb2, providers_pb2
 from trunkline_server import __version__
 from trunkline_server.config import ModelSection, ProviderSection, Settings
 from trunkline_server.core import ids
@@ -43,6 +43,10 @@ from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.learning import Learning
+from trunkline_server.gateway.limits.book import Book
+from trunkline_server.gateway.limits.limiter import Limiter
+from trunkline_server.gateway.limits.local import LocalCounters
+from trunkline_server.gateway.limits.shared import HERE_AGAIN_S, SharingCounters
 from trunkline_server.gateway.lines import Lines, LineSettings
 from trunkline_server.gateway.live import LiveCalls
 from trunkline_server.gateway.media import Media
@@ -58,6 +62,7 @@ from trunkline_server.providers.registry import Registry
 from trunkline_server.services.admin import AdminService, Replica
 from trunkline_server.services.chat import ChatService
 from trunkline_server.services.credits import CreditService
+from trunkline_server.services.limits import LimitService
 from trunkline_server.services.models import ModelService
 from trunkline_server.services.providers import ProviderService
 from trunkline_server.store.accounts import NewAccounts
@@ -72,6 +77,7 @@ from trunkline_server.store.migrate import migrate
 from trunkline_server.store.opening import DatabaseUnusable, opening
 from trunkline_server.store.page import Page
 from trunkline_server.store.provider_accounts import ProviderAccounts
+from trunkline_server.store.redis import RedisSettings, SharedMemory
 from trunkline_server.store.tenant_keys import TenantKeys
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.store.usage import Usage
@@ -162,7 +168,10 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     own = OwnAccounts(routes, database, accounts)
     live = LiveCalls()
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, live.stop_all)
-    gateway = _gateway(settings, routes, ledger, live)
+    counters = await _open_counters(settings, replica_id, stack)
+    limiter = Limiter(Book(database), counters)
+    stack.push_async_callback(limiter.close)
+    gateway = _gateway(settings, routes, ledger, limiter, live)
     stops = Stops(live, ledger, database)
     keys, tenants, results = Keys(database, secret), Tenants(database), Idempotency(database)
     callers = Callers(keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time)
@@ -201,6 +210,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     services = [
         (chat_pb2.DESCRIPTOR.services_by_name["ChatService"], chat),
         (credits_pb2.DESCRIPTOR.services_by_name["CreditService"], CreditService(ledger, tokens)),
+        (limits_pb2.DESCRIPTOR.services_by_name["LimitService"], LimitService(limiter, tokens)),
         (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),
         (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], providers),
         (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
@@ -212,8 +222,13 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     await stops.follow()
     await learning.follow()
     await own.follow()
-    chores = [*_chores(ledger, results, keys, callers), *_catalogue_chores(learning, own, sync)]
-    for work in (learning.keep(), own.keep(), *(chore.repeat() for chore in chores)):
+    await limiter.book.follow()
+    chores = [
+        *_chores(ledger, results, keys, callers),
+        *_catalogue_chores(learning, own, sync),
+        *_limit_chores(limiter, counters),
+    ]
+    for work in (learning.keep(), own.keep(), limiter.book.keep(), *(chore.repeat() for chore in chores)):
         stack.callback(asyncio.get_running_loop().create_task(work).cancel)
     address = await server.start()
     stack.push_async_callback(gateway.drained)
@@ -292,11 +307,23 @@ def _lines(settings: Settings) -> LineSettings:
     return LineSettings(rules, given.slow_first_word_s, given.slow_answer_s, calls_max, given.open_s_max)
 
 
-def _gateway(settings: Settings, routes: Routes, ledger: Ledger, live: LiveCalls) -> Gateway:
+async def _open_counters(settings: Settings, replica_id: str, stack: AsyncExitStack) -> LocalCounters | SharingCounters:
+    """In Redis where there is one; it need not be there yet."""
+    if not settings.redis_url:
+        return LocalCounters()
+    memory = SharedMemory(RedisSettings(settings.redis_url, settings.limits.redis_timeout_s))
+    stack.push_async_callback(memory.close)
+    counters = SharingCounters(memory, replica_id, settings.limits.replicas_min)
+    await counters.count_replicas()
+    return counters
+
+
+def _gateway(settings: Settings, routes: Routes, ledger: Ledger, limiter: Limiter, live: LiveCalls) -> Gateway:
     chat, per_usd = settings.chat, from_decimal_text(settings.credits.per_usd)
     admission = Admission(
         Candidates(routes, _strategies(settings)),
         ledger,
+        limiter,
         AdmissionSettings(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free"),
     )
     patience = GatewaySettings(chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s)
@@ -375,6 +402,13 @@ def _catalogue_chores(learning: Learning, own: OwnAccounts, sync: Sync) -> list[
         Chore("refresh_provider_accounts", 300, own.refresh),
         Chore("sync_models", SYNC_EVERY_S, sync.all, SYNC_FIRST_WITHIN_S),
     ]
+
+
+def _limit_chores(limiter: Limiter, counters: LocalCounters | SharingCounters) -> list[Chore]:
+    chores = [Chore("refresh_limits", 300, limiter.book.refresh)]
+    if isinstance(counters, SharingCounters):
+        chores.append(Chore("count_replicas", HERE_AGAIN_S, counters.count_replicas))
+    return chores
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -129,6 +129,13 @@ class CreditsSection(Section, frozen=True):
     tenant_unlimited: bool = True
 
 
+class LimitsSection(Section, frozen=True):
+    """Rate limits."""
+
+    redis_timeout_s: Seconds = 0.05
+    replicas_min: Positive = 1
+
+
 class EgressSection(Section, frozen=True):
     """Addresses that callers give."""
 
@@ -192,6 +199,7 @@ class Settings(Section, frozen=True):
     routing: RoutingSection = field(default_factory=RoutingSection)
     breakers: BreakersSection = field(default_factory=BreakersSection)
     credits: CreditsSection = field(default_factory=CreditsSection)
+    limits: LimitsSection = field(default_factory=LimitsSection)
     egress: EgressSection = field(default_factory=EgressSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 
@@ -298,6 +306,7 @@ def _check(settings: Settings) -> None:
         if not host or not port.isdigit() or int(port) > 65535:
             raise ConfigError(f"{key}: {address!r} is not host:port")
     _check_database_url(settings.database_url)
+    _check_redis_url(settings.redis_url)
     _check_secrets(settings.secrets)
     for name, provider in settings.providers.items():
         _check_provider(name, provider)
@@ -310,6 +319,15 @@ def _check_database_url(url: str) -> None:
             raise ValueError("another scheme")
     except ValueError:
         raise ConfigError("database_url: is not of the form postgresql://user@host:5432/name") from None
+
+
+def _check_redis_url(url: str) -> None:
+    """The url itself is never told: a password may stand in it."""
+    try:
+        if url and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("another scheme")
+    except ValueError:
+        raise ConfigError("redis_url: is not of the form redis://host:6379/0") from None
 
 
 def _check_secrets(secrets: SecretsSection) -> None:

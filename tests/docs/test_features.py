@@ -7,13 +7,13 @@ import re
 import pytest
 
 from tests.docs.page import ROOT, codes, page, tables
-from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, credits_pb2, models_pb2, providers_pb2
+from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, credits_pb2, limits_pb2, models_pb2, providers_pb2
 from trunkline_server.cli import COMMANDS
 
 PAGE = page("features.md")
 FEATURES = tables(PAGE, "id")
 COUNTS = {"T": 23, "P": 11, "M": 7, "J": 8, "C": 5, "I": 2, "O": 8, "W": 8}
-MODULES = (admin_pb2, chat_pb2, content_pb2, credits_pb2, models_pb2, providers_pb2)
+MODULES = (admin_pb2, chat_pb2, content_pb2, credits_pb2, limits_pb2, models_pb2, providers_pb2)
 SERVICES = {name: service for module in MODULES for name, service in module.DESCRIPTOR.services_by_name.items()}
 MESSAGES = {name: message for module in MODULES for name, message in module.DESCRIPTOR.message_types_by_name.items()}
 

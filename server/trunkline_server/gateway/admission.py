@@ -21,6 +21,9 @@ from trunkline_server.core.estimate import input_tokens
 from trunkline_server.core.pricing import bill, most, price_unknown
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.choice import Choice, circuit_open
+from trunkline_server.gateway.limits.grant import Grant
+from trunkline_server.gateway.limits.limiter import Limiter
+from trunkline_server.gateway.limits.sizing import subject_of, tokens_of
 from trunkline_server.gateway.routes import Route, Routes
 from trunkline_server.gateway.run import Run, now
 from trunkline_server.store.accounts import Account, AccountRef, Owner
@@ -33,7 +36,15 @@ HOLD_S_MIN: Final = 120
 HOUR_S: Final = 3600
 HOLD_S_MAX: Final = 3600
 HOLD_AFTER_DEADLINE_S: Final = 60
-PASSED_OVER: Final = frozenset((Reason.CREDIT_INSUFFICIENT, Reason.ACCOUNT_SUSPENDED, Reason.PRICE_UNKNOWN))
+PASSED_OVER: Final = frozenset(
+    (
+        Reason.CREDIT_INSUFFICIENT,
+        Reason.ACCOUNT_SUSPENDED,
+        Reason.PRICE_UNKNOWN,
+        Reason.RATE_LIMITED,
+        Reason.CONCURRENCY_LIMITED,
+    )
+)
 """Why a candidate is not asked, and the next one may be."""
 
 
@@ -60,8 +71,9 @@ class Offer:
 class Admission:
     """The first step of every call."""
 
-    def __init__(self, candidates: Candidates, ledger: Ledger, settings: AdmissionSettings) -> None:
+    def __init__(self, candidates: Candidates, ledger: Ledger, limiter: Limiter, settings: AdmissionSettings) -> None:
         self.candidates = candidates
+        self.limiter = limiter
         self._ledger = ledger
         self._settings = settings
 
@@ -74,7 +86,7 @@ class Admission:
         began = time.perf_counter()
         choice = self.candidates.of(call, input, streaming=streaming, price_of=self._most_nanos)
         completion_id = ids.new_uuid()
-        account, offer, hold = await self._held(call, input, choice, completion_id)
+        account, offer, grant, hold = await self._held(call, input, choice, completion_id)
         return Run(
             completion_id=completion_id,
             call=call,
@@ -90,11 +102,12 @@ class Admission:
             create_time=now(),
             choice=choice,
             output_tokens_max=_cut_at(offer, account),
+            grant=grant,
         )
 
     async def _held(
         self, call: Call, input: chat_pb2.ChatInput, choice: Choice, hold_id: UUID
-    ) -> tuple[AccountRef, Offer, Reserved]:
+    ) -> tuple[AccountRef, Offer, Grant | None, Reserved]:
         """The first candidate whose account can cover it. Raises why the first one could not."""
         refused: TrunklineError | None = None
         while (route := choice.take()) is not None:
@@ -109,11 +122,27 @@ class Admission:
 
     async def _hold(
         self, call: Call, input: chat_pb2.ChatInput, route: Route, hold_id: UUID
-    ) -> tuple[AccountRef, Offer, Reserved]:
+    ) -> tuple[AccountRef, Offer, Grant | None, Reserved]:
         account = await self.account(call, route)
         offer = self.offer(input, route, charged=not account.unlimited)
         _check_max_cost(input, offer)
-        return account, offer, await self._reserve(call, account, offer, hold_id)
+        grant = await self._granted(call, input, offer)
+        try:
+            return account, offer, grant, await self._reserve(call, account, offer, hold_id)
+        except BaseException:
+            if grant is not None:
+                await self.limiter.undo(grant)
+            raise
+
+    async def _granted(
+        self, call: Call, input: chat_pb2.ChatInput, offer: Offer, grant: Grant | None = None
+    ) -> Grant | None:
+        """Within the rate limits. Raises RATE_LIMITED, CONCURRENCY_LIMITED."""
+        if not self.limiter.book.rates(call.caller.tenant_id):
+            return grant
+        subject = subject_of(call, offer.route.provider, offer.route.model, input.labels)
+        tokens = tokens_of(input, offer.input_tokens, offer.max_output_tokens)
+        return await self.limiter.take(call, subject, tokens, grant)
 
     async def _reserve(self, call: Call, account: AccountRef, offer: Offer, hold_id: UUID) -> Reserved:
         route = offer.route
@@ -145,6 +174,7 @@ class Admission:
         account = await self.account(run.call, route)
         offer = self.offer(run.input, route, charged=not account.unlimited)
         _check_max_cost(run.input, offer)
+        run.grant = await self._granted(run.call, run.input, offer, run.grant)
         if account.id == run.account.id:
             run.hold = await self._covered(run, offer.most_nanos)
         else:

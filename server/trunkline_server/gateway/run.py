@@ -18,6 +18,7 @@ from trunkline_server.core.failure import Charge, UpstreamFailure
 from trunkline_server.core.money import NANOS
 from trunkline_server.core.pricing import Bill
 from trunkline_server.gateway.choice import Choice
+from trunkline_server.gateway.limits.grant import Grant
 from trunkline_server.gateway.routes import Route
 from trunkline_server.store.accounts import AccountRef
 from trunkline_server.store.holds import Reserved
@@ -48,6 +49,8 @@ class Run:
     choice: Choice
     output_tokens_max: int | None
     """Where each answer is cut if it does not end by itself; None: it may be as long as the provider likes."""
+    grant: Grant | None = None
+    """What it took of its rate limits; None where there are none."""
     end_time: Timestamp | None = None
     attempts: list[chat_pb2.Attempt] = field(default_factory=list)
     failures: list[errors_pb2.UpstreamFailure] = field(default_factory=list)
