@@ -405,7 +405,10 @@ def _catalogue_chores(learning: Learning, own: OwnAccounts, sync: Sync) -> list[
 
 
 def _limit_chores(limiter: Limiter, counters: LocalCounters | SharingCounters) -> list[Chore]:
-    chores = [Chore("refresh_limits", 300, limiter.book.refresh)]
+    chores = [
+        Chore("refresh_limits", 300, limiter.book.refresh),
+        Chore("expire_budget_holds", 60, limiter.book.budgets.expire),
+    ]
     if isinstance(counters, SharingCounters):
         chores.append(Chore("count_replicas", HERE_AGAIN_S, counters.count_replicas))
     return chores

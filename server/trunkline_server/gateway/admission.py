@@ -18,9 +18,11 @@ from trunkline_server.core.ask import Ask
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import QuotaViolation, Reason, TrunklineError, invalid
 from trunkline_server.core.estimate import input_tokens
-from trunkline_server.core.pricing import bill, most, price_unknown
+from trunkline_server.core.pricing import Bill, bill, most, price_unknown
+from trunkline_server.core.rate_limit import Subject
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.choice import Choice, circuit_open
+from trunkline_server.gateway.limits.allowance import Allowance
 from trunkline_server.gateway.limits.grant import Grant
 from trunkline_server.gateway.limits.limiter import Limiter
 from trunkline_server.gateway.limits.sizing import subject_of, tokens_of
@@ -43,6 +45,7 @@ PASSED_OVER: Final = frozenset(
         Reason.PRICE_UNKNOWN,
         Reason.RATE_LIMITED,
         Reason.CONCURRENCY_LIMITED,
+        Reason.BUDGET_EXCEEDED,
     )
 )
 """Why a candidate is not asked, and the next one may be."""
@@ -65,7 +68,12 @@ class Offer:
     input_tokens: int
     max_output_tokens: int
     cap: int | None
-    most_nanos: int
+    bill: Bill
+    """The highest that it can get."""
+
+    @property
+    def most_nanos(self) -> int:
+        return self.bill.charge_nanos
 
 
 class Admission:
@@ -74,6 +82,7 @@ class Admission:
     def __init__(self, candidates: Candidates, ledger: Ledger, limiter: Limiter, settings: AdmissionSettings) -> None:
         self.candidates = candidates
         self.limiter = limiter
+        self._allowance = Allowance(limiter.book)
         self._ledger = ledger
         self._settings = settings
 
@@ -128,8 +137,10 @@ class Admission:
         _check_max_cost(input, offer)
         grant = await self._granted(call, input, offer)
         try:
+            await self._allowance.hold(call, hold_id, _subject(call, input, offer), offer.bill, _hold_s(call))
             return account, offer, grant, await self._reserve(call, account, offer, hold_id)
         except BaseException:
+            await self._allowance.drop(call, hold_id)
             if grant is not None:
                 await self.limiter.undo(grant)
             raise
@@ -140,9 +151,8 @@ class Admission:
         """Within the rate limits. Raises RATE_LIMITED, CONCURRENCY_LIMITED."""
         if not self.limiter.book.rates(call.caller.tenant_id):
             return grant
-        subject = subject_of(call, offer.route.provider, offer.route.model, input.labels)
         tokens = tokens_of(input, offer.input_tokens, offer.max_output_tokens)
-        return await self.limiter.take(call, subject, tokens, grant)
+        return await self.limiter.take(call, _subject(call, input, offer), tokens, grant)
 
     async def _reserve(self, call: Call, account: AccountRef, offer: Offer, hold_id: UUID) -> Reserved:
         route = offer.route
@@ -175,6 +185,8 @@ class Admission:
         offer = self.offer(run.input, route, charged=not account.unlimited)
         _check_max_cost(run.input, offer)
         run.grant = await self._granted(run.call, run.input, offer, run.grant)
+        subject = _subject(run.call, run.input, offer)
+        await self._allowance.hold(run.call, run.completion_id, subject, offer.bill, _hold_s(run.call))
         if account.id == run.account.id:
             run.hold = await self._covered(run, offer.most_nanos)
         else:
@@ -199,7 +211,10 @@ class Admission:
         return await accounts.account_for(owner, route.provider, route.model)
 
     async def extend(self, run: Run, more_nanos: int) -> Reserved:
-        """Hold more for another round of the same call. Raises CREDIT_INSUFFICIENT."""
+        """Hold more for another round of the same call. Raises CREDIT_INSUFFICIENT, BUDGET_EXCEEDED."""
+        subject = subject_of(run.call, run.route.provider, run.route.model, run.input.labels)
+        most = self._bill(run.hold.amount + more_nanos)
+        await self._allowance.hold(run.call, run.completion_id, subject, most, _hold_s(run.call))
         return await self._ledger.extend(run.hold, more_nanos)
 
     def offer(self, input: chat_pb2.ChatInput, route: Route, *, charged: bool) -> Offer:
@@ -209,13 +224,13 @@ class Admission:
         if route.price is None:
             if charged and not self._settings.unknown_price_is_free:
                 raise price_unknown(f"the model {input.model!r}")
-            return Offer(route, tokens, length, cap, 0)
+            return Offer(route, tokens, length, cap, Bill(0, 0, ""))
         answers = max(input.sampling.candidate_count, 1)
         rate_nanos = self._settings.credits_per_usd_nanos
         price = most(route.price, tokens, length * answers, rate_nanos, _dear_units(input, tokens))
         if cap is None and not _limit_known(route) and price.charge_nanos and charged:
             cap = length
-        return Offer(route, tokens, length, cap, price.charge_nanos)
+        return Offer(route, tokens, length, cap, price)
 
     async def quote(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.QuoteResponse:
         """What a call would cost, and whether it would be admitted. Holds nothing."""
@@ -234,6 +249,11 @@ class Admission:
             available=None if account.unlimited else money.credits(account.available_nanos),
             price_version=route.price.version if route.price else "",
         )
+
+    def _bill(self, charge_nanos: int) -> Bill:
+        """What costs the provider's client so much."""
+        cost_nano_usd = money.ceil_div(charge_nanos * money.NANOS, max(self._settings.credits_per_usd_nanos, 1))
+        return Bill(min(cost_nano_usd, money.INT64_MAX), charge_nanos, "")
 
     def _most_nanos(self, input: chat_pb2.ChatInput, route: Route) -> int | None:
         """What a call may cost there; None where that is not known."""
@@ -285,6 +305,10 @@ def _dear_units(input: chat_pb2.ChatInput, tokens: int) -> dict[str, int]:
 
 def _wants_hour(hinted: content_pb2.Part | content_pb2.Tool) -> bool:
     return hinted.HasField("cache_hint") and hinted.cache_hint.ttl_seconds >= HOUR_S
+
+
+def _subject(call: Call, input: chat_pb2.ChatInput, offer: Offer) -> Subject:
+    return subject_of(call, offer.route.provider, offer.route.model, input.labels)
 
 
 def _cut_at(offer: Offer, account: AccountRef) -> int | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from trunkline.v1 import limits_pb2
+from trunkline_server.core.budget import Budget
+from trunkline_server.core.budget_request import budget_of, told_budget, told_window
 from trunkline_server.core.call import Call
 from trunkline_server.core.limit_request import rate_limit_of, told_rate_limit
 from trunkline_server.core.limiting import Algorithm
@@ -46,6 +49,27 @@ class LimitService:
         await self.limiter.book.refresh()
         return limits_pb2.DeleteRateLimitResponse()
 
+    async def set_budget(self, call: Call, request: limits_pb2.SetBudgetRequest) -> limits_pb2.SetBudgetResponse:
+        budget = budget_of(call.caller.tenant_id, request.budget)
+        await self.limiter.book.budgets.set(budget, call.caller.principal)
+        await self.limiter.book.refresh()
+        return limits_pb2.SetBudgetResponse(budget=told_budget(budget))
+
+    async def list_budgets(self, call: Call, request: limits_pb2.ListBudgetsRequest) -> limits_pb2.ListBudgetsResponse:
+        paging = self.tokens.paging(call.caller.tenant_id, request)
+        budgets = self.limiter.book.budgets_of(call.caller.tenant_id)
+        rows = [budget for budget in budgets if not paging.cursor or budget.name > paging.cursor[0]]
+        page, token = paging.cut(rows, lambda budget: (budget.name,))
+        windows = await self._windows(call, page)
+        return limits_pb2.ListBudgetsResponse(budgets=map(told_budget, page), next_page_token=token, windows=windows)
+
+    async def delete_budget(
+        self, call: Call, request: limits_pb2.DeleteBudgetRequest
+    ) -> limits_pb2.DeleteBudgetResponse:
+        await self.limiter.book.budgets.delete(call.caller.tenant_id, request.name)
+        await self.limiter.book.refresh()
+        return limits_pb2.DeleteBudgetResponse()
+
     async def get_quota(self, call: Call, request: limits_pb2.GetQuotaRequest) -> limits_pb2.GetQuotaResponse:
         subject = Subject(
             user_id=request.user_id or call.user_id,
@@ -55,7 +79,26 @@ class LimitService:
             team=request.team,
         )
         quotas = await self.limiter.quotas(call.caller.tenant_id, subject)
-        return limits_pb2.GetQuotaResponse(rate_quotas=map(_rate_quota, quotas), degraded=self.limiter.degraded)
+        budgets = self.limiter.book.budgets_of(call.caller.tenant_id)
+        return limits_pb2.GetQuotaResponse(
+            rate_quotas=map(_rate_quota, quotas),
+            budget_windows=await self._windows(call, budgets, subject),
+            degraded=self.limiter.degraded,
+        )
+
+    async def _windows(
+        self, call: Call, budgets: Sequence[Budget], subject: Subject | None = None
+    ) -> list[limits_pb2.BudgetWindow]:
+        """What was spent of budgets; with a subject, only where its spending counts."""
+        by_name = {budget.name: budget for budget in budgets}
+        if not by_name:
+            return []
+        windows = await self.limiter.book.budgets.windows(call.caller.tenant_id, list(by_name))
+        return [
+            told_window(by_name[window.budget], window)
+            for window in windows
+            if subject is None or by_name[window.budget].selector.of(subject) == window.subject
+        ]
 
 
 def _rate_quota(quota: Quota) -> limits_pb2.RateQuota:

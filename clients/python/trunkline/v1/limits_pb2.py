@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from trunkline.v1 import usage_pb2 as trunkline_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/limits.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x01\n\rLimitSelector\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x00R\x06userId\x12\x17\n\x06key_id\x18\x02 \x01(\tB\x00R\x05keyId\x12\x1c\n\x08provider\x18\x03 \x01(\tB\x00R\x08provider\x12\x16\n\x05model\x18\x04 \x01(\tB\x00R\x05model\x12\x14\n\x04team\x18\x05 \x01(\tB\x00R\x04team\"\xae\x02\n\tRateLimit\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\x37\n\x08selector\x18\x02 \x01(\x0b\x32\x1b.trunkline.v1.LimitSelectorR\x08selector\x12-\n\x04unit\x18\x03 \x01(\x0e\x32\x17.trunkline.v1.LimitUnitB\x00R\x04unit\x12\x18\n\x06\x61mount\x18\x04 \x01(\x03\x42\x00R\x06\x61mount\x12\x33\n\x06window\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x06window\x12<\n\talgorithm\x18\x06 \x01(\x0e\x32\x1c.trunkline.v1.LimitAlgorithmB\x00R\talgorithm\x12\x16\n\x05\x62urst\x18\x07 \x01(\x03\x42\x00R\x05\x62urst\"O\n\x13SetRateLimitRequest\x12\x38\n\nrate_limit\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.RateLimitB\x00R\trateLimit\"N\n\x14SetRateLimitResponse\x12\x36\n\nrate_limit\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.RateLimitR\trateLimit\"W\n\x15ListRateLimitsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"z\n\x16ListRateLimitsResponse\x12\x38\n\x0brate_limits\x18\x01 \x03(\x0b\x32\x17.trunkline.v1.RateLimitR\nrateLimits\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\".\n\x16\x44\x65leteRateLimitRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"\x19\n\x17\x44\x65leteRateLimitResponse\"\x91\x01\n\x0fGetQuotaRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x00R\x06userId\x12\x17\n\x06key_id\x18\x02 \x01(\tB\x00R\x05keyId\x12\x1c\n\x08provider\x18\x03 \x01(\tB\x00R\x08provider\x12\x16\n\x05model\x18\x04 \x01(\tB\x00R\x05model\x12\x14\n\x04team\x18\x05 \x01(\tB\x00R\x04team\"\x9e\x01\n\tRateQuota\x12\x36\n\nrate_limit\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.RateLimitR\trateLimit\x12\x1c\n\tremaining\x18\x02 \x01(\x03R\tremaining\x12;\n\x0brefill_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrefillTime\"h\n\x10GetQuotaResponse\x12\x38\n\x0brate_quotas\x18\x01 \x03(\x0b\x32\x17.trunkline.v1.RateQuotaR\nrateQuotas\x12\x1a\n\x08\x64\x65graded\x18\x02 \x01(\x08R\x08\x64\x65graded*s\n\tLimitUnit\x12\x1a\n\x16LIMIT_UNIT_UNSPECIFIED\x10\x00\x12\x17\n\x13LIMIT_UNIT_REQUESTS\x10\x01\x12\x15\n\x11LIMIT_UNIT_TOKENS\x10\x02\x12\x1a\n\x16LIMIT_UNIT_CONCURRENCY\x10\x03*\x99\x01\n\x0eLimitAlgorithm\x12\x1f\n\x1bLIMIT_ALGORITHM_UNSPECIFIED\x10\x00\x12 \n\x1cLIMIT_ALGORITHM_TOKEN_BUCKET\x10\x01\x12 \n\x1cLIMIT_ALGORITHM_FIXED_WINDOW\x10\x02\x12\"\n\x1eLIMIT_ALGORITHM_SLIDING_WINDOW\x10\x03\x32\xfe\x02\n\x0cLimitService\x12Z\n\x0cSetRateLimit\x12!.trunkline.v1.SetRateLimitRequest\x1a\".trunkline.v1.SetRateLimitResponse\"\x03\x90\x02\x02\x12`\n\x0eListRateLimits\x12#.trunkline.v1.ListRateLimitsRequest\x1a$.trunkline.v1.ListRateLimitsResponse\"\x03\x90\x02\x01\x12`\n\x0f\x44\x65leteRateLimit\x12$.trunkline.v1.DeleteRateLimitRequest\x1a%.trunkline.v1.DeleteRateLimitResponse\"\x00\x12N\n\x08GetQuota\x12\x1d.trunkline.v1.GetQuotaRequest\x1a\x1e.trunkline.v1.GetQuotaResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/limits.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18trunkline/v1/usage.proto\"\x8f\x01\n\rLimitSelector\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x00R\x06userId\x12\x17\n\x06key_id\x18\x02 \x01(\tB\x00R\x05keyId\x12\x1c\n\x08provider\x18\x03 \x01(\tB\x00R\x08provider\x12\x16\n\x05model\x18\x04 \x01(\tB\x00R\x05model\x12\x14\n\x04team\x18\x05 \x01(\tB\x00R\x04team\"\xae\x02\n\tRateLimit\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\x37\n\x08selector\x18\x02 \x01(\x0b\x32\x1b.trunkline.v1.LimitSelectorR\x08selector\x12-\n\x04unit\x18\x03 \x01(\x0e\x32\x17.trunkline.v1.LimitUnitB\x00R\x04unit\x12\x18\n\x06\x61mount\x18\x04 \x01(\x03\x42\x00R\x06\x61mount\x12\x33\n\x06window\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x06window\x12<\n\talgorithm\x18\x06 \x01(\x0e\x32\x1c.trunkline.v1.LimitAlgorithmB\x00R\talgorithm\x12\x16\n\x05\x62urst\x18\x07 \x01(\x03\x42\x00R\x05\x62urst\"O\n\x13SetRateLimitRequest\x12\x38\n\nrate_limit\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.RateLimitB\x00R\trateLimit\"N\n\x14SetRateLimitResponse\x12\x36\n\nrate_limit\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.RateLimitR\trateLimit\"W\n\x15ListRateLimitsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"z\n\x16ListRateLimitsResponse\x12\x38\n\x0brate_limits\x18\x01 \x03(\x0b\x32\x17.trunkline.v1.RateLimitR\nrateLimits\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\".\n\x16\x44\x65leteRateLimitRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"\x19\n\x17\x44\x65leteRateLimitResponse\"\x91\x01\n\x0fGetQuotaRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x00R\x06userId\x12\x17\n\x06key_id\x18\x02 \x01(\tB\x00R\x05keyId\x12\x1c\n\x08provider\x18\x03 \x01(\tB\x00R\x08provider\x12\x16\n\x05model\x18\x04 \x01(\tB\x00R\x05model\x12\x14\n\x04team\x18\x05 \x01(\tB\x00R\x04team\"\x9e\x01\n\tRateQuota\x12\x36\n\nrate_limit\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.RateLimitR\trateLimit\x12\x1c\n\tremaining\x18\x02 \x01(\x03R\tremaining\x12;\n\x0brefill_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrefillTime\"\xab\x01\n\x10GetQuotaResponse\x12\x38\n\x0brate_quotas\x18\x01 \x03(\x0b\x32\x17.trunkline.v1.RateQuotaR\nrateQuotas\x12\x41\n\x0e\x62udget_windows\x18\x03 \x03(\x0b\x32\x1a.trunkline.v1.BudgetWindowR\rbudgetWindows\x12\x1a\n\x08\x64\x65graded\x18\x02 \x01(\x08R\x08\x64\x65graded\"\xb9\x02\n\x06\x42udget\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\x37\n\x08selector\x18\x02 \x01(\x0b\x32\x1b.trunkline.v1.LimitSelectorR\x08selector\x12\x34\n\x06period\x18\x03 \x01(\x0e\x32\x1a.trunkline.v1.BudgetPeriodB\x00R\x06period\x12\x1d\n\ttime_zone\x18\x04 \x01(\tB\x00R\x08timeZone\x12.\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x14.trunkline.v1.AmountB\x00R\x06\x61mount\x12\x12\n\x04hard\x18\x06 \x01(\x08R\x04hard\x12 \n\nthresholds\x18\x07 \x03(\x05\x42\x00R\nthresholds\x12%\n\rspike_percent\x18\x08 \x01(\x05\x42\x00R\x0cspikePercent\"\x9e\x03\n\x0c\x42udgetWindow\x12\x16\n\x06\x62udget\x18\x01 \x01(\tR\x06\x62udget\x12\x35\n\x07subject\x18\x02 \x01(\x0b\x32\x1b.trunkline.v1.LimitSelectorR\x07subject\x12\x39\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12*\n\x05spent\x18\x05 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x05spent\x12(\n\x04held\x18\x06 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x04held\x12\x32\n\tremaining\x18\x07 \x01(\x0b\x32\x14.trunkline.v1.AmountR\tremaining\x12+\n\x11thresholds_passed\x18\x08 \x03(\x05R\x10thresholdsPassed\x12\x16\n\x06spiked\x18\t \x01(\x08R\x06spiked\"B\n\x10SetBudgetRequest\x12.\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x14.trunkline.v1.BudgetB\x00R\x06\x62udget\"A\n\x11SetBudgetResponse\x12,\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x14.trunkline.v1.BudgetR\x06\x62udget\"T\n\x12ListBudgetsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"\xa3\x01\n\x13ListBudgetsResponse\x12.\n\x07\x62udgets\x18\x01 \x03(\x0b\x32\x14.trunkline.v1.BudgetR\x07\x62udgets\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x34\n\x07windows\x18\x03 \x03(\x0b\x32\x1a.trunkline.v1.BudgetWindowR\x07windows\"+\n\x13\x44\x65leteBudgetRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"\x16\n\x14\x44\x65leteBudgetResponse*s\n\tLimitUnit\x12\x1a\n\x16LIMIT_UNIT_UNSPECIFIED\x10\x00\x12\x17\n\x13LIMIT_UNIT_REQUESTS\x10\x01\x12\x15\n\x11LIMIT_UNIT_TOKENS\x10\x02\x12\x1a\n\x16LIMIT_UNIT_CONCURRENCY\x10\x03*\x99\x01\n\x0eLimitAlgorithm\x12\x1f\n\x1bLIMIT_ALGORITHM_UNSPECIFIED\x10\x00\x12 \n\x1cLIMIT_ALGORITHM_TOKEN_BUCKET\x10\x01\x12 \n\x1cLIMIT_ALGORITHM_FIXED_WINDOW\x10\x02\x12\"\n\x1eLIMIT_ALGORITHM_SLIDING_WINDOW\x10\x03*u\n\x0c\x42udgetPeriod\x12\x1d\n\x19\x42UDGET_PERIOD_UNSPECIFIED\x10\x00\x12\x16\n\x12\x42UDGET_PERIOD_HOUR\x10\x01\x12\x15\n\x11\x42UDGET_PERIOD_DAY\x10\x02\x12\x17\n\x13\x42UDGET_PERIOD_MONTH\x10\x03\x32\x83\x05\n\x0cLimitService\x12Z\n\x0cSetRateLimit\x12!.trunkline.v1.SetRateLimitRequest\x1a\".trunkline.v1.SetRateLimitResponse\"\x03\x90\x02\x02\x12`\n\x0eListRateLimits\x12#.trunkline.v1.ListRateLimitsRequest\x1a$.trunkline.v1.ListRateLimitsResponse\"\x03\x90\x02\x01\x12`\n\x0f\x44\x65leteRateLimit\x12$.trunkline.v1.DeleteRateLimitRequest\x1a%.trunkline.v1.DeleteRateLimitResponse\"\x00\x12Q\n\tSetBudget\x12\x1e.trunkline.v1.SetBudgetRequest\x1a\x1f.trunkline.v1.SetBudgetResponse\"\x03\x90\x02\x02\x12W\n\x0bListBudgets\x12 .trunkline.v1.ListBudgetsRequest\x1a!.trunkline.v1.ListBudgetsResponse\"\x03\x90\x02\x01\x12W\n\x0c\x44\x65leteBudget\x12!.trunkline.v1.DeleteBudgetRequest\x1a\".trunkline.v1.DeleteBudgetResponse\"\x00\x12N\n\x08GetQuota\x12\x1d.trunkline.v1.GetQuotaRequest\x1a\x1e.trunkline.v1.GetQuotaResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,34 +38,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LIMITSERVICE'].methods_by_name['SetRateLimit']._serialized_options = b'\220\002\002'
   _globals['_LIMITSERVICE'].methods_by_name['ListRateLimits']._loaded_options = None
   _globals['_LIMITSERVICE'].methods_by_name['ListRateLimits']._serialized_options = b'\220\002\001'
+  _globals['_LIMITSERVICE'].methods_by_name['SetBudget']._loaded_options = None
+  _globals['_LIMITSERVICE'].methods_by_name['SetBudget']._serialized_options = b'\220\002\002'
+  _globals['_LIMITSERVICE'].methods_by_name['ListBudgets']._loaded_options = None
+  _globals['_LIMITSERVICE'].methods_by_name['ListBudgets']._serialized_options = b'\220\002\001'
   _globals['_LIMITSERVICE'].methods_by_name['GetQuota']._loaded_options = None
   _globals['_LIMITSERVICE'].methods_by_name['GetQuota']._serialized_options = b'\220\002\001'
-  _globals['_LIMITUNIT']._serialized_start=1423
-  _globals['_LIMITUNIT']._serialized_end=1538
-  _globals['_LIMITALGORITHM']._serialized_start=1541
-  _globals['_LIMITALGORITHM']._serialized_end=1694
-  _globals['_LIMITSELECTOR']._serialized_start=109
-  _globals['_LIMITSELECTOR']._serialized_end=252
-  _globals['_RATELIMIT']._serialized_start=255
-  _globals['_RATELIMIT']._serialized_end=557
-  _globals['_SETRATELIMITREQUEST']._serialized_start=559
-  _globals['_SETRATELIMITREQUEST']._serialized_end=638
-  _globals['_SETRATELIMITRESPONSE']._serialized_start=640
-  _globals['_SETRATELIMITRESPONSE']._serialized_end=718
-  _globals['_LISTRATELIMITSREQUEST']._serialized_start=720
-  _globals['_LISTRATELIMITSREQUEST']._serialized_end=807
-  _globals['_LISTRATELIMITSRESPONSE']._serialized_start=809
-  _globals['_LISTRATELIMITSRESPONSE']._serialized_end=931
-  _globals['_DELETERATELIMITREQUEST']._serialized_start=933
-  _globals['_DELETERATELIMITREQUEST']._serialized_end=979
-  _globals['_DELETERATELIMITRESPONSE']._serialized_start=981
-  _globals['_DELETERATELIMITRESPONSE']._serialized_end=1006
-  _globals['_GETQUOTAREQUEST']._serialized_start=1009
-  _globals['_GETQUOTAREQUEST']._serialized_end=1154
-  _globals['_RATEQUOTA']._serialized_start=1157
-  _globals['_RATEQUOTA']._serialized_end=1315
-  _globals['_GETQUOTARESPONSE']._serialized_start=1317
-  _globals['_GETQUOTARESPONSE']._serialized_end=1421
-  _globals['_LIMITSERVICE']._serialized_start=1697
-  _globals['_LIMITSERVICE']._serialized_end=2079
+  _globals['_LIMITUNIT']._serialized_start=2706
+  _globals['_LIMITUNIT']._serialized_end=2821
+  _globals['_LIMITALGORITHM']._serialized_start=2824
+  _globals['_LIMITALGORITHM']._serialized_end=2977
+  _globals['_BUDGETPERIOD']._serialized_start=2979
+  _globals['_BUDGETPERIOD']._serialized_end=3096
+  _globals['_LIMITSELECTOR']._serialized_start=135
+  _globals['_LIMITSELECTOR']._serialized_end=278
+  _globals['_RATELIMIT']._serialized_start=281
+  _globals['_RATELIMIT']._serialized_end=583
+  _globals['_SETRATELIMITREQUEST']._serialized_start=585
+  _globals['_SETRATELIMITREQUEST']._serialized_end=664
+  _globals['_SETRATELIMITRESPONSE']._serialized_start=666
+  _globals['_SETRATELIMITRESPONSE']._serialized_end=744
+  _globals['_LISTRATELIMITSREQUEST']._serialized_start=746
+  _globals['_LISTRATELIMITSREQUEST']._serialized_end=833
+  _globals['_LISTRATELIMITSRESPONSE']._serialized_start=835
+  _globals['_LISTRATELIMITSRESPONSE']._serialized_end=957
+  _globals['_DELETERATELIMITREQUEST']._serialized_start=959
+  _globals['_DELETERATELIMITREQUEST']._serialized_end=1005
+  _globals['_DELETERATELIMITRESPONSE']._serialized_start=1007
+  _globals['_DELETERATELIMITRESPONSE']._serialized_end=1032
+  _globals['_GETQUOTAREQUEST']._serialized_start=1035
+  _globals['_GETQUOTAREQUEST']._serialized_end=1180
+  _globals['_RATEQUOTA']._serialized_start=1183
+  _globals['_RATEQUOTA']._serialized_end=1341
+  _globals['_GETQUOTARESPONSE']._serialized_start=1344
+  _globals['_GETQUOTARESPONSE']._serialized_end=1515
+  _globals['_BUDGET']._serialized_start=1518
+  _globals['_BUDGET']._serialized_end=1831
+  _globals['_BUDGETWINDOW']._serialized_start=1834
+  _globals['_BUDGETWINDOW']._serialized_end=2248
+  _globals['_SETBUDGETREQUEST']._serialized_start=2250
+  _globals['_SETBUDGETREQUEST']._serialized_end=2316
+  _globals['_SETBUDGETRESPONSE']._serialized_start=2318
+  _globals['_SETBUDGETRESPONSE']._serialized_end=2383
+  _globals['_LISTBUDGETSREQUEST']._serialized_start=2385
+  _globals['_LISTBUDGETSREQUEST']._serialized_end=2469
+  _globals['_LISTBUDGETSRESPONSE']._serialized_start=2472
+  _globals['_LISTBUDGETSRESPONSE']._serialized_end=2635
+  _globals['_DELETEBUDGETREQUEST']._serialized_start=2637
+  _globals['_DELETEBUDGETREQUEST']._serialized_end=2680
+  _globals['_DELETEBUDGETRESPONSE']._serialized_start=2682
+  _globals['_DELETEBUDGETRESPONSE']._serialized_end=2704
+  _globals['_LIMITSERVICE']._serialized_start=3099
+  _globals['_LIMITSERVICE']._serialized_end=3742
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -76,6 +77,34 @@ LIMIT_ALGORITHM_FIXED_WINDOW: LimitAlgorithm.ValueType  # 2
 LIMIT_ALGORITHM_SLIDING_WINDOW: LimitAlgorithm.ValueType  # 3
 """The last window's length at any moment, weighing the window before by how much of it still counts."""
 Global___LimitAlgorithm: _TypeAlias = LimitAlgorithm  # noqa: Y015
+
+class _BudgetPeriod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BudgetPeriodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BudgetPeriod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BUDGET_PERIOD_UNSPECIFIED: _BudgetPeriod.ValueType  # 0
+    """Not told."""
+    BUDGET_PERIOD_HOUR: _BudgetPeriod.ValueType  # 1
+    """From the full hour."""
+    BUDGET_PERIOD_DAY: _BudgetPeriod.ValueType  # 2
+    """From midnight."""
+    BUDGET_PERIOD_MONTH: _BudgetPeriod.ValueType  # 3
+    """From the first of the month."""
+
+class BudgetPeriod(_BudgetPeriod, metaclass=_BudgetPeriodEnumTypeWrapper):
+    """How long a budget lasts, by the calendar of its time zone."""
+
+BUDGET_PERIOD_UNSPECIFIED: BudgetPeriod.ValueType  # 0
+"""Not told."""
+BUDGET_PERIOD_HOUR: BudgetPeriod.ValueType  # 1
+"""From the full hour."""
+BUDGET_PERIOD_DAY: BudgetPeriod.ValueType  # 2
+"""From midnight."""
+BUDGET_PERIOD_MONTH: BudgetPeriod.ValueType  # 3
+"""From the first of the month."""
+Global___BudgetPeriod: _TypeAlias = BudgetPeriod  # noqa: Y015
 
 @_typing.final
 class LimitSelector(_message.Message):
@@ -387,6 +416,7 @@ class GetQuotaResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RATE_QUOTAS_FIELD_NUMBER: _builtins.int
+    BUDGET_WINDOWS_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
     degraded: _builtins.bool
     """The store that replicas share does not answer: this replica counts for itself, with its share of each limit."""
@@ -394,16 +424,292 @@ class GetQuotaResponse(_message.Message):
     def rate_quotas(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateQuota]:
         """The rate limits, by name."""
 
+    @_builtins.property
+    def budget_windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___BudgetWindow]:
+        """The budgets of that call, by name."""
+
     def __init__(
         self,
         *,
         rate_quotas: _abc.Iterable[Global___RateQuota] | None = ...,
+        budget_windows: _abc.Iterable[Global___BudgetWindow] | None = ...,
         degraded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "rate_quotas", b"rate_quotas"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_windows", b"budget_windows", "degraded", b"degraded", "rate_quotas", b"rate_quotas"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetQuotaResponse: _TypeAlias = GetQuotaResponse  # noqa: Y015
+
+@_typing.final
+class Budget(_message.Message):
+    """How much may be spent in a time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    HARD_FIELD_NUMBER: _builtins.int
+    THRESHOLDS_FIELD_NUMBER: _builtins.int
+    SPIKE_PERCENT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name, unique among the tenant's."""
+    period: Global___BudgetPeriod.ValueType
+    """How long it lasts."""
+    time_zone: _builtins.str
+    """The time zone of its calendar, such as `Europe/Berlin`; empty: `UTC`."""
+    hard: _builtins.bool
+    """A call that could spend more than is left is refused; otherwise it is only noted."""
+    spike_percent: _builtins.int
+    """Spending more than this percent of the average of the last windows (three to seven) is noted; 0: not watched."""
+    @_builtins.property
+    def selector(self) -> Global___LimitSelector:
+        """Whose spending counts; without it, all of the tenant's."""
+
+    @_builtins.property
+    def amount(self) -> _usage_pb2.Amount:
+        """How much: in credits what callers are charged, in US dollars what providers charge."""
+
+    @_builtins.property
+    def thresholds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Percents that are noted when they are reached, once in each window; none: 50, 80 and 100."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        selector: Global___LimitSelector | None = ...,
+        period: Global___BudgetPeriod.ValueType = ...,
+        time_zone: _builtins.str = ...,
+        amount: _usage_pb2.Amount | None = ...,
+        hard: _builtins.bool = ...,
+        thresholds: _abc.Iterable[_builtins.int] | None = ...,
+        spike_percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "selector", b"selector"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "hard", b"hard", "name", b"name", "period", b"period", "selector", b"selector", "spike_percent", b"spike_percent", "thresholds", b"thresholds", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Budget: _TypeAlias = Budget  # noqa: Y015
+
+@_typing.final
+class BudgetWindow(_message.Message):
+    """What was spent of a budget in its current window."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    SPENT_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    THRESHOLDS_PASSED_FIELD_NUMBER: _builtins.int
+    SPIKED_FIELD_NUMBER: _builtins.int
+    budget: _builtins.str
+    """The budget's name."""
+    spiked: _builtins.bool
+    """It was much more than in the windows before."""
+    @_builtins.property
+    def subject(self) -> Global___LimitSelector:
+        """Whose spending it is, where each value counts apart."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends, and the next begins."""
+
+    @_builtins.property
+    def spent(self) -> _usage_pb2.Amount:
+        """What was spent."""
+
+    @_builtins.property
+    def held(self) -> _usage_pb2.Amount:
+        """What running calls may still cost; hard budgets only."""
+
+    @_builtins.property
+    def remaining(self) -> _usage_pb2.Amount:
+        """What is left; below zero where more was spent."""
+
+    @_builtins.property
+    def thresholds_passed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The thresholds that were reached."""
+
+    def __init__(
+        self,
+        *,
+        budget: _builtins.str = ...,
+        subject: Global___LimitSelector | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        spent: _usage_pb2.Amount | None = ...,
+        held: _usage_pb2.Amount | None = ...,
+        remaining: _usage_pb2.Amount | None = ...,
+        thresholds_passed: _abc.Iterable[_builtins.int] | None = ...,
+        spiked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "held", b"held", "remaining", b"remaining", "spent", b"spent", "start_time", b"start_time", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "end_time", b"end_time", "held", b"held", "remaining", b"remaining", "spent", b"spent", "spiked", b"spiked", "start_time", b"start_time", "subject", b"subject", "thresholds_passed", b"thresholds_passed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BudgetWindow: _TypeAlias = BudgetWindow  # noqa: Y015
+
+@_typing.final
+class SetBudgetRequest(_message.Message):
+    """Request of SetBudget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def budget(self) -> Global___Budget:
+        """The budget, whole."""
+
+    def __init__(
+        self,
+        *,
+        budget: Global___Budget | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetBudgetRequest: _TypeAlias = SetBudgetRequest  # noqa: Y015
+
+@_typing.final
+class SetBudgetResponse(_message.Message):
+    """Response of SetBudget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def budget(self) -> Global___Budget:
+        """The budget as it is now."""
+
+    def __init__(
+        self,
+        *,
+        budget: Global___Budget | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetBudgetResponse: _TypeAlias = SetBudgetResponse  # noqa: Y015
+
+@_typing.final
+class ListBudgetsRequest(_message.Message):
+    """Request of ListBudgets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most this many, 1 to 1000. 0: 50."""
+    page_token: _builtins.str
+    """Where to go on: `next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBudgetsRequest: _TypeAlias = ListBudgetsRequest  # noqa: Y015
+
+@_typing.final
+class ListBudgetsResponse(_message.Message):
+    """Response of ListBudgets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGETS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty on the last."""
+    @_builtins.property
+    def budgets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Budget]:
+        """The budgets."""
+
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___BudgetWindow]:
+        """What was spent of them, the first thousand."""
+
+    def __init__(
+        self,
+        *,
+        budgets: _abc.Iterable[Global___Budget] | None = ...,
+        next_page_token: _builtins.str = ...,
+        windows: _abc.Iterable[Global___BudgetWindow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budgets", b"budgets", "next_page_token", b"next_page_token", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBudgetsResponse: _TypeAlias = ListBudgetsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteBudgetRequest(_message.Message):
+    """Request of DeleteBudget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteBudgetRequest: _TypeAlias = DeleteBudgetRequest  # noqa: Y015
+
+@_typing.final
+class DeleteBudgetResponse(_message.Message):
+    """Response of DeleteBudget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteBudgetResponse: _TypeAlias = DeleteBudgetResponse  # noqa: Y015

@@ -51,6 +51,21 @@ class LimitServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_limits__pb2.DeleteRateLimitRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_limits__pb2.DeleteRateLimitResponse.FromString,
                 _registered_method=True)
+        self.SetBudget = channel.unary_unary(
+                '/trunkline.v1.LimitService/SetBudget',
+                request_serializer=trunkline_dot_v1_dot_limits__pb2.SetBudgetRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_limits__pb2.SetBudgetResponse.FromString,
+                _registered_method=True)
+        self.ListBudgets = channel.unary_unary(
+                '/trunkline.v1.LimitService/ListBudgets',
+                request_serializer=trunkline_dot_v1_dot_limits__pb2.ListBudgetsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_limits__pb2.ListBudgetsResponse.FromString,
+                _registered_method=True)
+        self.DeleteBudget = channel.unary_unary(
+                '/trunkline.v1.LimitService/DeleteBudget',
+                request_serializer=trunkline_dot_v1_dot_limits__pb2.DeleteBudgetRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_limits__pb2.DeleteBudgetResponse.FromString,
+                _registered_method=True)
         self.GetQuota = channel.unary_unary(
                 '/trunkline.v1.LimitService/GetQuota',
                 request_serializer=trunkline_dot_v1_dot_limits__pb2.GetQuotaRequest.SerializeToString,
@@ -85,8 +100,30 @@ class LimitServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetBudget(self, request, context):
+        """Makes a budget, or changes the one of that name; every replica knows within a second. One that is new, or counts
+        something else than before, begins with what was spent in its window already. Errors: VALIDATION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBudgets(self, request, context):
+        """The tenant's budgets, by name, and what was spent of each until now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBudget(self, request, context):
+        """Takes a budget away. Errors: RESOURCE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetQuota(self, request, context):
-        """What is left of the limits that a call would come under, and when it refills. Takes nothing.
+        """What is left of the limits and budgets that a call would come under, and when it refills. Takes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,6 +146,21 @@ def add_LimitServiceServicer_to_server(servicer, server):
                     servicer.DeleteRateLimit,
                     request_deserializer=trunkline_dot_v1_dot_limits__pb2.DeleteRateLimitRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_limits__pb2.DeleteRateLimitResponse.SerializeToString,
+            ),
+            'SetBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetBudget,
+                    request_deserializer=trunkline_dot_v1_dot_limits__pb2.SetBudgetRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_limits__pb2.SetBudgetResponse.SerializeToString,
+            ),
+            'ListBudgets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBudgets,
+                    request_deserializer=trunkline_dot_v1_dot_limits__pb2.ListBudgetsRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_limits__pb2.ListBudgetsResponse.SerializeToString,
+            ),
+            'DeleteBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBudget,
+                    request_deserializer=trunkline_dot_v1_dot_limits__pb2.DeleteBudgetRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_limits__pb2.DeleteBudgetResponse.SerializeToString,
             ),
             'GetQuota': grpc.unary_unary_rpc_method_handler(
                     servicer.GetQuota,
@@ -199,6 +251,87 @@ class LimitService(object):
             '/trunkline.v1.LimitService/DeleteRateLimit',
             trunkline_dot_v1_dot_limits__pb2.DeleteRateLimitRequest.SerializeToString,
             trunkline_dot_v1_dot_limits__pb2.DeleteRateLimitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.LimitService/SetBudget',
+            trunkline_dot_v1_dot_limits__pb2.SetBudgetRequest.SerializeToString,
+            trunkline_dot_v1_dot_limits__pb2.SetBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBudgets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.LimitService/ListBudgets',
+            trunkline_dot_v1_dot_limits__pb2.ListBudgetsRequest.SerializeToString,
+            trunkline_dot_v1_dot_limits__pb2.ListBudgetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.LimitService/DeleteBudget',
+            trunkline_dot_v1_dot_limits__pb2.DeleteBudgetRequest.SerializeToString,
+            trunkline_dot_v1_dot_limits__pb2.DeleteBudgetResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,8 +43,16 @@ class LimitServiceStub:
     """The tenant's rate limits, by name."""
     DeleteRateLimit: _grpc.UnaryUnaryMultiCallable[_limits_pb2.DeleteRateLimitRequest, _limits_pb2.DeleteRateLimitResponse]
     """Takes a rate limit away. Errors: RESOURCE_NOT_FOUND."""
+    SetBudget: _grpc.UnaryUnaryMultiCallable[_limits_pb2.SetBudgetRequest, _limits_pb2.SetBudgetResponse]
+    """Makes a budget, or changes the one of that name; every replica knows within a second. One that is new, or counts
+    something else than before, begins with what was spent in its window already. Errors: VALIDATION.
+    """
+    ListBudgets: _grpc.UnaryUnaryMultiCallable[_limits_pb2.ListBudgetsRequest, _limits_pb2.ListBudgetsResponse]
+    """The tenant's budgets, by name, and what was spent of each until now."""
+    DeleteBudget: _grpc.UnaryUnaryMultiCallable[_limits_pb2.DeleteBudgetRequest, _limits_pb2.DeleteBudgetResponse]
+    """Takes a budget away. Errors: RESOURCE_NOT_FOUND."""
     GetQuota: _grpc.UnaryUnaryMultiCallable[_limits_pb2.GetQuotaRequest, _limits_pb2.GetQuotaResponse]
-    """What is left of the limits that a call would come under, and when it refills. Takes nothing."""
+    """What is left of the limits and budgets that a call would come under, and when it refills. Takes nothing."""
 
 @_typing.type_check_only
 class LimitServiceAsyncStub(LimitServiceStub):
@@ -61,8 +69,16 @@ class LimitServiceAsyncStub(LimitServiceStub):
     """The tenant's rate limits, by name."""
     DeleteRateLimit: _aio.UnaryUnaryMultiCallable[_limits_pb2.DeleteRateLimitRequest, _limits_pb2.DeleteRateLimitResponse]  # type: ignore[assignment]
     """Takes a rate limit away. Errors: RESOURCE_NOT_FOUND."""
+    SetBudget: _aio.UnaryUnaryMultiCallable[_limits_pb2.SetBudgetRequest, _limits_pb2.SetBudgetResponse]  # type: ignore[assignment]
+    """Makes a budget, or changes the one of that name; every replica knows within a second. One that is new, or counts
+    something else than before, begins with what was spent in its window already. Errors: VALIDATION.
+    """
+    ListBudgets: _aio.UnaryUnaryMultiCallable[_limits_pb2.ListBudgetsRequest, _limits_pb2.ListBudgetsResponse]  # type: ignore[assignment]
+    """The tenant's budgets, by name, and what was spent of each until now."""
+    DeleteBudget: _aio.UnaryUnaryMultiCallable[_limits_pb2.DeleteBudgetRequest, _limits_pb2.DeleteBudgetResponse]  # type: ignore[assignment]
+    """Takes a budget away. Errors: RESOURCE_NOT_FOUND."""
     GetQuota: _aio.UnaryUnaryMultiCallable[_limits_pb2.GetQuotaRequest, _limits_pb2.GetQuotaResponse]  # type: ignore[assignment]
-    """What is left of the limits that a call would come under, and when it refills. Takes nothing."""
+    """What is left of the limits and budgets that a call would come under, and when it refills. Takes nothing."""
 
 class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
     """How much a tenant's callers may use. A limit counts the calls that its selector chooses; a call must pass all limits
@@ -96,11 +112,37 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes a rate limit away. Errors: RESOURCE_NOT_FOUND."""
 
     @_abc_1.abstractmethod
+    def SetBudget(
+        self,
+        request: _limits_pb2.SetBudgetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limits_pb2.SetBudgetResponse, _abc.Awaitable[_limits_pb2.SetBudgetResponse]]:
+        """Makes a budget, or changes the one of that name; every replica knows within a second. One that is new, or counts
+        something else than before, begins with what was spent in its window already. Errors: VALIDATION.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBudgets(
+        self,
+        request: _limits_pb2.ListBudgetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limits_pb2.ListBudgetsResponse, _abc.Awaitable[_limits_pb2.ListBudgetsResponse]]:
+        """The tenant's budgets, by name, and what was spent of each until now."""
+
+    @_abc_1.abstractmethod
+    def DeleteBudget(
+        self,
+        request: _limits_pb2.DeleteBudgetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limits_pb2.DeleteBudgetResponse, _abc.Awaitable[_limits_pb2.DeleteBudgetResponse]]:
+        """Takes a budget away. Errors: RESOURCE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
     def GetQuota(
         self,
         request: _limits_pb2.GetQuotaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_pb2.GetQuotaResponse, _abc.Awaitable[_limits_pb2.GetQuotaResponse]]:
-        """What is left of the limits that a call would come under, and when it refills. Takes nothing."""
+        """What is left of the limits and budgets that a call would come under, and when it refills. Takes nothing."""
 
 def add_LimitServiceServicer_to_server(servicer: LimitServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

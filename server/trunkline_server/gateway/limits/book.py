@@ -6,13 +6,17 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
+from trunkline_server.core.budget import Budget
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.rate_limit import RateLimit
+from trunkline_server.store.budgets import Budgets
 from trunkline_server.store.database import Database
 from trunkline_server.store.rate_limits import CHANNEL, RateLimits
+
+Limit = TypeVar("Limit", RateLimit, Budget)
 
 _log = logging.getLogger(__name__)
 
@@ -22,14 +26,20 @@ class Book:
 
     def __init__(self, database: Database) -> None:
         self.rate_limits: Final = RateLimits(database)
+        self.budgets: Final = Budgets(database)
         self._database = database
         self._rates: Mapping[UUID, Sequence[RateLimit]] = {}
+        self._budgets: Mapping[UUID, Sequence[Budget]] = {}
         self._reading = asyncio.Lock()
         self._changed = asyncio.Event()
 
     def rates(self, tenant_id: UUID) -> Sequence[RateLimit]:
         """A tenant's rate limits, by name."""
         return self._rates.get(tenant_id, ())
+
+    def budgets_of(self, tenant_id: UUID) -> Sequence[Budget]:
+        """A tenant's budgets, by name."""
+        return self._budgets.get(tenant_id, ())
 
     async def follow(self) -> None:
         """Hear of changes, and know what is there already."""
@@ -47,13 +57,14 @@ class Book:
         """Use what the tables say now; with the database away, what they said last."""
         async with self._reading:
             try:
-                self._rates = _by_tenant(await self.rate_limits.all())
+                rates, budgets = await self.rate_limits.all(), await self.budgets.all()
+                self._rates, self._budgets = _by_tenant(rates), _by_tenant(budgets)
             except TrunklineError as error:
                 _log.warning("limits.kept reason=%s", error.reason.value)
 
 
-def _by_tenant(limits: Iterable[RateLimit]) -> dict[UUID, list[RateLimit]]:
-    tenants: defaultdict[UUID, list[RateLimit]] = defaultdict(list)
+def _by_tenant(limits: Iterable[Limit]) -> dict[UUID, list[Limit]]:
+    tenants: defaultdict[UUID, list[Limit]] = defaultdict(list)
     for limit in limits:
         tenants[limit.tenant_id].append(limit)
     return dict(tenants)
