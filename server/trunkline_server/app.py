@@ -39,6 +39,9 @@ from trunkline_server.door.sink import Sink
 from trunkline_server.door.status import to_status
 from trunkline_server.gateway.admission import Admission, AdmissionSettings
 from trunkline_server.gateway.breakers import BreakerRules
+from trunkline_server.gateway.cache.memory import Memory
+from trunkline_server.gateway.cache.recall import CacheSettings, Recall
+from trunkline_server.gateway.cache.shelf import Shelf
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
@@ -168,17 +171,19 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     own = OwnAccounts(routes, database, accounts)
     live = LiveCalls()
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, live.stop_all)
-    counters = await _open_counters(settings, replica_id, stack)
+    shared = _open_shared(settings, stack)
+    counters = await _open_counters(settings, replica_id, shared)
     limiter = Limiter(Book(database), counters)
     stack.push_async_callback(limiter.close)
     gateway = _gateway(settings, routes, ledger, limiter, live)
+    shelf = Shelf(Memory(settings.cache.memory_bytes_max), shared, database)
     stops = Stops(live, ledger, database)
     keys, tenants, results = Keys(database, secret), Tenants(database), Idempotency(database)
     callers = Callers(keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time)
     admin_key = await _first_key(settings, keys, tenants)
     journal = _open_journal(stack)
     chat = ChatService(
-        gateway=gateway,
+        gateway=Recall(gateway, ledger, shelf, _cache(settings)),
         completions=Completions(Usage(database), results, live),
         stops=stops,
         media=Media(Egress(_policy(settings))),
@@ -213,16 +218,13 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         (limits_pb2.DESCRIPTOR.services_by_name["LimitService"], LimitService(limiter, tokens)),
         (models_pb2.DESCRIPTOR.services_by_name["ModelService"], ModelService(routes, tokens, learning, sync)),
         (providers_pb2.DESCRIPTOR.services_by_name["ProviderService"], providers),
-        (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica)),
+        (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminService(tenants, keys, tokens, replica, shelf)),
     ]
     handlers = [(descriptor.full_name, boundary.handler(descriptor, service)) for descriptor, service in services]
     server = Server(_server_settings(settings), handlers, callers)
     await database.listen(KEYS_CHANNEL, callers.forget)
-    await ledger.accounts.follow()
-    await stops.follow()
-    await learning.follow()
-    await own.follow()
-    await limiter.book.follow()
+    for each in (ledger.accounts, stops, learning, own, limiter.book, shelf):
+        await each.follow()
     chores = [
         *_chores(ledger, results, keys, callers),
         *_catalogue_chores(learning, own, sync),
@@ -307,13 +309,27 @@ def _lines(settings: Settings) -> LineSettings:
     return LineSettings(rules, given.slow_first_word_s, given.slow_answer_s, calls_max, given.open_s_max)
 
 
-async def _open_counters(settings: Settings, replica_id: str, stack: AsyncExitStack) -> LocalCounters | SharingCounters:
-    """In Redis where there is one; it need not be there yet."""
+def _open_shared(settings: Settings, stack: AsyncExitStack) -> SharedMemory | None:
+    """It need not be there yet."""
     if not settings.redis_url:
+        return None
+    shared = SharedMemory(RedisSettings(settings.redis_url, settings.limits.redis_timeout_s))
+    stack.push_async_callback(shared.close)
+    return shared
+
+
+def _cache(settings: Settings) -> CacheSettings:
+    given = settings.cache
+    return CacheSettings(given.ttl_s, given.stale_s, given.answer_bytes_max, from_decimal_text(given.hit_price))
+
+
+async def _open_counters(
+    settings: Settings, replica_id: str, shared: SharedMemory | None
+) -> LocalCounters | SharingCounters:
+    """Together with other replicas where there is something that they share."""
+    if shared is None:
         return LocalCounters()
-    memory = SharedMemory(RedisSettings(settings.redis_url, settings.limits.redis_timeout_s))
-    stack.push_async_callback(memory.close)
-    counters = SharingCounters(memory, replica_id, settings.limits.replicas_min)
+    counters = SharingCounters(shared, replica_id, settings.limits.replicas_min)
     await counters.count_replicas()
     return counters
 

@@ -136,6 +136,16 @@ class LimitsSection(Section, frozen=True):
     replicas_min: Positive = 1
 
 
+class CacheSection(Section, frozen=True):
+    """Kept answers."""
+
+    ttl_s: Seconds = 3600.0
+    stale_s: Annotated[float, Meta(ge=0)] = 86400.0
+    memory_bytes_max: Count = 64 * 1024 * 1024
+    answer_bytes_max: Positive = 1024 * 1024
+    hit_price: str = "0"
+
+
 class EgressSection(Section, frozen=True):
     """Addresses that callers give."""
 
@@ -200,6 +210,7 @@ class Settings(Section, frozen=True):
     breakers: BreakersSection = field(default_factory=BreakersSection)
     credits: CreditsSection = field(default_factory=CreditsSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
+    cache: CacheSection = field(default_factory=CacheSection)
     egress: EgressSection = field(default_factory=EgressSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 
@@ -295,12 +306,14 @@ def _in_one_line(error: msgspec.ValidationError) -> str:
 
 
 def _check(settings: Settings) -> None:
-    for key in ("default_grant", "per_usd"):
+    credits, cache = settings.credits, settings.cache
+    amounts = {"credits.default_grant": credits.default_grant, "credits.per_usd": credits.per_usd}
+    for key, amount in (amounts | {"cache.hit_price": cache.hit_price}).items():
         try:
-            if from_decimal_text(getattr(settings.credits, key)) < 0:
+            if from_decimal_text(amount) < 0:
                 raise ValueError("must not be negative")
         except ValueError as error:
-            raise ConfigError(f"credits.{key}: {error}") from None
+            raise ConfigError(f"{key}: {error}") from None
     for key, address in (("grpc.address", settings.grpc.address), ("http.address", settings.http.address)):
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:

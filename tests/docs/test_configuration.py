@@ -36,6 +36,7 @@ OTHER = {
     "credits.default_grant": "7",
     "credits.per_usd": "7",
     "credits.tenant_unlimited": "false",
+    "cache.hit_price": "7",
     "egress.allow_private_hosts": '["other"]',
     "egress.allow_http_hosts": '["other"]',
     "providers": '{"other": {}}',

@@ -67,6 +67,7 @@ class Run:
     usage: usage_pb2.Usage = field(default_factory=usage_pb2.Usage)
     bill: Bill = field(default_factory=lambda: Bill(0, 0, ""))
     outcome: chat_pb2.Outcome.ValueType = chat_pb2.OUTCOME_UNSPECIFIED
+    cache_status: chat_pb2.CacheStatus.ValueType = chat_pb2.CACHE_STATUS_UNSPECIFIED
 
     @property
     def spelled_id(self) -> str:
@@ -183,6 +184,7 @@ class Run:
             provider_response_id=self.answer.response_id,
             price_version=self.bill.price_version,
             end_time=self.end_time,
+            cache_status=self.cache_status,
         )
         return self.numbered(chat_pb2.ChatEvent(completed=completed))
 
@@ -210,6 +212,7 @@ class Run:
         completion.warnings.extend(self.ask.warnings)
         completion.outcome = self.outcome
         completion.price_version = self.bill.price_version
+        completion.cache_status = self.cache_status
 
     def partial(self) -> errors_pb2.PartialResult:
         """How far it came."""

@@ -49,7 +49,7 @@ class Settlement:
         if basis == ESTIMATE:
             run.ask.warn(chat_pb2.WARNING_CODE_USAGE_ESTIMATED, "", "the provider reported no usage")
         run.call.trailers[CHARGE_TRAILER] = money.to_decimal_text(run.bill.charge_nanos)
-        await self._close(run, _row(run, basis, error_reason))
+        await self._close(run, row_of(run, basis, error_reason))
 
     def _price(self, run: Run, last: usage_pb2.Usage) -> Bill:
         """Each round is a call of its own to the provider, and billed so."""
@@ -123,7 +123,8 @@ def added(one: usage_pb2.Usage, other: usage_pb2.Usage) -> usage_pb2.Usage:
     return total
 
 
-def _row(run: Run, basis: str, error_reason: str) -> UsageRow:
+def row_of(run: Run, basis: str, error_reason: str) -> UsageRow:
+    """What is written down of a run that has its bill."""
     usage, call = run.usage, run.call
     endings = run.answer.ends()
     return UsageRow(
