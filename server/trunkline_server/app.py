@@ -33,6 +33,7 @@ from trunkline_server.door.boundary import Boundary, Deadlines
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract
 from trunkline_server.door.journal import Journal
+from trunkline_server.door.pressure import Pressure, PressureSettings
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server, ServerSettings
 from trunkline_server.door.sink import Sink
@@ -190,6 +191,8 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         policy=_policy(settings),
         describe=to_status,
     )
+    given = settings.overload
+    pressure = Pressure(PressureSettings(given.calls_min, given.calls_max, given.lag_s))
     contract = Contract()
     contract.warm()
     boundary = Boundary(
@@ -198,6 +201,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         replays=Replays(results, replica_id, NAMED_BY_CALLER),
         journal=journal,
         deadlines=_deadlines(settings),
+        pressure=pressure,
         heartbeat_s=settings.grpc.heartbeat_s,
     )
     tokens = PageTokens.derive(secret)
@@ -230,7 +234,13 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         *_catalogue_chores(learning, own, sync),
         *_limit_chores(limiter, counters),
     ]
-    for work in (learning.keep(), own.keep(), limiter.book.keep(), *(chore.repeat() for chore in chores)):
+    for work in (
+        learning.keep(),
+        own.keep(),
+        limiter.book.keep(),
+        pressure.watch(),
+        *(chore.repeat() for chore in chores),
+    ):
         stack.callback(asyncio.get_running_loop().create_task(work).cancel)
     address = await server.start()
     stack.push_async_callback(gateway.drained)

@@ -146,6 +146,14 @@ class CacheSection(Section, frozen=True):
     hit_price: str = "0"
 
 
+class OverloadSection(Section, frozen=True):
+    """How many calls a replica takes at once."""
+
+    calls_min: Positive = 256
+    calls_max: Positive = 2000
+    lag_s: Seconds = 0.05
+
+
 class EgressSection(Section, frozen=True):
     """Addresses that callers give."""
 
@@ -211,6 +219,7 @@ class Settings(Section, frozen=True):
     credits: CreditsSection = field(default_factory=CreditsSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     cache: CacheSection = field(default_factory=CacheSection)
+    overload: OverloadSection = field(default_factory=OverloadSection)
     egress: EgressSection = field(default_factory=EgressSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 

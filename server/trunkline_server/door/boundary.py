@@ -26,6 +26,7 @@ from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract, Method
 from trunkline_server.door.journal import Journal
 from trunkline_server.door.metadata import ACCOUNT, IDEMPOTENCY_KEY, USER, Said
+from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.pulse import Pulse
 from trunkline_server.door.replays import Many, Once, Replays
 from trunkline_server.door.status import CODES, MESSAGE_CHARS_MAX, trailers_of
@@ -34,6 +35,8 @@ _log = logging.getLogger(__name__)
 
 DEADLINE_S_MAX: Final = 900.0
 DEADLINE_S_MIN: Final = 0.05
+SPARED: Final = "admin:"
+"""Methods of such scopes are for operators, who must get in when nobody else does."""
 _MALFORMED: Final = object()
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -61,6 +64,7 @@ class Boundary:
         replays: Replays,
         journal: Journal,
         deadlines: Deadlines,
+        pressure: Pressure,
         heartbeat_s: float,
     ) -> None:
         self._contract = contract
@@ -69,6 +73,7 @@ class Boundary:
         self._replays = replays
         self._journal = journal
         self._deadlines = deadlines
+        self._pressure = pressure
         self._heartbeat_s = heartbeat_s
 
     def handler(self, descriptor: ServiceDescriptor, service: object) -> grpc.GenericRpcHandler:
@@ -145,6 +150,9 @@ class Boundary:
     async def _enter(self, method: Method, call: Call, said: Said, request: Any) -> None:
         call.caller = await self._callers.identify(said.tokens, method.scope)
         said.check()
+        if not method.scope.startswith(SPARED):
+            await self._pressure.enter(call.caller.tenant_id)
+            call.is_inside = True
         if request is _MALFORMED:
             raise TrunklineError(Reason.MALFORMED_MESSAGE, f"the request is no {method.request}")
         self._contract.validate(request)
@@ -162,6 +170,9 @@ class Boundary:
         await context.abort(CODES[told.reason], told.message[:MESSAGE_CHARS_MAX], trailers)
 
     def _record(self, call: Call, began: float, code: str) -> None:
+        if call.is_inside:
+            call.is_inside = False
+            self._pressure.leave(call.caller.tenant_id)
         duration_ms = round((time.perf_counter() - began) * 1000, 1)
         fields = {"method": call.method, "code": code, "ms": duration_ms, "request_id": call.request_id}
         self._journal.record("call.ended", fields | call.facts)
