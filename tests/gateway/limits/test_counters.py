@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trunkline_server.core.limiting import Algorithm, Bound
 from trunkline_server.gateway.limits.counters import Ask, Counters
 from trunkline_server.gateway.limits.local import LocalCounters
-from trunkline_server.gateway.limits.shared import SharedCounters
+from trunkline_server.gateway.limits.shared import SharedCounters, SharingCounters
 from trunkline_server.store.redis import RedisSettings, SharedMemory
 
 BEGIN_US = 1_800_000_000_000_000
@@ -193,3 +193,17 @@ async def did(counters: Counters, mode: str, bounds: list[Bound], units: int, le
         now_us = (await counters.look(bounds)).now_us
         await counters.give([Ask(each, -units, now_us - SECOND_US) for each in bounds], lease)
     return False
+
+
+async def test_a_share_is_given_back_as_it_was_taken() -> None:
+    memory = SharedMemory(RedisSettings("unix:///nowhere/at/all"))
+    counters = SharingCounters(memory, "one", replicas_min=3)
+    tokens = Bound("{t}:a", Algorithm.FIXED, 300, 3600 * SECOND_US, 300)
+
+    told = await counters.take([Ask(tokens, 250)], "l", LEASE_US)
+    [ask] = told.asks
+    await told.by.give([ask._replace(units=30 - ask.units)], "l")
+
+    assert (ask.units, ask.bound.amount) == (100, 100)
+    assert (await counters.look([tokens])).looks[0].remaining == 70
+    await memory.close()

@@ -107,14 +107,14 @@ class Recall:
             await self._keep(wish, whole)
             return run
 
-    async def stream(self, call: Call, input: chat_pb2.ChatInput) -> AsyncGenerator[chat_pb2.ChatEvent, None]:
+    def stream(self, call: Call, input: chat_pb2.ChatInput) -> AsyncGenerator[chat_pb2.ChatEvent, None]:
         """The answer as it comes in, or as it was kept."""
         wish = self._wish(call, input)
-        if wish is None:
-            async with aclosing(self._gateway.stream(call, input)) as events:
-                async for event in events:
-                    yield event
-            return
+        return self._gateway.stream(call, input) if wish is None else self._recalled(call, input, wish)
+
+    async def _recalled(
+        self, call: Call, input: chat_pb2.ChatInput, wish: Wish
+    ) -> AsyncGenerator[chat_pb2.ChatEvent, None]:
         async with self._turn(wish) as kept:
             told = self._asked_or_stale(call, input, wish) if kept is None else self._again(call, input, wish, kept)
             async with aclosing(told) as events:

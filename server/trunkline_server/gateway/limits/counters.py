@@ -25,6 +25,8 @@ class Told:
     refused: int | None
     looks: Sequence[Look]
     by: Counters
+    asks: Sequence[Ask] = ()
+    """What was taken, as it is to be given back."""
 
 
 class Counters(Protocol):

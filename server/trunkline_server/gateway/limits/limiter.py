@@ -95,8 +95,8 @@ class Limiter:
         call.trailers[REMAINING_TRAILER] = _remaining(wanted, told)
         if told.refused is not None:
             raise _refusal(wanted[told.refused][0], told.looks[told.refused], degraded=told.by.degraded)
-        for limit, ask in wanted:
-            grant.taken[ask.bound.key] = Taken(limit, ask._replace(taken_us=told.now_us), told.by)
+        for (limit, _), ask in zip(wanted, told.asks, strict=True):
+            grant.taken[ask.bound.key] = Taken(limit, ask, told.by)
 
     async def _close(self, some: Iterable[Taken], lease: str, tokens: int) -> None:
         await self._give([(taken.by, ask) for taken in some if (ask := taken.corrected(tokens))], lease)

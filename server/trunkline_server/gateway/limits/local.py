@@ -38,7 +38,8 @@ class LocalCounters:
                 state.until_us[lease] = now_us + lease_us
             else:
                 state.add(ask.units, now_us)
-        return Told(now_us, None, self._looks([ask.bound for ask in asks], now_us), self)
+        taken = [ask._replace(taken_us=now_us) for ask in asks]
+        return Told(now_us, None, self._looks([ask.bound for ask in asks], now_us), self, taken)
 
     async def give(self, asks: Sequence[Ask], lease: str) -> None:
         now_us = self._clock_us()

@@ -49,7 +49,8 @@ class SharedCounters:
             args += (bound.algorithm.value, bound.amount, bound.window_us, bound.burst, units, taken_us)
         now_us, refused, *told = await self._memory.ask(lambda: self._decide(keys, args))
         looks = [Look(*told[place : place + 3]) for place in range(0, len(told), 3)]
-        return Told(now_us, refused - 1 if refused else None, looks, self)
+        taken = [ask._replace(taken_us=now_us) for ask in asks]
+        return Told(now_us, refused - 1 if refused else None, looks, self, taken)
 
 
 class SharingCounters:
