@@ -11,6 +11,7 @@ from trunkline_server.core.budget import Budget, Window
 from trunkline_server.core.errors import invalid
 from trunkline_server.core.limit_request import selector_of
 from trunkline_server.core.moment import timestamp
+from trunkline_server.core.text import readable
 
 PERIODS: Final = {
     limits_pb2.BUDGET_PERIOD_HOUR: "hour",
@@ -32,7 +33,7 @@ def budget_of(tenant_id: UUID, told: limits_pb2.Budget) -> Budget:
         name=told.name,
         selector=selector_of(told.selector, "budget.selector"),
         period=PERIODS[told.period],
-        time_zone=told.time_zone or "UTC",
+        time_zone=readable("budget.time_zone", told.time_zone) or "UTC",
         unit=told.amount.unit,
         amount_nanos=told.amount.nanos,
         hard=told.hard,

@@ -15,6 +15,7 @@ from trunkline_server.core.limit_request import rate_limit_of, told_rate_limit
 from trunkline_server.core.limiting import Algorithm
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.rate_limit import Subject
+from trunkline_server.core.text import readable
 from trunkline_server.gateway.limits.limiter import Limiter, Quota
 
 
@@ -45,7 +46,7 @@ class LimitService:
     async def delete_rate_limit(
         self, call: Call, request: limits_pb2.DeleteRateLimitRequest
     ) -> limits_pb2.DeleteRateLimitResponse:
-        await self.limiter.book.rate_limits.delete(call.caller.tenant_id, request.name)
+        await self.limiter.book.rate_limits.delete(call.caller.tenant_id, readable("name", request.name))
         await self.limiter.book.refresh()
         return limits_pb2.DeleteRateLimitResponse()
 
@@ -66,7 +67,7 @@ class LimitService:
     async def delete_budget(
         self, call: Call, request: limits_pb2.DeleteBudgetRequest
     ) -> limits_pb2.DeleteBudgetResponse:
-        await self.limiter.book.budgets.delete(call.caller.tenant_id, request.name)
+        await self.limiter.book.budgets.delete(call.caller.tenant_id, readable("name", request.name))
         await self.limiter.book.refresh()
         return limits_pb2.DeleteBudgetResponse()
 

@@ -97,7 +97,7 @@ BEGIN
         FROM (SELECT spent FROM budget_window
               WHERE budget_id = b.id AND subject = subject_ AND start_time < w.start_time
               ORDER BY start_time DESC LIMIT 7) AS last;
-        IF w.spent * 100 > average * b.spike_percent THEN
+        IF w.spent::numeric * 100 > average * b.spike_percent THEN
             INSERT INTO budget_alert (budget_id, subject, start_time, kind, percent, spent)
             VALUES (b.id, subject_, w.start_time, 'spike', b.spike_percent, w.spent)
             ON CONFLICT DO NOTHING;
