@@ -59,11 +59,14 @@ async def test_calls_after_the_last_word_are_not_served() -> None:
     async with listening(service) as (listener, port), Peer.at(port) as peer:
         peer.call(HANG)
         await service.seen.started.wait()
-        stopping = asyncio.ensure_future(listener.stop(0.5))
+        stopping = asyncio.ensure_future(listener.stop(30))
         ping = await peer.hear_until(PING)
         peer.say(frame(PING, ping.payload, ACK))
         await peer.hear_until(GOAWAY)
         peer.call(ECHO, b"too late", stream=3)
+        peer.say(frame(PING, bytes(8)))
+        await peer.hear_until(PING, flags=ACK)
+        await listener.stop(0)
         ended = await peer.hear_until(HEADERS, 1)
         assert b"grpc-status\x0214" in ended.payload
         await peer.hear_all()
@@ -132,7 +135,7 @@ async def test_who_never_greets_is_not_waited_for() -> None:
 
 async def test_a_silent_line_is_asked_and_one_that_does_not_answer_is_cut() -> None:
     service = Service()
-    limits = Limits(keepalive_s=0.2, keepalive_timeout_s=0.3, tick_s=0.05)
+    limits = Limits(keepalive_s=0.2, keepalive_timeout_s=2.0, tick_s=0.05)
     async with ours(service, limits) as port, Peer.at(port) as peer:
         peer.call(HANG)
         for _ in range(3):
