@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from tests.cli.conftest import Called, Typed
+from tests.cli.conftest import Called, CalledAt, Typed
+from tests.fixtures.dialects import DIALECTS
 from tests.fixtures.gateway import RunningGateway, StartGateway
 from tests.fixtures.until import until
 from tests.fixtures.upstream import Upstream
@@ -165,3 +166,14 @@ async def test_how_the_replica_does(called: Called) -> None:
     assert "problems    breakers" in told.stdout
     assert "sandbox/echo is open" in told.stdout
     assert json.loads((await called("system", "health", "--json")).stdout)["status"] == "SYSTEM_STATUS_DEGRADED"
+
+
+async def test_how_its_connections_do(start_gateway: StartGateway, called_at: CalledAt) -> None:
+    async with Upstream() as upstream:
+        upstream.respond(lambda _: upstream.whole(json=DIALECTS[0].whole("yes", 1)))
+        called = called_at(await start_gateway(DIALECTS[0].environment(upstream.url)))
+        for _ in range(2):
+            await called("chat", "--no-stream", "--model", DIALECTS[0].name, "hi")
+        assert "providers" not in (await called("system", "health")).stdout
+        told = (await called("system", "health", "--detailed")).stdout
+    assert "openai: 0 of 256 in use, 1 idle, 2 exchanges, 50% over kept connections" in told

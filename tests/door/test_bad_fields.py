@@ -89,6 +89,7 @@ GOOD: Final[dict[str, Message]] = {
     "AdminService/RevokeApiKey": admin_pb2.RevokeApiKeyRequest(key_id="x" * 12),
     "AdminService/RotateApiKey": admin_pb2.RotateApiKeyRequest(key_id="x" * 12, overlap=Duration(seconds=5)),
     "AdminService/GetInfo": admin_pb2.GetInfoRequest(),
+    "AdminService/GetSystemHealth": admin_pb2.GetSystemHealthRequest(),
     "AdminService/GetCacheStats": admin_pb2.GetCacheStatsRequest(provider="sandbox", model="echo"),
     "AdminService/PurgeCache": admin_pb2.PurgeCacheRequest(provider="sandbox", model="echo"),
     "LimitService/SetRateLimit": limits_pb2.SetRateLimitRequest(

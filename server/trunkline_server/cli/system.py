@@ -18,13 +18,14 @@ def command() -> None:
 
 
 @command.command("health")
+@click.option("--detailed", is_flag=True, help="Tell of the connections to each provider as well.")
 @as_json_option
 @to_gateway
-def health(gateway: Gateway, /, *, as_json: bool) -> None:
+def health(gateway: Gateway, /, *, detailed: bool, as_json: bool) -> None:
     """Tell what the replica uses, how its connections are, and what is wrong. Exits with 1 when something is."""
     method = admin_pb2_grpc.AdminServiceStub(gateway.channel).GetSystemHealth
     told = gateway.call(method, admin_pb2.GetSystemHealthRequest()).health
-    show_fields(told, _FIELDS, as_json=as_json)
+    show_fields(told, _FIELDS | _DETAILS if detailed else _FIELDS, as_json=as_json)
     raise click.exceptions.Exit(1 if told.problems else 0)
 
 
@@ -63,6 +64,6 @@ _FIELDS = {
     "disk": lambda told: f"{told.disk_free_bytes / MIB:.0f} of {told.disk_size_bytes / MIB:.0f} MiB free",
     "calls": lambda told: f"{told.live_call_count} running",
     "database": _database,
-    "providers": lambda told: "; ".join(map(_pool, told.provider_pools)),
     "breakers": lambda told: "; ".join(f"{each.name} is {state(each)}" for each in told.breakers),
 }
+_DETAILS = {"providers": lambda told: "; ".join(map(_pool, told.provider_pools))}
