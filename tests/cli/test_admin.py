@@ -144,12 +144,14 @@ async def test_how_providers_do(called: Called) -> None:
 async def test_breakers(called: Called) -> None:
     opened = await called("breakers", "open", "sandbox/echo")
     assert opened.stdout == "sandbox/echo is open\n"
-    rows = [row.split()[:2] for row in (await called("breakers", "list")).stdout.splitlines()]
-    assert rows == [["BREAKER", "STATE"], ["sandbox/echo", "open"], ["sandbox", "closed"]]
+    rows = [row.split()[:3] for row in (await called("breakers", "list")).stdout.splitlines()]
+    gateways = [["sandbox/echo", "gateway", "open"], ["sandbox", "gateway", "closed"]]
+    assert rows == [["BREAKER", "KEY", "STATE"], *gateways]
     refused = await called("chat", "--model", "sandbox/echo", "hi")
     assert refused.stderr.startswith("trunkline: CIRCUIT_OPEN: ")
     assert (await called("breakers", "reset", "sandbox/echo")).stdout == "sandbox/echo is closed\n"
     assert (await called("chat", "--model", "sandbox/echo", "hi")).stdout == "hi\n"
+    assert (await called("breakers", "reset", "--own", "sandbox/echo")).exit_code == 1
     missing = await called("breakers", "reset", "nobody")
     assert missing.stderr.startswith("trunkline: RESOURCE_NOT_FOUND: ")
 

@@ -27,7 +27,7 @@ from trunkline_server.gateway.budgets import TenantBudgets
 from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.hedge import Spare, hedged
-from trunkline_server.gateway.lines import Visit
+from trunkline_server.gateway.line import Visit
 from trunkline_server.gateway.live import LiveCall, LiveCalls
 from trunkline_server.gateway.patience import SETTLE_RESERVE_S, Limits, Patience
 from trunkline_server.gateway.run import Run, StreamedRun
