@@ -57,7 +57,7 @@ def told(figures: Figures) -> str:
         ("  of its core in use", f"{figures.gateway_busy:.0%}", ""),
         ("  in PostgreSQL beside it", f"{figures.database_us:.0f} us", ""),
         ("unary call that moves: the gateway", f"{figures.moved_us:.0f} us", ""),
-        ("  over a call and one more request", f"{ratios['moved call over floors']:.2f}", "1.4"),
+        ("  over a call and one more request", f"{ratios['moved call over floors']:.2f}", "1.6"),
         ("streamed delta, in bursts", f"{figures.burst_delta_us:.1f} us", "10"),
         ("streamed delta, every 20 ms", f"{figures.paced_delta_us:.1f} us", ""),
         ("  largest gap of 64 streams", f"{figures.paced_gap_ms:.0f} ms", "200"),
