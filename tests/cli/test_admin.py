@@ -109,6 +109,7 @@ async def test_providers(called: Called) -> None:
 
 async def test_testing_all_providers_that_are_on(called: Called) -> None:
     tested = await called("providers", "test")
+    assert (await called("providers", "test", "--all")).exit_code == tested.exit_code
     assert tested.exit_code == 0
     assert tested.stdout.startswith("sandbox: ok, ")
     assert tested.stdout.count("\n") == 1
