@@ -13,8 +13,21 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.fixtures.gateway import RunningGateway, question, user
 from tests.fixtures.nasty import variants
+from tests.fixtures.recording import recording
 from tests.fixtures.refusal import refusal_of, send
-from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, credits_pb2, models_pb2, providers_pb2, usage_pb2
+from trunkline.v1 import (
+    admin_pb2,
+    audio_pb2,
+    chat_pb2,
+    content_pb2,
+    credits_pb2,
+    embeddings_pb2,
+    images_pb2,
+    models_pb2,
+    moderation_pb2,
+    providers_pb2,
+    usage_pb2,
+)
 from trunkline_server.core import question as question_rules
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import TrunklineError
@@ -28,6 +41,7 @@ PIXEL: Final = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc00000030101"
     "00c9fe92ef0000000049454e44ae426082"
 )
+PLENTY: Final = usage_pb2.Amount(unit="CREDIT", nanos=10**12)
 AMOUNT: Final = usage_pb2.Amount(unit="CREDIT", nanos=1)
 RICH: Final = question("hello")
 RICH.messages.insert(0, content_pb2.Message(role=content_pb2.ROLE_SYSTEM, parts=user("be brief").parts, name="boss"))
@@ -57,6 +71,16 @@ SCHEMA: Final = question("hello", "sandbox/json")
 SCHEMA.output_format.json_schema.MergeFrom(
     content_pb2.JsonSchemaFormat(name="shape", description="d", json_schema='{"type": "object"}')
 )
+PICTURE: Final = content_pb2.Blob(data=PIXEL, media_type="image/png")
+RECORDING: Final = audio_pb2.TranscriptionInput(
+    model="sandbox/listen",
+    audio=content_pb2.Blob(data=recording("hello there"), media_type="audio/wav"),
+    language="en",
+    prompt="names",
+    temperature=0.5,
+    timestamps=audio_pb2.TIMESTAMP_GRANULARITY_WORD,
+    labels={"team": "blue"},
+)
 GOOD: Final[dict[str, Message]] = {
     "ChatService/Complete": chat_pb2.CompleteRequest(input=RICH),
     "ChatService/CompleteMany": chat_pb2.CompleteManyRequest(inputs=[question("hello")], max_concurrency=1),
@@ -65,6 +89,33 @@ GOOD: Final[dict[str, Message]] = {
     "ChatService/Quote": chat_pb2.QuoteRequest(input=question("hello")),
     "ChatService/CancelCompletion": chat_pb2.CancelCompletionRequest(completion_id="cmpl_" + "1" * 32),
     "ChatService/GetCompletion": chat_pb2.GetCompletionRequest(completion_id="cmpl_" + "1" * 32),
+    "EmbeddingService/Embed": embeddings_pb2.EmbedRequest(
+        input=embeddings_pb2.EmbedInput(model="sandbox/embed", texts=["one", "two"], dimensions=8, max_cost=PLENTY)
+    ),
+    "EmbeddingService/Rerank": embeddings_pb2.RerankRequest(
+        input=embeddings_pb2.RerankInput(model="sandbox/rerank", query="one", documents=["one", "two"], top_count=1)
+    ),
+    "ImageService/GenerateImages": images_pb2.GenerateImagesRequest(
+        input=images_pb2.ImageInput(
+            model="sandbox/picture", prompt="a fox", negative_prompt="dogs", image_count=2, size="16x16", seed=1
+        )
+    ),
+    "ImageService/EditImages": images_pb2.EditImagesRequest(
+        input=images_pb2.ImageInput(
+            model="sandbox/picture", prompt="a fox", images=[PICTURE], mask=PICTURE, strength=0.5, aspect_ratio="1:1"
+        )
+    ),
+    "AudioService/SynthesizeSpeech": audio_pb2.SynthesizeSpeechRequest(
+        input=audio_pb2.SpeechInput(
+            model="sandbox/speak", text="hello", media_type="audio/wav", speed=1, language="en", instructions="softly"
+        )
+    ),
+    "AudioService/Transcribe": audio_pb2.TranscribeRequest(input=RECORDING),
+    "AudioService/TranslateAudio": audio_pb2.TranslateAudioRequest(input=RECORDING),
+    "AudioService/ListVoices": audio_pb2.ListVoicesRequest(provider="sandbox"),
+    "ModerationService/Moderate": moderation_pb2.ModerateRequest(
+        input=moderation_pb2.ModerationInput(model="sandbox/moderation", texts=["one", "two"], images=[PICTURE])
+    ),
     "CreditService/GetBalance": credits_pb2.GetBalanceRequest(user_id="ada"),
     "CreditService/ListAccounts": credits_pb2.ListAccountsRequest(),
     "CreditService/GrantCredits": credits_pb2.GrantCreditsRequest(user_id="ada", amount=AMOUNT, request_id="grant"),
@@ -142,7 +193,10 @@ async def test_every_field(database: Database, gateway: RunningGateway, method: 
     assert await reconciliation.audit(database) == []
 
 
-@pytest.mark.parametrize("provider", declarations(), ids=lambda provider: provider.name)
+CHATTING: Final = [each for each in declarations() if models_pb2.CAPABILITY_CHAT in each.capabilities]
+
+
+@pytest.mark.parametrize("provider", CHATTING, ids=lambda provider: provider.name)
 def test_every_provider_can_be_told_what_the_door_lets_through(provider: Provider) -> None:
     spelled, faults = 0, []
     for path, input in (*variants(RICH), *variants(SCHEMA)):
