@@ -61,7 +61,7 @@ async def heard(call: AsyncIterator[audio_pb2.SynthesizeSpeechResponse]) -> Spok
                     spoken.started.append(message.started)
                 case "audio":
                     spoken.audio += message.audio
-                case "completed":
+                case _:
                     spoken.receipt = message.completed
     except grpc.aio.AioRpcError as error:
         spoken.error = error

@@ -343,7 +343,10 @@ async def test_a_provider_that_makes_none_names_those_that_do(calling: RunningGa
         (wanted(size="wide"), invalid("input.size")),
         (wanted(image_count=17), invalid("input.image_count")),
         (wanted(quality="a\0b"), invalid("input.quality")),
-        (images_pb2.GenerateImagesRequest(input={"model": "sandbox/picture"}), invalid("input.prompt")),
+        (
+            images_pb2.GenerateImagesRequest(input=images_pb2.ImageInput(model="sandbox/picture")),
+            invalid("input.prompt"),
+        ),
     ],
 )
 async def test_bad_wishes_are_told_by_their_field(
