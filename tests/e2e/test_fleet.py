@@ -32,6 +32,10 @@ def crew(served: Served) -> set[int]:
     return set()
 
 
+def lives(pids: set[int]) -> bool:
+    return any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
 def serving(served: Served) -> int:
     return served.log.count("trunkline serves")
 
@@ -78,7 +82,7 @@ async def test_all_are_drained_together(serve: Serve) -> None:
             events.append(event)
     assert events[-1].event.HasField("completed")
     assert await served.gone() == 0
-    assert not any(Path(f"/proc/{pid}").exists() for pid in crew_then)
+    assert not lives(crew_then)
 
 
 async def test_they_do_not_outlive_their_supervisor(serve: Serve) -> None:
@@ -86,7 +90,7 @@ async def test_they_do_not_outlive_their_supervisor(serve: Serve) -> None:
     pids = crew(served)
     served.send(signal.SIGKILL)
     await served.gone()
-    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 30)
+    await until(lambda: not lives(pids), 30)
 
 
 async def test_a_wrong_setting_ends_them_all(serve: Serve) -> None:
