@@ -27,6 +27,7 @@ from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.sync import Sync
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.background import Background
+from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.limiting import open_limiter, open_shared
 from trunkline_server.house.routing import open_routes, strategies_of
@@ -80,13 +81,15 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     ledger = await _open_ledger(settings, database, stack)
     routes = open_routes(settings, stack)
     learning = Learning(routes, database)
-    accounts = ProviderAccounts(database, await _tenant_keys(settings, database, secret))
+    tenant_keys = await _tenant_keys(settings, database, secret)
+    accounts = ProviderAccounts(database, tenant_keys)
     live = LiveCalls()
     shared = open_shared(settings, stack)
     limiter = await open_limiter(settings, database, shared, replica_id)
     stack.push_async_callback(limiter.close)
     gateway = _gateway(settings, routes, ledger, limiter, live)
     policy = policy_of(settings)
+    hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
     errands = Errands(gateway, Media(Egress(policy)), policy)
     return Engine(
         replica_id=replica_id,
@@ -104,7 +107,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         shelf=Shelf(Memory(settings.cache.memory_bytes_max), shared, database),
         gateway=gateway,
         errands=errands,
-        background=await Background.open(settings, database, errands),
+        background=await Background.open(settings, database, errands, hooks),
     )
 
 
