@@ -1,4 +1,4 @@
-"""Webhooks to real sockets: signed, at least once under one id, by the schedule, and never to where they must not go."""
+"""Webhooks to real sockets: signed, at least once under one id, by the schedule, and never to forbidden places."""
 
 from __future__ import annotations
 
@@ -283,11 +283,10 @@ async def test_a_job_tells_its_own_address_of_its_states_and_its_progress(
     await until(lambda: len(sink.requests) == 4)
     events = [verified(each, signer.secret) for each in sink.requests]
     assert {each.path for each in sink.requests} == {"/mine"}
-    print([(e.type, e.job_state_changed.state, e.job_progressed.message, e.event_id, e.cursor, e.job_progressed.revision or e.job_state_changed.revision) for e in events])
     states = {event.job_state_changed.state for event in events if event.type == "JobStateChanged"}
     assert states == {jobs_pb2.JOB_STATE_QUEUED, jobs_pb2.JOB_STATE_RUNNING, jobs_pb2.JOB_STATE_SUCCEEDED}
     (progress,) = [event.job_progressed for event in events if event.type == "JobProgressed"]
-    assert (progress.job_id, progress.message) == (job.job_id, "asking sandbox/echo")
+    assert (progress.job_id, progress.fraction, progress.message) == (job.job_id, 0.0, "asking sandbox/echo")
 
 
 async def test_a_disabled_endpoint_gets_nothing_of_what_happened_meanwhile(

@@ -28,6 +28,7 @@ from trunkline_server.store.database import Database
 from trunkline_server.store.jobs import Caps, Jobs
 from trunkline_server.store.news import Announcer, News
 from trunkline_server.store.outbox import Outbox
+from trunkline_server.store.wishes import Wishes
 from trunkline_server.worker.attempt import Shop
 from trunkline_server.worker.chores import Chore
 from trunkline_server.worker.jobs import JobWorker, WorkerSettings
@@ -47,6 +48,7 @@ class Background:
     batches: Batches
     orders: Orders
     outbox: Outbox
+    wishes: Wishes
     news: News
     hooks: Hooks
 
@@ -65,6 +67,7 @@ class Background:
             batches=Batches(database, announcer),
             orders=orders,
             outbox=Outbox(database),
+            wishes=Wishes(database, timedelta(days=settings.events.keep_days)),
             news=news,
             hooks=hooks,
         )
@@ -73,7 +76,7 @@ class Background:
         """What callers may ask of it."""
         jobs = JobService(self.jobs, self.orders, tokens, self.news, to_status, draining, self.hooks.callback)
         batches = BatchService(self.batches, self.orders, tokens, self.news, to_status, draining)
-        events = EventService(self.outbox, self.news, draining)
+        events = EventService(self.outbox, self.wishes, self.news, draining)
         return [
             (jobs_pb2.DESCRIPTOR.services_by_name["JobService"], jobs),
             (batches_pb2.DESCRIPTOR.services_by_name["BatchService"], batches),
@@ -88,13 +91,14 @@ class Background:
             Chore("purge_jobs", 600, lambda: self.jobs.purge(jobs)),
             Chore("purge_batches", 600, lambda: self.batches.purge(jobs)),
             Chore("purge_events", 600, lambda: self.outbox.purge(events)),
+            Chore("purge_wishes", 3600, self.wishes.purge),
             *self.hooks.chores(),
         ]
 
     def listeners(self) -> Iterator[Coroutine[object, object, None]]:
         """What other distributions want to hear."""
         for name, listener in installed():
-            yield Follower(f"listener {name}", listener, self.outbox, self.news).follow()
+            yield Follower(f"listener {name}", listener, self.outbox, self.wishes, self.news).follow()
 
     async def begin_work(self) -> Working:
         """The worker begins."""

@@ -42,11 +42,17 @@ class Event(_message.Message):
     CREDITS_LOW_FIELD_NUMBER: _builtins.int
     CREDITS_EXPIRED_FIELD_NUMBER: _builtins.int
     BUDGET_THRESHOLD_REACHED_FIELD_NUMBER: _builtins.int
+    PROVIDER_SWITCHED_FIELD_NUMBER: _builtins.int
+    LEDGER_AUDIT_FAILED_FIELD_NUMBER: _builtins.int
     BREAKER_OPENED_FIELD_NUMBER: _builtins.int
+    BREAKER_CLOSED_FIELD_NUMBER: _builtins.int
     MODEL_SYNCED_FIELD_NUMBER: _builtins.int
     WEBHOOK_ENDPOINT_DISABLED_FIELD_NUMBER: _builtins.int
     WEBHOOK_TESTED_FIELD_NUMBER: _builtins.int
     WEBHOOK_RECEIVED_FIELD_NUMBER: _builtins.int
+    API_KEY_CREATED_FIELD_NUMBER: _builtins.int
+    API_KEY_ROTATED_FIELD_NUMBER: _builtins.int
+    API_KEY_REVOKED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Its id, `evt_...`."""
     cursor: _builtins.str
@@ -98,8 +104,20 @@ class Event(_message.Message):
         """A budget came to one of its thresholds."""
 
     @_builtins.property
+    def provider_switched(self) -> Global___ProviderSwitched:
+        """Another provider than the one first asked did the work of a call."""
+
+    @_builtins.property
+    def ledger_audit_failed(self) -> Global___LedgerAuditFailed:
+        """The books do not add up."""
+
+    @_builtins.property
     def breaker_opened(self) -> Global___BreakerOpened:
         """A breaker opened."""
+
+    @_builtins.property
+    def breaker_closed(self) -> Global___BreakerClosed:
+        """A breaker closed again."""
 
     @_builtins.property
     def model_synced(self) -> Global___ModelSynced:
@@ -116,6 +134,18 @@ class Event(_message.Message):
     @_builtins.property
     def webhook_received(self) -> Global___WebhookReceived:
         """A provider told of something."""
+
+    @_builtins.property
+    def api_key_created(self) -> Global___ApiKeyCreated:
+        """There is a new API key."""
+
+    @_builtins.property
+    def api_key_rotated(self) -> Global___ApiKeyRotated:
+        """An API key got a new secret."""
+
+    @_builtins.property
+    def api_key_revoked(self) -> Global___ApiKeyRevoked:
+        """An API key is good for nothing any more."""
 
     def __init__(
         self,
@@ -134,17 +164,23 @@ class Event(_message.Message):
         credits_low: Global___CreditsLow | None = ...,
         credits_expired: Global___CreditsExpired | None = ...,
         budget_threshold_reached: Global___BudgetThresholdReached | None = ...,
+        provider_switched: Global___ProviderSwitched | None = ...,
+        ledger_audit_failed: Global___LedgerAuditFailed | None = ...,
         breaker_opened: Global___BreakerOpened | None = ...,
+        breaker_closed: Global___BreakerClosed | None = ...,
         model_synced: Global___ModelSynced | None = ...,
         webhook_endpoint_disabled: Global___WebhookEndpointDisabled | None = ...,
         webhook_tested: Global___WebhookTested | None = ...,
         webhook_received: Global___WebhookReceived | None = ...,
+        api_key_created: Global___ApiKeyCreated | None = ...,
+        api_key_rotated: Global___ApiKeyRotated | None = ...,
+        api_key_revoked: Global___ApiKeyRevoked | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch_progress", b"batch_progress", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "model_synced", b"model_synced", "payload", b"payload", "request_failed", b"request_failed", "response_generated", b"response_generated", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_progress", b"batch_progress", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "cursor", b"cursor", "event_id", b"event_id", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "model_synced", b"model_synced", "payload", b"payload", "request_failed", b"request_failed", "response_generated", b"response_generated", "type", b"type", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "cursor", b"cursor", "event_id", b"event_id", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "type", b"type", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "job_progressed", "response_generated", "cost_calculated", "request_failed", "failover_triggered", "credits_low", "credits_expired", "budget_threshold_reached", "breaker_opened", "model_synced", "webhook_endpoint_disabled", "webhook_tested", "webhook_received"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "job_progressed", "response_generated", "cost_calculated", "request_failed", "failover_triggered", "credits_low", "credits_expired", "budget_threshold_reached", "provider_switched", "ledger_audit_failed", "breaker_opened", "breaker_closed", "model_synced", "webhook_endpoint_disabled", "webhook_tested", "webhook_received", "api_key_created", "api_key_rotated", "api_key_revoked"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -603,8 +639,70 @@ class BudgetThresholdReached(_message.Message):
 Global___BudgetThresholdReached: _TypeAlias = BudgetThresholdReached  # noqa: Y015
 
 @_typing.final
+class ProviderSwitched(_message.Message):
+    """Another provider than the one first asked did the work of a call. Told beside `FailoverTriggered`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETION_ID_FIELD_NUMBER: _builtins.int
+    FROM_PROVIDER_FIELD_NUMBER: _builtins.int
+    TO_PROVIDER_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    completion_id: _builtins.str
+    """The call."""
+    from_provider: _builtins.str
+    """Who was asked first."""
+    to_provider: _builtins.str
+    """Who was asked last."""
+    user_id: _builtins.str
+    """Whose call it was; empty for the tenant's own."""
+    def __init__(
+        self,
+        *,
+        completion_id: _builtins.str = ...,
+        from_provider: _builtins.str = ...,
+        to_provider: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_id", b"completion_id", "from_provider", b"from_provider", "to_provider", b"to_provider", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderSwitched: _TypeAlias = ProviderSwitched  # noqa: Y015
+
+@_typing.final
+class LedgerAuditFailed(_message.Message):
+    """The books do not add up: something has written past the ledger. Told to the tenant whose account it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """The rule that is broken, as in `trunkline credits audit`."""
+    subject: _builtins.str
+    """The account or hold."""
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        subject: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LedgerAuditFailed: _TypeAlias = LedgerAuditFailed  # noqa: Y015
+
+@_typing.final
 class BreakerOpened(_message.Message):
-    """A breaker opened: what it stands for gets no calls for a while. Told to every tenant."""
+    """A breaker opened: what it stands for gets no calls for a while. Told by each replica to every tenant; of a tenant's own
+    provider account, to that tenant.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -623,6 +721,28 @@ class BreakerOpened(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BreakerOpened: _TypeAlias = BreakerOpened  # noqa: Y015
+
+@_typing.final
+class BreakerClosed(_message.Message):
+    """A breaker closed that had opened. Told to whom its opening was told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What it stands for."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreakerClosed: _TypeAlias = BreakerClosed  # noqa: Y015
 
 @_typing.final
 class ModelSynced(_message.Message):
@@ -747,6 +867,94 @@ class WebhookReceived(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WebhookReceived: _TypeAlias = WebhookReceived  # noqa: Y015
+
+@_typing.final
+class ApiKeyCreated(_message.Message):
+    """There is a new API key. The key itself is not told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """The key."""
+    name: _builtins.str
+    """Its name."""
+    created_by: _builtins.str
+    """Which key made it."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        created_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_by", b"created_by", "key_id", b"key_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApiKeyCreated: _TypeAlias = ApiKeyCreated  # noqa: Y015
+
+@_typing.final
+class ApiKeyRotated(_message.Message):
+    """An API key got a new secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    OLD_SECRET_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """The key."""
+    name: _builtins.str
+    """Its name."""
+    @_builtins.property
+    def old_secret_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when the old secret is good too."""
+
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        old_secret_expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["old_secret_expire_time", b"old_secret_expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "name", b"name", "old_secret_expire_time", b"old_secret_expire_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApiKeyRotated: _TypeAlias = ApiKeyRotated  # noqa: Y015
+
+@_typing.final
+class ApiKeyRevoked(_message.Message):
+    """An API key is good for nothing any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """The key."""
+    name: _builtins.str
+    """Its name."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApiKeyRevoked: _TypeAlias = ApiKeyRevoked  # noqa: Y015
 
 @_typing.final
 class SubscribeRequest(_message.Message):
@@ -883,23 +1091,19 @@ class EventType(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
-    ENABLED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name, such as `JobStateChanged`."""
     message: _builtins.str
     """The message that tells of it, such as `trunkline.v1.JobStateChanged`."""
-    enabled: _builtins.bool
-    """Whether it is told of here (`events.off`)."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         message: _builtins.str = ...,
-        enabled: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enabled", b"enabled", "message", b"message", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
