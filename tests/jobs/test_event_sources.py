@@ -68,24 +68,25 @@ async def test_a_call_that_moves_and_one_that_fails(fleet: Fleet) -> None:
 
 async def test_an_account_that_falls_below_its_mark_is_told_of_once(gateway: RunningGateway) -> None:
     heard, purse = await subscribe(gateway, "CreditsLow"), Purse(gateway, "ada")
-    await purse.grant(10 * CREDIT)
-    await purse.update(low_balance=amount(5 * CREDIT))
+    start = (await purse.grant(10 * CREDIT)).balance.nanos
+    await purse.update(low_balance=amount(start - 4 * CREDIT))
     for nanos in (4 * CREDIT, 2 * CREDIT, 1 * CREDIT):
         await purse.settle((await purse.reserve(nanos)).reservation_id, nanos)
     told = (await anext(heard)).credits_low
-    assert (told.user_id, told.balance, told.low_balance) == ("ada", amount(4 * CREDIT), amount(5 * CREDIT))
+    left, mark = amount(start - 6 * CREDIT), amount(start - 4 * CREDIT)
+    assert (told.user_id, told.balance, told.low_balance) == ("ada", left, mark)
     assert told.account_id == (await purse.balance()).account_id
     assert (await types_told(gateway)).count("CreditsLow") == 1
 
 
 async def test_credits_that_come_to_their_end(gateway: RunningGateway) -> None:
     heard, purse = await subscribe(gateway, "CreditsExpired"), Purse(gateway, "ada")
-    await purse.grant(CREDIT, expire_time=datetime.now(UTC) + timedelta(hours=1))
+    balance = (await purse.grant(CREDIT, expire_time=datetime.now(UTC) + timedelta(hours=1))).balance.nanos
     database = gateway.house.background.database
     await database.execute("UPDATE credit SET expires_at = clock_timestamp() - interval '1 s'")
     await database.execute("SELECT ledger_lapse_due(10)")
     told = (await anext(heard)).credits_expired
-    assert (told.user_id, told.amount, told.balance) == ("ada", amount(CREDIT), amount(0))
+    assert (told.user_id, told.amount, told.balance) == ("ada", amount(CREDIT), amount(balance - CREDIT))
 
 
 async def test_a_budget_that_comes_to_its_threshold(gateway: RunningGateway) -> None:

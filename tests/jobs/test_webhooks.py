@@ -142,7 +142,7 @@ async def test_410_disables_the_endpoint_and_is_told(gateway: RunningGateway, si
     await send_test(gateway, made.endpoint.endpoint_id)
     assert (await attempted(gateway)).state == FAILED
     assert (await only_endpoint(gateway)).disabled_reason == "GONE"
-    assert await told_types(gateway) == ["WebhookEndpointDisabled"]
+    assert (await told_types(gateway))[-1] == "WebhookEndpointDisabled"
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await send_test(gateway, made.endpoint.endpoint_id)
     assert reason_of(refused.value) == "VALIDATION"

@@ -16,10 +16,12 @@ from trunkline_server.core import address
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.errors import invalid
 from trunkline_server.core.page_token import PageTokens
+from trunkline_server.gateway.jobs.wakes import Wakes
 from trunkline_server.providers.egress import Egress, EgressTimeouts
 from trunkline_server.services.webhooks import WebhookService
 from trunkline_server.store import outbox
 from trunkline_server.store.database import Database
+from trunkline_server.store.inbound_webhooks import InboundWebhooks
 from trunkline_server.store.news import News
 from trunkline_server.store.outbox import Outbox
 from trunkline_server.store.tenant_keys import TenantKeys
@@ -27,12 +29,13 @@ from trunkline_server.store.webhooks import Webhooks
 from trunkline_server.worker.chores import Chore
 from trunkline_server.worker.webhooks import Postman
 
+INBOUND_KEEP: Final = timedelta(days=3)
 TIMEOUTS: Final = EgressTimeouts(connect_s=5.0, total_s=15.0)
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """`news` wakes who sends: on events, and when somebody asks."""
+    """`news` wakes who sends: on events, and when somebody asks. `wakes` are the pauses of jobs that providers do."""
 
     webhooks: Webhooks
     outbox: Outbox
@@ -40,6 +43,8 @@ class Hooks:
     egress: Egress
     policy: EgressPolicy
     keep: timedelta
+    inbound: InboundWebhooks
+    wakes: Wakes
 
     @classmethod
     async def open(
@@ -49,8 +54,18 @@ class Hooks:
         news, egress = News(), Egress(policy, TIMEOUTS)
         stack.push_async_callback(egress.close)
         await news.follow(database, outbox.CHANNEL)
-        keep = timedelta(days=settings.events.keep_days)
-        return cls(Webhooks(database, keys), Outbox(database), news, egress, policy, keep)
+        wakes = Wakes()
+        await wakes.follow(database)
+        return cls(
+            webhooks=Webhooks(database, keys),
+            outbox=Outbox(database),
+            news=news,
+            egress=egress,
+            policy=policy,
+            keep=timedelta(days=settings.events.keep_days),
+            inbound=InboundWebhooks(database),
+            wakes=wakes,
+        )
 
     def service(self, tokens: PageTokens) -> tuple[ServiceDescriptor, object]:
         """What callers may ask of it."""
@@ -62,7 +77,10 @@ class Hooks:
 
     def chores(self) -> list[Chore]:
         """Forgetting what is old."""
-        return [Chore("purge_webhooks", 600, lambda: self.webhooks.purge(self.keep))]
+        return [
+            Chore("purge_webhooks", 600, lambda: self.webhooks.purge(self.keep)),
+            Chore("purge_inbound_webhooks", 3600, lambda: self.inbound.purge(INBOUND_KEEP)),
+        ]
 
     async def callback(self, tenant_id: UUID, uri: str) -> str:
         """A job's address for callbacks in normal form. Raises URL_NOT_ALLOWED, and VALIDATION where nobody signs."""

@@ -128,3 +128,40 @@ WHEN (NEW.secret_hash <> OLD.secret_hash) EXECUTE FUNCTION api_key_told('ApiKeyR
 
 CREATE TRIGGER api_key_revoked AFTER UPDATE OF revoke_time ON api_key FOR EACH ROW
 WHEN (NEW.revoke_time IS NOT NULL AND OLD.revoke_time IS NULL) EXECUTE FUNCTION api_key_told('ApiKeyRevoked');
+
+-- Webhooks of providers -----------------------------------------------------------------------------------------------
+
+CREATE TABLE inbound_webhook (
+    provider    text NOT NULL,
+    webhook_id  text NOT NULL,
+    create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (provider, webhook_id)
+);
+
+CREATE INDEX inbound_webhook_by_age ON inbound_webhook (create_time);
+
+-- Notes a webhook, once, and has the jobs that it is about look at the provider at once. Returns those that run now.
+CREATE FUNCTION inbound_webhook_take(from_provider text, id text, kind text, of_operation text) RETURNS SETOF uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+    waiting job;
+BEGIN
+    INSERT INTO inbound_webhook (provider, webhook_id) VALUES (from_provider, id) ON CONFLICT DO NOTHING;
+    IF NOT FOUND OR of_operation = '' THEN
+        RETURN;
+    END IF;
+    FOR waiting IN
+        SELECT job.* FROM operation AS o JOIN job ON job.id = o.job_id
+        WHERE job.provider = from_provider AND job.state IN ('queued', 'delayed', 'running')
+          AND regexp_split_to_array(o.operation, '[^A-Za-z0-9_.:-]+') @> ARRAY[of_operation]
+    LOOP
+        INSERT INTO event (tenant_id, type, body) VALUES (waiting.tenant_id, 'WebhookReceived', json_build_object(
+            'provider', from_provider, 'webhookId', id, 'providerType', kind, 'operationId', of_operation,
+            'jobId', event_id_text('job', waiting.id)));
+        IF waiting.state = 'running' THEN
+            RETURN NEXT waiting.id;
+        ELSIF waiting.state = 'delayed' THEN
+            UPDATE job SET run_at = least(run_at, clock_timestamp()) WHERE job.id = waiting.id AND state = 'delayed';
+        END IF;
+    END LOOP;
+END $$;
