@@ -14,7 +14,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tests.fixtures.gateway import RunningGateway, question, user
 from tests.fixtures.nasty import variants
 from tests.fixtures.refusal import refusal_of, send
-from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, credits_pb2, limits_pb2, models_pb2, providers_pb2, usage_pb2
+from trunkline.v1 import (
+    admin_pb2,
+    chat_pb2,
+    content_pb2,
+    credits_pb2,
+    limits_pb2,
+    models_pb2,
+    providers_pb2,
+    usage_pb2,
+    webhooks_pb2,
+)
 from trunkline_server.core import question as question_rules
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import TrunklineError
@@ -141,6 +151,28 @@ GOOD: Final[dict[str, Message]] = {
     "ProviderService/DeleteProviderAccount": providers_pb2.DeleteProviderAccountRequest(account_id="pacc_" + "1" * 32),
     "ProviderService/ResetBreaker": providers_pb2.ResetBreakerRequest(name="sandbox"),
     "ProviderService/OpenBreaker": providers_pb2.OpenBreakerRequest(name="sandbox/echo"),
+    "WebhookService/CreateEndpoint": webhooks_pb2.CreateEndpointRequest(
+        uri="https://hooks.invalid/", description="d", types=["WebhookTested"]
+    ),
+    "WebhookService/ListEndpoints": webhooks_pb2.ListEndpointsRequest(),
+    "WebhookService/UpdateEndpoint": webhooks_pb2.UpdateEndpointRequest(
+        endpoint_id="whep_" + "1" * 32,
+        uri="https://hooks.invalid/",
+        description="d",
+        types=webhooks_pb2.EventTypes(names=["WebhookTested"]),
+        enabled=True,
+    ),
+    "WebhookService/DeleteEndpoint": webhooks_pb2.DeleteEndpointRequest(endpoint_id="whep_" + "1" * 32),
+    "WebhookService/RotateSecret": webhooks_pb2.RotateSecretRequest(
+        endpoint_id="whep_" + "1" * 32, overlap=Duration(seconds=5)
+    ),
+    "WebhookService/SendTestEvent": webhooks_pb2.SendTestEventRequest(endpoint_id="whep_" + "1" * 32),
+    "WebhookService/ListDeliveries": webhooks_pb2.ListDeliveriesRequest(
+        endpoint_id="whep_" + "1" * 32, state=webhooks_pb2.WEBHOOK_DELIVERY_STATE_FAILED, event_id="evt_" + "1" * 32
+    ),
+    "WebhookService/Redeliver": webhooks_pb2.RedeliverRequest(
+        failed=webhooks_pb2.RedeliverFailed(endpoint_id="whep_" + "1" * 32, since_time=Timestamp(seconds=1))
+    ),
 }
 NOT_HERE: Final = ("AdminService/Drain", "ProviderService/WatchProviderHealth")
 """The one ends the server, the other goes on until it does."""
