@@ -37,7 +37,8 @@ class News(StrEnum):
 
 
 class Lines(CircuitBreakerListener):
-    """All lines of this process, made when they are first asked for. `tell` takes what others should hear."""
+    """All lines of this process, made when they are first asked for. `tell` takes what others should hear,
+    `turned` every state that a breaker comes into."""
 
     def __init__(self, settings: LineSettings, clock: Clock = time.monotonic) -> None:
         self.clock = clock
@@ -47,6 +48,7 @@ class Lines(CircuitBreakerListener):
         self._watchers: set[Callable[[], None]] = set()
         self._quiet = False
         self.tell: Callable[[News, str], None] = lambda _news, _name: None
+        self.turned: Callable[[str, str], None] = lambda _name, _state: None
 
     def trunk(self, provider: str) -> Trunk:
         trunk = self._trunks.get(provider)
@@ -140,6 +142,7 @@ class Lines(CircuitBreakerListener):
         _log.warning("breaker.%s name=%s", new_state.name, cb.name)
         for watcher in self._watchers:
             watcher()
+        self.turned(cb.name or "", new_state.name)
         if new_state.name == STATE_OPEN and not self._quiet and cb.name:
             self.tell(News.OPENED, cb.name)
 
