@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, Self, cast
+from typing import TYPE_CHECKING, Final, Self, cast
 
 from trunkline.v1 import chat_pb2, errors_pb2, usage_pb2
 from trunkline_server.core import money
@@ -13,9 +13,14 @@ from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.core.guard.answer_screen import AnswerScreen
+from trunkline_server.core.guard.shield import Shield
 from trunkline_server.gateway.drains import kept, kept_whole
 from trunkline_server.gateway.output import Output
 from trunkline_server.gateway.run import COUNTED_PARTIAL, ESTIMATE, NONE, PROVIDER_USAGE, StreamedRun
+
+if TYPE_CHECKING:
+    from trunkline_server.gateway.chat_work import ChatWork
 
 FINISHED_CUT: Final = frozenset(
     (
@@ -33,21 +38,30 @@ CHARS_PER_TOKEN: Final = 4
 
 @dataclass(slots=True)
 class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
-    """`output` judges the answer's shape."""
+    """`output` judges the answer's shape; `screen` takes out what the caller must not have, where there is such."""
 
     answer: Answer = field(init=False)
     output: Output = field(init=False)
+    screen: AnswerScreen | None = field(init=False)
+    screened: list[chat_pb2.Candidate] | None = None
+    """The whole answer as the caller may have it, where there is a screen."""
     sequence: int = 0
     cache_status: chat_pb2.CacheStatus.ValueType = chat_pb2.CACHE_STATUS_UNSPECIFIED
 
     def __post_init__(self) -> None:
         self.answer = Answer(streaming=self.work.streaming)
         self.output = Output(self.work.input)
+        self.screen = self._new_screen()
 
     @property
     def ask(self) -> Ask:
         """The question as the provider gets it."""
         return cast("Ask", self.errand)
+
+    @property
+    def shield(self) -> Shield | None:
+        """The guard of this call."""
+        return cast("ChatWork", self.work).shield
 
     @property
     def begun(self) -> bool:
@@ -70,6 +84,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
 
     def start_over(self) -> None:
         self.answer = Answer(streaming=self.streaming)
+        self.screen = self._new_screen()
 
     def adopt(self, other: Self) -> None:
         StreamedRun.adopt(self, other)
@@ -93,7 +108,9 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
 
     @property
     def is_past_cap(self) -> bool:
-        """A delta is one token at least."""
+        """A delta is one token at least; what a guard has ended needs no more of them."""
+        if self.screen is not None and self.screen.blocked:
+            return not self.answer.finished
         limit, cap = self.offer.cost_limit, self.offer.cut_at
         if limit is not None and limit.reached(self.answer):
             return not self.answer.finished
@@ -111,6 +128,27 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         for candidate in self.answer.ends():
             if candidate.finish_reason == chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS:
                 candidate.finish_reason = chat_pb2.FINISH_REASON_MAX_COST
+
+    # What a guard lets through.
+
+    def look_through(self) -> None:
+        """The whole answer, as the caller may have it."""
+        if self.screen is None:
+            return
+        self.screened = self.answer.candidates()
+        self.screen.candidates(self.screened)
+        if self.screen.blocked:
+            _end_filtered((*self.answer.ends(), *self.screened))
+
+    def _new_screen(self) -> AnswerScreen | None:
+        if self.shield is None or not self.shield.guards_answer:
+            return None
+        self.shield.forget_answer()
+        return AnswerScreen(self.shield, is_json=self.input.HasField("output_format"))
+
+    def _drained(self) -> list[chat_pb2.ChatEvent]:
+        drained = self.answer.drain()
+        return drained if self.screen is None else self.screen.events(drained)
 
     def outcome_of(self) -> chat_pb2.Outcome.ValueType:
         """As its first candidate ended."""
@@ -154,14 +192,18 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         if not self.begun:
             self.first_token_s = time.perf_counter() - self.began
             yield self.started()
-        for event in self.answer.drain():
+        for event in self._drained():
             yield self.numbered(event)
 
     def last_events(self) -> Iterator[chat_pb2.ChatEvent]:
         """The answer may have been empty."""
         if not self.begun:
             yield self.started()
-        for event in (*self.answer.drain(), *self.answer.endings()):
+        events = self._drained()
+        if self.screen is not None and self.screen.blocked:
+            _end_filtered(self.answer.ends())
+        endings = self.answer.endings()
+        for event in (*events, *(endings if self.screen is None else self.screen.events(endings))):
             yield self.numbered(event)
 
     def check(self) -> None:
@@ -196,6 +238,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
             price_version=self.bill.price_version,
             end_time=self.end_time,
             cache_status=self.cache_status,
+            guard_findings=self.shield.findings() if self.shield is not None else None,
         )
         return self.numbered(chat_pb2.ChatEvent(completed=completed))
 
@@ -215,7 +258,10 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         completion.create_time.CopyFrom(self.create_time)
         if self.end_time is not None:
             completion.end_time.CopyFrom(self.end_time)
-        self.answer.write(completion.candidates)
+        if self.screened is None:
+            self.answer.write(completion.candidates)
+        else:
+            completion.candidates.extend(self.screened)
         completion.usage.CopyFrom(self.usage)
         completion.cost.unit, completion.cost.nanos = money.USD, self.bill.cost_nano_usd
         completion.charge.unit, completion.charge.nanos = money.CREDIT, self.bill.charge_nanos
@@ -224,11 +270,18 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         completion.outcome = self.outcome
         completion.price_version = self.bill.price_version
         completion.cache_status = self.cache_status
+        if self.shield is not None:
+            completion.guard_findings.extend(self.shield.findings())
 
     def partial(self) -> errors_pb2.PartialResult:
         partial = StreamedRun.partial(self)
         partial.last_sequence = self.sequence
         return partial
+
+
+def _end_filtered(candidates: Iterable[chat_pb2.Candidate]) -> None:
+    for candidate in candidates:
+        candidate.finish_reason = chat_pb2.FINISH_REASON_CONTENT_FILTER
 
 
 def _larger(reported: usage_pb2.Usage, estimated: usage_pb2.Usage) -> usage_pb2.Usage:

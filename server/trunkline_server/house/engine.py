@@ -17,6 +17,8 @@ from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.gossip import Gossip
+from trunkline_server.gateway.guards.guards import Guards
+from trunkline_server.gateway.guards.policies import Policies
 from trunkline_server.gateway.learning import Learning
 from trunkline_server.gateway.limits.limiter import Limiter
 from trunkline_server.gateway.live import LiveCalls
@@ -27,6 +29,7 @@ from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.sync import Sync
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.background import Background
+from trunkline_server.house.guarding import house_guard
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.limiting import open_limiter, open_shared
 from trunkline_server.house.routing import open_routes, strategies_of
@@ -61,14 +64,26 @@ class Engine:
     limiter: Limiter
     shelf: Shelf
     gateway: Gateway
+    guards: Guards
     errands: Errands
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
         """Hear of what others change, and keep up with it."""
-        for each in (self.ledger.accounts, self.learning, self.own, self.gossip, self.limiter.book, self.shelf):
+        policies = self.guards.policies
+        for each in (
+            self.ledger.accounts,
+            self.learning,
+            self.own,
+            self.gossip,
+            self.limiter.book,
+            self.shelf,
+            policies,
+        ):
             await each.follow()
-        keep(stack, self.learning.keep(), self.own.keep(), self.gossip.keep(), self.limiter.book.keep())
+        keep(
+            stack, policies.keep(), self.learning.keep(), self.own.keep(), self.gossip.keep(), self.limiter.book.keep()
+        )
 
 
 async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
@@ -85,7 +100,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     shared = open_shared(settings, stack)
     limiter = await open_limiter(settings, database, shared, replica_id)
     stack.push_async_callback(limiter.close)
-    gateway = _gateway(settings, routes, ledger, limiter, live)
+    guards = Guards(Policies(database, house_guard(settings)))
+    gateway = _gateway(settings, routes, ledger, limiter, live, guards=guards)
     policy = policy_of(settings)
     errands = Errands(gateway, Media(Egress(policy)), policy)
     return Engine(
@@ -103,6 +119,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         limiter=limiter,
         shelf=Shelf(Memory(settings.cache.memory_bytes_max), shared, database),
         gateway=gateway,
+        guards=guards,
         errands=errands,
         background=await Background.open(settings, database, errands),
     )
@@ -143,11 +160,13 @@ async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitS
     return ledger
 
 
-def _gateway(settings: Settings, routes: Routes, ledger: Ledger, limiter: Limiter, live: LiveCalls) -> Gateway:
+def _gateway(
+    settings: Settings, routes: Routes, ledger: Ledger, limiter: Limiter, live: LiveCalls, *, guards: Guards
+) -> Gateway:
     chat, per_usd = settings.chat, from_decimal_text(settings.credits.per_usd)
     terms = Terms(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free")
     admission = Admission(Candidates(routes, strategies_of(settings)), ledger, limiter, terms)
     patience = GatewaySettings(
         chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s, settings.routing.hedging
     )
-    return Gateway(admission, Settlement(ledger, per_usd), live, patience)
+    return Gateway(admission, Settlement(ledger, per_usd), live, patience, guards)

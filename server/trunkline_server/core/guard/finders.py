@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import re2
 
 from trunkline_server.core.guard.span import Span
 
-_GAP: Final = re.compile("[ \u00a0.-]")
+_GAP: Final = re.compile("[ \u00a0.)-]")
 _LOCAL_MAX: Final = 64
 _LOCAL: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+'-")
 _DOMAIN: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,40}[A-Za-z0-9])?\.){1,4}[A-Za-z]{2,24}(?![A-Za-z0-9])")
@@ -20,7 +20,7 @@ _DOMAIN_MAX: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class PatternFinder:
-    """What a pattern of bounded length matches and a check confirms. Where it has blanks, those stand between groups of one number."""
+    """What a pattern of bounded length matches and a check confirms; `in_groups`: it may have gaps."""
 
     kind: str
     pattern: re.Pattern[str]
@@ -42,7 +42,8 @@ class PatternFinder:
 def _lengths(text: str) -> Iterator[int]:
     """All of it, then without its last groups: what follows a number may look like more of it."""
     yield len(text)
-    yield from (gap.start() for gap in reversed(list(_GAP.finditer(text))))
+    ends = [gap.start() for gap in _GAP.finditer(text)]
+    yield from (end for end in reversed(ends) if text[end - 1].isalnum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class OpenFinder:
         return None
 
 
-def compile_pattern(pattern: str) -> re2._Regexp[str]:
+def compile_pattern(pattern: str) -> Any:
     """Raises re2.error."""
     options = re2.Options()
     options.max_mem = 1 << 20

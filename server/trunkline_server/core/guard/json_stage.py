@@ -1,6 +1,6 @@
 """A text stage for JSON that grows: each string goes through as the text that it means, and is spelled again as JSON.
 
-What stands between the strings goes through too, since it may be no JSON at all; what is replaced there is put in quotes.
+What stands between the strings goes through too, since it may be no JSON at all; what is replaced there gets quotes.
 
     between ──"──▶ in a string ──"──▶ between ──▶ ...
 """
@@ -15,10 +15,10 @@ import orjson
 
 from trunkline_server.core.guard.screen import Stage
 
-_ESCAPE_MAX: Final = 12
 _TEXT: Final = re.compile(r'[^"\\]+')
 _ESCAPE: Final = re.compile(r"\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[^u]")
-_SURROGATES: Final = re.compile(r"\\u[dD][89abAB][0-9A-Fa-f]{2}(?:\\(?:u[0-9A-Fa-f]{0,4})?)?\Z")
+_PART: Final = re.compile(r"(?:\\u[dD][89abAB][0-9A-Fa-f]{2})?(?:\\(?:u[0-9A-Fa-f]{0,3})?)?\Z")
+"""Half an escape, or half a pair of them."""
 
 
 class JsonStage:
@@ -33,6 +33,10 @@ class JsonStage:
         self._stage = between()
         self._held = ""
 
+    @property
+    def blocked(self) -> bool:
+        return self._stage.blocked
+
     def feed(self, text: str) -> str:
         return self._told(self._held + text, closed=False)
 
@@ -42,7 +46,7 @@ class JsonStage:
     def _told(self, text: str, *, closed: bool) -> str:
         told: list[str] = []
         at = 0
-        while at < len(text):
+        while at < len(text) and not self.blocked:
             if text[at] == '"':
                 told.append(self._turn())
                 at += 1
@@ -58,6 +62,8 @@ class JsonStage:
     def _turn(self) -> str:
         """A string begins or ends."""
         rest = self._spelled(self._stage.close())
+        if self.blocked:
+            return rest
         self._in_string = not self._in_string
         self._stage = self._inside() if self._in_string else self._between()
         return f'{rest}"'
@@ -69,16 +75,9 @@ class JsonStage:
         if not self._in_string:
             return text[at], at + 1
         match = _ESCAPE.match(text, at)
-        if not closed and (match is None or match.end() == len(text)) and self._may_grow(text, at):
+        if not closed and _PART.match(text, at):
             return "", at
         return (_meant(match[0]), match.end()) if match else (text[at], at + 1)
-
-    def _may_grow(self, text: str, at: int) -> bool:
-        """Half an escape, or half a pair of them."""
-        rest = text[at:]
-        if len(rest) < 6:
-            return rest == "\\" or rest.startswith("\\u")
-        return len(rest) < _ESCAPE_MAX and bool(_SURROGATES.match(rest))
 
     def _spelled(self, text: str) -> str:
         if not self._in_string or not text:
@@ -89,6 +88,6 @@ class JsonStage:
 def _meant(escape: str) -> str:
     try:
         meant: str = orjson.loads(f'"{escape}"')
-    except ValueError:
-        return escape
+    except ValueError:  # half a pair, or no escape of JSON
+        return "\ufffd" if escape.startswith("\\u") else escape
     return meant

@@ -79,16 +79,16 @@ def _mixed(text: str) -> bool:
 def _finder(
     kind: str, pattern: str, is_real: Callable[[str], bool] = bool, *, in_groups: bool = False
 ) -> PatternFinder:
-    return PatternFinder(kind, re.compile(pattern), is_real, in_groups)
+    return PatternFinder(kind, re.compile(pattern, re.ASCII), is_real, in_groups)
 
 
 _SECRET: Final = (
     r"(?<![A-Za-z0-9])(?:sk-|sk_|pk_|rk_|gsk_|xai-|hf_|r8_|tl_|gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|AIza|AKIA|ASIA|SG\.)"
     r"[A-Za-z0-9_.-]{16,170}(?<!\.)"
 )
-_PHONE: Final = r"(?<![\w+])\+[1-9](?:[ \u00a0.-]?\(?\d\)?){6,14}(?!\d)"
+_PHONE: Final = r"(?<![\w+])\+[1-9](?:[ \u00a0.-]?\(?\d\)?){6,14}(?<=\d)(?!\d)"
 _AMERICAN: Final = r"(?<![\w+.-])(?:\(\d{3}\) ?|\d{3}[.-])\d{3}[.-]\d{4}(?![\w-])"
-_CARD: Final = r"(?<!\d)(?:3[045689]|4\d|5[0-8]|6\d|2[2-7])(?:[ \u00a0-]?\d){12,17}(?!\d)"
+_CARD: Final = r"(?<!\d)(?:3[04-9]|4\d|5[0-8]|6\d|2[2-7])(?:[ \u00a0-]?\d){12,17}(?!\d)"
 _IBAN: Final = r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ \u00a0]?[A-Z0-9]){11,30}(?![A-Za-z0-9])"
 _SSN: Final = r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])"
 _IPV4: Final = r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)"

@@ -21,7 +21,10 @@ _BLANKS: Final = " \u00a0"
 
 
 class Stage(Protocol):
-    """A text goes in piece by piece, and comes out changed."""
+    """A text goes in piece by piece, and comes out changed; nothing comes out any more once it is blocked."""
+
+    @property
+    def blocked(self) -> bool: ...
 
     def feed(self, text: str) -> str: ...
 
@@ -43,6 +46,8 @@ class Screen:
         self._at = 0
 
     def feed(self, text: str) -> str:
+        if self.blocked:
+            return ""
         self._held += text
         return self._told(closed=False)
 

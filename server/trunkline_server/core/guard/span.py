@@ -17,10 +17,13 @@ class Span(NamedTuple):
 
 
 class Finder(Protocol):
-    """Looks for one kind of thing.
+    """Looks for one kind of thing, which `kind` names.
 
     What it says of a place depends on nothing but the `REACH` characters from there, the one before, and the two after.
     """
+
+    @property
+    def kind(self) -> str: ...
 
     @property
     def spans_words(self) -> bool:

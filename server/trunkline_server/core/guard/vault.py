@@ -52,6 +52,8 @@ class Restorer:
 
     __slots__ = ("_held", "_vault")
 
+    blocked = False
+
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._held = ""

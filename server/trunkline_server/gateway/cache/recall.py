@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from trunkline.v1 import chat_pb2, usage_pb2
+from trunkline.v1 import chat_pb2, guard_pb2, usage_pb2
 from trunkline_server.core import ids, money
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
@@ -89,6 +89,10 @@ class Recall:
     @property
     def admission(self) -> Admission:
         return self._gateway.admission
+
+    async def guarded(self, call: Call, work: ChatWork) -> ChatWork:
+        """The question as a provider may see it."""
+        return await self._gateway.guarded(call, work)
 
     async def complete(self, call: Call, input: chat_pb2.ChatInput) -> ChatRun:
         """The answer in one piece, in a run that has ended."""
@@ -174,7 +178,9 @@ class Recall:
             return None
         policy, caller = input.cache, call.caller
         route = self.admission.candidates.first(call, input)
-        key = CacheKey.of(caller.tenant_id, route.provider, route.model, input, caller.allowed_models)
+        armed = self._gateway.guards.of(call, ChatWork(input))
+        guard = armed.digest if armed is not None else b""
+        key = CacheKey.of(caller.tenant_id, route.provider, route.model, input, caller.allowed_models, guard=guard)
         ttl_s = policy.ttl.seconds + policy.ttl.nanos / 1e9 if policy.HasField("ttl") else self._settings.ttl_s
         return Wish(key, policy.mode, ttl_s, policy.allow_stale)
 
@@ -213,7 +219,7 @@ class Recall:
         """Only whole answers of the model that was meant, and none that is very large."""
         if not _is_keepable(whole, wish.key):
             return
-        for field in ("completion_id", "usage", "cost", "charge", "attempts", "warnings"):
+        for field in ("completion_id", "usage", "cost", "charge", "attempts", "warnings", "guard_findings"):
             whole.ClearField(field)
         told = whole.SerializeToString()
         if len(told) <= self._settings.answer_bytes_max:
@@ -282,9 +288,11 @@ class Recall:
 
 
 def _is_keepable(whole: chat_pb2.Completion, key: CacheKey) -> bool:
-    """Not what a fallback said, and not what was cut short or filtered."""
+    """Not what a fallback said, not what was cut short or filtered, and not what a guard keeps from others."""
     if not whole.candidates or not whole.attempts:
         return False
+    if any(found.action == guard_pb2.GUARD_ACTION_MASK for found in whole.guard_findings):
+        return False  # the answer may have what was masked
     last = whole.attempts[-1]
     ended_well = all(each.finish_reason in _KEPT for each in whole.candidates)
     return ended_well and (last.provider, last.model) == (key.provider, key.model)

@@ -1,0 +1,39 @@
+"""Puts calls under guard: a call that nobody guards pays for one look-up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, TypeVar
+
+from trunkline_server.core.call import Call
+from trunkline_server.core.guard.policy import Armed
+from trunkline_server.core.guard.shield import Shield
+from trunkline_server.core.operation import Operation
+from trunkline_server.gateway.guards.policies import Policies
+from trunkline_server.gateway.work import Work
+
+WorkT = TypeVar("WorkT", bound=Work[Any, Any])
+
+THREAD_BYTES_MIN: Final = 32 * 1024
+"""Longer questions are looked through in a thread, so that the others' streams go on."""
+
+
+class Guards:
+    """`policies` must be followed before calls come."""
+
+    def __init__(self, policies: Policies) -> None:
+        self.policies = policies
+
+    def of(self, call: Call, work: Work[Any, Any]) -> Armed | None:
+        """What guards this work; None for nothing. Moderation is asked about what others keep out."""
+        standing, own = self.policies.of(call.caller.tenant_id), work.guard
+        if (own is None and standing.armed is None) or work.operation is Operation.MODERATION:
+            return None
+        return standing.armed if own is None else standing.with_own(own)
+
+    async def shielded(self, armed: Armed, work: WorkT) -> WorkT:
+        """The work as a provider may see it. Raises CONTENT_BLOCKED, PII_DETECTED."""
+        shield = Shield(armed)
+        if work.input.ByteSize() < THREAD_BYTES_MIN:
+            return work.shielded(shield)
+        return await asyncio.to_thread(work.shielded, shield)
