@@ -41,7 +41,11 @@ def test_what_is_no_json_is_looked_through_too() -> None:
 
 
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**6), 10**6) | cut_texts().map(lambda cut: cut[0]) | st.text(max_size=20),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**6), 10**6)
+    | cut_texts().map(lambda cut: cut[0])
+    | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )

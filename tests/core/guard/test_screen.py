@@ -103,7 +103,9 @@ def cut_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
     return text, [text[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
 
-@pytest.mark.parametrize("finders", [STANDARD, STRICT, PHRASES, ALL, (OWN,)], ids=["std", "strict", "harm", "all", "own"])
+@pytest.mark.parametrize(
+    "finders", [STANDARD, STRICT, PHRASES, ALL, (OWN,)], ids=["std", "strict", "harm", "all", "own"]
+)
 @given(cut=cut_texts())
 def test_any_cut_gives_the_same(finders: Sequence[Finder], cut: tuple[str, list[str]]) -> None:
     text, pieces = cut
@@ -146,7 +148,9 @@ def held(finders: Sequence[Finder], pieces: Iterator[str]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("finders", "held_max"), [(STANDARD, 8), (PHRASES, REACH + 8), (ALL, 2 * REACH + 8)], ids=["words", "phrases", "own"]
+    ("finders", "held_max"),
+    [(STANDARD, 8), (PHRASES, REACH + 8), (ALL, 2 * REACH + 8)],
+    ids=["words", "phrases", "own"],
 )
 def test_prose_flows(finders: Sequence[Finder], held_max: int) -> None:
     prose = "The quick brown fox jumps over the lazy dog. " * 40

@@ -74,7 +74,7 @@ class Rewriter:
 def change_words(input: InputT, change: Change) -> InputT:
     """The words of other work than chat: a copy, in which each is changed."""
     changed = copy.deepcopy(input)
-    for name in _WORDS & changed.DESCRIPTOR.fields_by_name.keys():
+    for name in _WORDS.intersection(changed.DESCRIPTOR.fields_by_name):
         if isinstance(words := getattr(changed, name), str):
             _change(changed, name, change)
         else:
