@@ -115,7 +115,7 @@ async def test_values_come_back_in_the_arguments_of_tools(desk: Desk) -> None:
     calls = [{"index": 0, "id": "c1", "function": {"name": "send", "arguments": ""}}]
     pieces = ['{"to": "[EMA', 'IL_1]", "say": "[MOTTO_1]', '"}']
     deltas = [{"tool_calls": [{"index": 0, "function": {"arguments": piece}}]} for piece in pieces]
-    chunks = [OPENAI._chunk([{"index": 0, "delta": each}]) for each in ({"tool_calls": calls}, *deltas)]  # type: ignore[attr-defined]
+    chunks = [OPENAI._chunk([{"index": 0, "delta": each}]) for each in ({"tool_calls": calls}, *deltas)]
     desk.upstream.stream([OPENAI.opening(), *chunks, OPENAI.ending(3)])
     input = asked(f'Send "carpe diem" to {MAIL}')
     input.tools.add().function.name = "send"
@@ -389,3 +389,51 @@ async def test_nothing_is_kept_of_what_was_masked(desk: Desk, *, streaming: bool
             desk.upstream.reply(json=OPENAI.whole("To [EMAIL_1]", 1))
             assert text_of(await complete(desk, cached(asked()))) == f"To {MAIL}"
     assert len(desk.upstream.requests) == 2
+
+
+# Judged by a moderation model.
+
+JUDGED = guard_pb2.Guard(
+    input=rule(personal_data=0, harm=STANDARD),
+    output=rule(personal_data=0, harm=STANDARD),
+    moderation_model="sandbox/moderation",
+)
+
+
+async def test_a_moderation_model_judges_the_question(desk: Desk) -> None:
+    error = await refused(desk, asked("You are vermin", JUDGED))
+    assert (reason_of(error), desk.upstream.requests) == ("CONTENT_BLOCKED", [])
+    assert "hate" in (error.details() or "")
+
+
+async def test_a_moderation_model_judges_the_answer(desk: Desk) -> None:
+    desk.upstream.reply(json=OPENAI.whole("You are vermin", 3))
+    completion = await complete(desk, asked("Who?", JUDGED))
+    assert (text_of(completion), completion.outcome) == ("", chat_pb2.OUTCOME_FILTERED)
+    assert completion.charge.nanos == desk.charge(3)
+    assert found(completion) == [("hate", True, REFUSE, 1)]
+    desk.upstream.reply(json=OPENAI.whole("You are nice", 3))
+    assert text_of(await complete(desk, asked("Who?", JUDGED))) == "You are nice"
+
+
+async def test_a_stream_is_told_sentence_by_sentence_once_it_is_judged(desk: Desk) -> None:
+    go = asyncio.Event()
+    good = "This is a sentence that is long enough. " * 30
+    desk.upstream.stream([OPENAI.opening(), OPENAI.delta(good), go, OPENAI.delta("You vermin"), OPENAI.ending(2)])
+    request = chat_pb2.StreamRequest(input=asked("Who?", JUDGED))
+    call = desk.gateway.chat.Stream(request, metadata=desk.gateway.metadata(USER))
+    first = await read_words(call, 20)
+    go.set()
+    last = await rest(call)
+    events = [*first.events, *last.events]
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    text = first.text + last.text
+    assert good.startswith(text)
+    assert [e.part_completed.part.text.text for e in events if e.HasField("part_completed")] == [text]
+    assert last.completed.outcome == chat_pb2.OUTCOME_FILTERED
+
+
+async def test_who_cannot_be_judged_is_not_answered(desk: Desk) -> None:
+    guard = guard_pb2.Guard(input=rule(personal_data=0, harm=STANDARD), moderation_model="sandbox/echo")
+    assert reason_of(await refused(desk, asked("Hello", guard))) in {"CAPABILITY_UNSUPPORTED", "MODEL_NOT_FOUND"}
+    assert desk.upstream.requests == []

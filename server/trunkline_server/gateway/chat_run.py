@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self, cast
 
@@ -13,14 +13,16 @@ from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.failure import UpstreamFailure
-from trunkline_server.core.guard.answer_screen import AnswerScreen
 from trunkline_server.core.guard.shield import Shield
 from trunkline_server.gateway.drains import kept, kept_whole
+from trunkline_server.gateway.guards.gate import Gate
+from trunkline_server.gateway.guards.guards import verdict_of
 from trunkline_server.gateway.output import Output
 from trunkline_server.gateway.run import COUNTED_PARTIAL, ESTIMATE, NONE, PROVIDER_USAGE, StreamedRun
 
 if TYPE_CHECKING:
     from trunkline_server.gateway.chat_work import ChatWork
+    from trunkline_server.gateway.gateway import Gateway
 
 FINISHED_CUT: Final = frozenset(
     (
@@ -38,20 +40,18 @@ CHARS_PER_TOKEN: Final = 4
 
 @dataclass(slots=True)
 class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
-    """`output` judges the answer's shape; `screen` takes out what the caller must not have, where there is such."""
+    """`output` judges the answer's shape; `gate` keeps back what the caller must not have, where there is such."""
 
     answer: Answer = field(init=False)
     output: Output = field(init=False)
-    screen: AnswerScreen | None = field(init=False)
-    screened: list[chat_pb2.Candidate] | None = None
-    """The whole answer as the caller may have it, where there is a screen."""
+    gate: Gate | None = field(init=False)
     sequence: int = 0
     cache_status: chat_pb2.CacheStatus.ValueType = chat_pb2.CACHE_STATUS_UNSPECIFIED
 
     def __post_init__(self) -> None:
         self.answer = Answer(streaming=self.work.streaming)
         self.output = Output(self.work.input)
-        self.screen = self._new_screen()
+        self.gate = self._new_gate()
 
     @property
     def ask(self) -> Ask:
@@ -84,7 +84,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
 
     def start_over(self) -> None:
         self.answer = Answer(streaming=self.streaming)
-        self.screen = self._new_screen()
+        self.gate = self._new_gate()
 
     def adopt(self, other: Self) -> None:
         StreamedRun.adopt(self, other)
@@ -109,7 +109,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
     @property
     def is_past_cap(self) -> bool:
         """A delta is one token at least; what a guard has ended needs no more of them."""
-        if self.screen is not None and self.screen.blocked:
+        if self.gate is not None and self.gate.blocked:
             return not self.answer.finished
         limit, cap = self.offer.cost_limit, self.offer.cut_at
         if limit is not None and limit.reached(self.answer):
@@ -131,24 +131,23 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
 
     # What a guard lets through.
 
-    def look_through(self) -> None:
-        """The whole answer, as the caller may have it."""
-        if self.screen is None:
-            return
-        self.screened = self.answer.candidates()
-        self.screen.candidates(self.screened)
-        if self.screen.blocked:
-            _end_filtered((*self.answer.ends(), *self.screened))
+    @property
+    def is_judged(self) -> bool:
+        return self.gate is not None and self.gate.is_judged
 
-    def _new_screen(self) -> AnswerScreen | None:
+    async def hear(self, gateway: Gateway, *, last: bool = False) -> None:
+        if self.gate is not None and self.shield is not None:
+            await self.gate.hear(self.answer, verdict_of(gateway, self.call, self.shield), last=last)
+
+    async def look_through(self, gateway: Gateway) -> None:
+        """The whole answer, as the caller may have it."""
+        if self.gate is not None and self.shield is not None:
+            await self.gate.look_through(self.answer, verdict_of(gateway, self.call, self.shield))
+
+    def _new_gate(self) -> Gate | None:
         if self.shield is None or not self.shield.guards_answer:
             return None
-        self.shield.forget_answer()
-        return AnswerScreen(self.shield, is_json=self.input.HasField("output_format"))
-
-    def _drained(self) -> list[chat_pb2.ChatEvent]:
-        drained = self.answer.drain()
-        return drained if self.screen is None else self.screen.events(drained)
+        return Gate(self.shield, is_json=self.input.HasField("output_format"))
 
     def outcome_of(self) -> chat_pb2.Outcome.ValueType:
         """As its first candidate ended."""
@@ -192,18 +191,16 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         if not self.begun:
             self.first_token_s = time.perf_counter() - self.began
             yield self.started()
-        for event in self._drained():
+        for event in self.answer.drain() if self.gate is None else self.gate.events(self.answer):
             yield self.numbered(event)
 
     def last_events(self) -> Iterator[chat_pb2.ChatEvent]:
         """The answer may have been empty."""
         if not self.begun:
             yield self.started()
-        events = self._drained()
-        if self.screen is not None and self.screen.blocked:
-            _end_filtered(self.answer.ends())
-        endings = self.answer.endings()
-        for event in (*events, *(endings if self.screen is None else self.screen.events(endings))):
+        events = self.answer.drain() if self.gate is None else self.gate.events(self.answer)
+        endings = self.answer.endings() if self.gate is None else self.gate.endings(self.answer)
+        for event in (*events, *endings):
             yield self.numbered(event)
 
     def check(self) -> None:
@@ -258,10 +255,10 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         completion.create_time.CopyFrom(self.create_time)
         if self.end_time is not None:
             completion.end_time.CopyFrom(self.end_time)
-        if self.screened is None:
+        if self.gate is None:
             self.answer.write(completion.candidates)
         else:
-            completion.candidates.extend(self.screened)
+            completion.candidates.extend(self.gate.candidates(self.answer))
         completion.usage.CopyFrom(self.usage)
         completion.cost.unit, completion.cost.nanos = money.USD, self.bill.cost_nano_usd
         completion.charge.unit, completion.charge.nanos = money.CREDIT, self.bill.charge_nanos
@@ -277,11 +274,6 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         partial = StreamedRun.partial(self)
         partial.last_sequence = self.sequence
         return partial
-
-
-def _end_filtered(candidates: Iterable[chat_pb2.Candidate]) -> None:
-    for candidate in candidates:
-        candidate.finish_reason = chat_pb2.FINISH_REASON_CONTENT_FILTER
 
 
 def _larger(reported: usage_pb2.Usage, estimated: usage_pb2.Usage) -> usage_pb2.Usage:

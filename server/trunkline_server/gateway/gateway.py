@@ -75,7 +75,8 @@ class Gateway:
             await self._answer(run)
             if run.output.faults(run.answer):
                 await self._repair(run)
-            run.look_through()
+            if run.gate is not None:
+                await run.look_through(self)
         return run
 
     async def perform(self, call: Call, work: Work[Any, RunT]) -> RunT:
@@ -87,7 +88,7 @@ class Gateway:
     async def guarded(self, call: Call, work: WorkT) -> WorkT:
         """The work as a provider may see it. Raises CONTENT_BLOCKED, PII_DETECTED."""
         armed = self.guards.of(call, work)
-        return work if armed is None else await self.guards.shielded(armed, work)
+        return work if armed is None else await self.guards.shielded(self, call, armed, work)
 
     async def stream(self, call: Call, work: Work[Any, StreamedRun[Any, EventT]]) -> AsyncGenerator[EventT, None]:
         """The answer as it comes in."""
@@ -95,8 +96,12 @@ class Gateway:
             call.on_silence = run.heartbeat
             async with aclosing(self._reads(run)) as reads:
                 async for _ in reads:
+                    if run.is_judged:
+                        await run.hear(self)
                     for event in run.events():
                         yield event
+            if run.is_judged:
+                await run.hear(self, last=True)
             for event in run.last_events():
                 yield event
             run.check()

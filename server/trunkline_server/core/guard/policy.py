@@ -11,12 +11,11 @@ import re2
 
 from trunkline.v1 import guard_pb2
 from trunkline_server.core.errors import invalid
-from trunkline_server.core.guard import harm, personal
+from trunkline_server.core.guard import harm
 from trunkline_server.core.guard.finders import OpenFinder
 from trunkline_server.core.guard.span import Finder
 
 _HARMS: Final = {guard_pb2.GUARD_LEVEL_STANDARD: harm.STANDARD, guard_pb2.GUARD_LEVEL_STRICT: harm.STRICT}
-_PERSONAL: Final = {guard_pb2.GUARD_LEVEL_STANDARD: personal.STANDARD, guard_pb2.GUARD_LEVEL_STRICT: personal.STRICT}
 EMPTY: Final = guard_pb2.GuardPolicy()
 
 
@@ -33,12 +32,23 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """A guard that is on. `digest` tells it from others."""
+    """A guard that is on. `digest` tells it from others; `is_standing`: the tenant names the moderation model."""
 
     question: Watch | None
     answer: Watch | None
     moderation_model: str
+    is_standing: bool
     digest: bytes
+
+    @property
+    def judges_question(self) -> bool:
+        """A moderation model is asked about the question."""
+        return bool(self.moderation_model) and self.question is not None and self.question.judges
+
+    @property
+    def judges_answer(self) -> bool:
+        """A moderation model is asked about the answer."""
+        return bool(self.moderation_model) and self.answer is not None and self.answer.judges
 
 
 class Standing:
@@ -63,10 +73,10 @@ class Standing:
             return None
         told = guard_pb2.GuardPolicy(guard=guard, patterns=self.policy.patterns)
         digest = hashlib.sha256(told.SerializeToString(deterministic=True)).digest()
-        return Armed(question, answer, guard.moderation_model, digest)
+        return Armed(question, answer, guard.moderation_model, bool(self.policy.guard.moderation_model), digest)
 
     def _watch(self, rule: guard_pb2.GuardRule) -> Watch | None:
-        harms, found = _HARMS.get(rule.harm), _PERSONAL.get(rule.personal_data)
+        harms, found = _HARMS.get(rule.harm), _private(rule.personal_data)
         if harms is None and found is None:
             return None
         harmful = (*harms, *self._harms) if harms is not None else ()
@@ -74,6 +84,14 @@ class Standing:
         kinds = frozenset(finder.kind for finder in harmful)
         action = rule.action or guard_pb2.GUARD_ACTION_MASK
         return Watch((*harmful, *private), kinds, action, judges=harms is not None)
+
+
+def _private(level: guard_pb2.GuardLevel.ValueType) -> Sequence[Finder] | None:
+    if level < guard_pb2.GUARD_LEVEL_STANDARD:
+        return None
+    from trunkline_server.core.guard import personal  # noqa: PLC0415 - 16 MB of telephony, for those who guard
+
+    return personal.STRICT if level == guard_pb2.GUARD_LEVEL_STRICT else personal.STANDARD
 
 
 def stricter(standing: guard_pb2.Guard, own: guard_pb2.Guard) -> guard_pb2.Guard:

@@ -71,6 +71,16 @@ class Rewriter:
         _change(result, "structured_json", self.json)
 
 
+def collected(texts: list[str]) -> Rewriter:
+    """Changes nothing, and takes a note of every text."""
+
+    def note(text: str) -> str:
+        texts.append(text)
+        return text
+
+    return Rewriter(note, note, note)
+
+
 def change_words(input: InputT, change: Change) -> InputT:
     """The words of other work than chat: a copy, in which each is changed."""
     changed = copy.deepcopy(input)

@@ -11,7 +11,7 @@ from trunkline_server.core.errors import FieldViolation, Reason, TrunklineError
 from trunkline_server.core.guard.json_stage import JsonStage
 from trunkline_server.core.guard.pipe import Pipe, passed
 from trunkline_server.core.guard.policy import Armed, Watch
-from trunkline_server.core.guard.rewriting import Rewriter
+from trunkline_server.core.guard.rewriting import Rewriter, collected
 from trunkline_server.core.guard.screen import Replace, Screen, Stage
 from trunkline_server.core.guard.vault import Restorer, Vault
 
@@ -21,10 +21,12 @@ _NO_FINDERS: Final = ()
 class Shield:
     """`question` comes first; then each text of the answer goes through a stage of its own."""
 
-    __slots__ = ("_counts", "armed", "vault")
+    __slots__ = ("_counts", "armed", "asked", "vault")
 
     def __init__(self, armed: Armed) -> None:
         self.armed = armed
+        self.asked: list[str] = []
+        """The texts of the question, as the provider may see them."""
         self.vault = Vault()
         self._counts: Counter[tuple[str, bool, guard_pb2.GuardAction.ValueType]] = Counter()
 
@@ -65,12 +67,16 @@ class Shield:
         collected(texts).question(masked)
         self.vault.avoid(texts)
         self.rewriter(watch).question(masked)
+        collected(self.asked).question(masked)
         return masked
 
     def text(self, text: str) -> str:
         """A text that is asked for something that has no words to put values back into."""
         watch = self.armed.question
-        return text if watch is None else passed(Screen(watch.finders, self._asked(watch, masks=False)), text)
+        if watch is None:
+            return text
+        self.asked.append(passed(Screen(watch.finders, self._asked(watch, masks=False)), text))
+        return self.asked[-1]
 
     def rewriter(self, watch: Watch) -> Rewriter:
         replace = self._asked(watch, masks=True)
@@ -135,16 +141,6 @@ def _json(inside: Callable[[], Stage], watch: Watch, replace: Replace, vault: Va
         return Pipe(screen, Restorer(vault)) if vault else screen
 
     return JsonStage(inside, between)
-
-
-def collected(texts: list[str]) -> Rewriter:
-    """Changes nothing, and takes a note of every text."""
-
-    def note(text: str) -> str:
-        texts.append(text)
-        return text
-
-    return Rewriter(note, note, note)
 
 
 def blocked(category: str) -> TrunklineError:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from trunkline_server.core.call import Call
 from trunkline_server.core.guard.policy import Armed
-from trunkline_server.core.guard.shield import Shield
+from trunkline_server.core.guard.shield import Shield, blocked
 from trunkline_server.core.operation import Operation
+from trunkline_server.gateway.guards.judge import Verdict, harm_in
 from trunkline_server.gateway.guards.policies import Policies
 from trunkline_server.gateway.work import Work
+
+if TYPE_CHECKING:
+    from trunkline_server.gateway.gateway import Gateway
 
 WorkT = TypeVar("WorkT", bound=Work[Any, Any])
 
@@ -31,9 +36,19 @@ class Guards:
             return None
         return standing.armed if own is None else standing.with_own(own)
 
-    async def shielded(self, armed: Armed, work: WorkT) -> WorkT:
+    async def shielded(self, gateway: Gateway, call: Call, armed: Armed, work: WorkT) -> WorkT:
         """The work as a provider may see it. Raises CONTENT_BLOCKED, PII_DETECTED."""
         shield = Shield(armed)
         if work.input.ByteSize() < THREAD_BYTES_MIN:
-            return work.shielded(shield)
-        return await asyncio.to_thread(work.shielded, shield)
+            masked = work.shielded(shield)
+        else:
+            masked = await asyncio.to_thread(work.shielded, shield)
+        if armed.judges_question and (category := await verdict_of(gateway, call, shield)(shield.asked)):
+            raise blocked(category)
+        return masked
+
+
+def verdict_of(gateway: Gateway, call: Call, shield: Shield) -> Verdict:
+    """What the moderation model of a call's guard says."""
+    armed = shield.armed
+    return partial(harm_in, gateway, call, armed.moderation_model, is_standing=armed.is_standing)
