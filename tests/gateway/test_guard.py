@@ -9,9 +9,11 @@ from typing import Any
 import grpc
 import pytest
 
+from tests.fixtures.books import Books
 from tests.fixtures.desk import USER, Desk, Heard, heard
-from tests.fixtures.gateway import RunningGateway, detail_of, question, reason_of, text_of, user
+from tests.fixtures.gateway import RunningGateway, StartGateway, detail_of, question, reason_of, text_of, user
 from tests.fixtures.streams import OPENAI, desk, read_words, rest
+from tests.fixtures.until import until
 from tests.fixtures.upstream import RESET
 from trunkline.v1 import (
     admin_pb2,
@@ -20,8 +22,10 @@ from trunkline.v1 import (
     embeddings_pb2,
     errors_pb2,
     guard_pb2,
+    jobs_pb2,
     moderation_pb2,
 )
+from trunkline_server.gateway.guards import detectors
 
 __all__ = ["desk"]
 
@@ -437,3 +441,85 @@ async def test_who_cannot_be_judged_is_not_answered(desk: Desk) -> None:
     guard = guard_pb2.Guard(input=rule(personal_data=0, harm=STANDARD), moderation_model="sandbox/echo")
     assert reason_of(await refused(desk, asked("Hello", guard))) in {"CAPABILITY_UNSUPPORTED", "MODEL_NOT_FOUND"}
     assert desk.upstream.requests == []
+
+
+# From other distributions, by other doors, and with nobody on the line.
+
+
+class Entry:
+    """An entry point that gives what it is told to."""
+
+    def __init__(self, name: str, given: Any) -> None:
+        self.name = name
+        self._given = given
+
+    def load(self) -> Any:
+        if isinstance(self._given, Exception):
+            raise self._given
+        return self._given
+
+
+def names(text: str, start: int, end: int) -> tuple[int, int] | None:
+    at = text.find("Ann", start, end)
+    return (at, at + 3) if at >= 0 else None
+
+
+def wild(text: str, start: int, end: int) -> tuple[int, int] | None:
+    return start - 5, end + 5
+
+
+async def test_detectors_of_others(
+    start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = [Entry("NAME", names), Entry("WILD", wild), Entry("BROKEN", ImportError("secret")), Entry("low", names)]
+    monkeypatch.setattr(detectors, "entry_points", lambda group: [each for each in given if group == detectors.GROUP])
+    gateway = await start_gateway()
+    input = question("I am Ann", guard=masking(output=rule()))
+    request = chat_pb2.CompleteRequest(input=input)
+    completion = (await gateway.chat.Complete(request, metadata=gateway.metadata(USER))).completion
+    assert text_of(completion) == "I am Ann"
+    assert found(completion) == [("NAME", False, MASK, 1)]
+    assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple) and record.args] == [
+        "BROKEN",
+        "low",
+    ]
+    assert "secret" not in caplog.text
+
+
+async def test_the_settings_guard_everybody(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(guard={"input_personal_data": "standard", "action": "refuse"})
+    request = chat_pb2.CompleteRequest(input=question(PRIVATE))
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await gateway.chat.Complete(request, metadata=gateway.metadata(USER))
+    assert reason_of(raised.value) == "PII_DETECTED"
+
+
+async def test_jobs_are_guarded_too(books: Books, gateway: RunningGateway) -> None:
+    judged = guard_pb2.GuardRule(harm=STANDARD)
+    judged_input = guard_pb2.GuardRule(harm=STANDARD, personal_data=STANDARD)
+    guard = guard_pb2.Guard(input=judged_input, output=judged, moderation_model="sandbox/moderation")
+    await policy(gateway, guard=guard)
+    made = await gateway.jobs.CreateJob(
+        jobs_pb2.CreateJobRequest(spec=jobs_pb2.JobSpec(chat=question(PRIVATE))), metadata=gateway.metadata()
+    )
+
+    async def got() -> jobs_pb2.Job:
+        request = jobs_pb2.GetJobRequest(job_id=made.job.job_id)
+        return (await gateway.jobs.GetJob(request, metadata=gateway.metadata())).job
+
+    async def is_done() -> bool:
+        return (await got()).state >= jobs_pb2.JOB_STATE_SUCCEEDED
+
+    await until(is_done)
+    completion = (await got()).result.completion
+    assert text_of(completion) == PRIVATE
+    assert found(completion) == [("EMAIL", False, MASK, 3)]
+    assert sorted(row["operation"] for row in await books.usage()) == ["chat", "moderation", "moderation"]
+
+
+async def test_a_long_question_is_looked_through_whole(gateway: RunningGateway) -> None:
+    text = "word " * 20_000 + MAIL
+    request = chat_pb2.CompleteRequest(input=question(text, guard=masking()))
+    completion = (await gateway.chat.Complete(request, metadata=gateway.metadata(USER))).completion
+    assert text_of(completion) == text
+    assert found(completion) == [("EMAIL", False, MASK, 1)]

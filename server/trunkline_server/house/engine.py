@@ -17,6 +17,7 @@ from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.gossip import Gossip
+from trunkline_server.gateway.guards import detectors
 from trunkline_server.gateway.guards.guards import Guards
 from trunkline_server.gateway.guards.policies import Policies
 from trunkline_server.gateway.learning import Learning
@@ -100,7 +101,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     shared = open_shared(settings, stack)
     limiter = await open_limiter(settings, database, shared, replica_id)
     stack.push_async_callback(limiter.close)
-    guards = Guards(Policies(database, house_guard(settings)))
+    guards = Guards(Policies(database, house_guard(settings), detectors.installed()))
     gateway = _gateway(settings, routes, ledger, limiter, live, guards=guards)
     policy = policy_of(settings)
     errands = Errands(gateway, Media(Egress(policy)), policy)

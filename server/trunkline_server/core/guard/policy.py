@@ -52,15 +52,18 @@ class Armed:
 
 
 class Standing:
-    """What a tenant keeps out of all its calls, ready for use. Raises VALIDATION for a pattern that cannot be used."""
+    """What a tenant keeps out of all its calls, ready for use. Raises VALIDATION for a pattern that cannot be used.
+
+    `installed` finds personal data that only others know how to find.
+    """
 
     __slots__ = ("_harms", "_personal", "armed", "policy")
 
-    def __init__(self, policy: guard_pb2.GuardPolicy) -> None:
+    def __init__(self, policy: guard_pb2.GuardPolicy, installed: Sequence[Finder] = ()) -> None:
         self.policy = policy
         found = [(each.is_harm, _own(each, place)) for place, each in enumerate(policy.patterns)]
         self._harms = tuple(finder for is_harm, finder in found if is_harm)
-        self._personal = tuple(finder for is_harm, finder in found if not is_harm)
+        self._personal = (*installed, *(finder for is_harm, finder in found if not is_harm))
         self.armed = self._arm(policy.guard)
 
     def with_own(self, guard: guard_pb2.Guard) -> Armed | None:

@@ -14,6 +14,7 @@ from trunkline.v1 import chat_pb2, content_pb2, moderation_pb2
 from trunkline_server.core.call import Call
 from trunkline_server.core.operation import Operation
 from trunkline_server.gateway.errand_work import ErrandWork
+from trunkline_server.store.leased_ledger import apart
 
 if TYPE_CHECKING:
     from trunkline_server.gateway.gateway import Gateway
@@ -40,7 +41,8 @@ async def harm_in(gateway: Gateway, call: Call, model: str, texts: Sequence[str]
     own = replace(call, caller=caller, trailers={}, facts={}, on_silence=None)
     input = moderation_pb2.ModerationInput(model=model, texts=pieces)
     work: ErrandWork[moderation_pb2.ModerationInput, Any] = ErrandWork(input, kind=Operation.MODERATION)
-    run = await gateway.perform(own, work)
+    with apart():
+        run = await gateway.perform(own, work)
     return next((_category(result) for result in run.product.body.results if result.flagged), "")
 
 

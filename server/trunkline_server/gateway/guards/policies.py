@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
 from trunkline.v1 import guard_pb2
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.guard.policy import Standing, stricter
+from trunkline_server.core.guard.span import Finder
 from trunkline_server.store.database import Database
 from trunkline_server.store.guard_policies import CHANNEL, GuardPolicies
 
@@ -20,10 +21,11 @@ _log = logging.getLogger(__name__)
 class Policies:
     """One reading at a time, so that an older one never comes after a newer one. `house` is what all tenants share."""
 
-    def __init__(self, database: Database, house: guard_pb2.Guard) -> None:
+    def __init__(self, database: Database, house: guard_pb2.Guard, installed: Sequence[Finder] = ()) -> None:
         self.table: Final = GuardPolicies(database)
         self._house = house
-        self._unset = Standing(guard_pb2.GuardPolicy(guard=house))
+        self._installed = installed
+        self._unset = Standing(guard_pb2.GuardPolicy(guard=house), installed)
         self._standing: Mapping[UUID, Standing] = {}
         self._database = database
         self._reading = asyncio.Lock()
@@ -61,7 +63,7 @@ class Policies:
         if known is not None and known.policy == whole:
             return known
         try:
-            return Standing(whole)
+            return Standing(whole, self._installed)
         except TrunklineError:  # it was fit once; what can be kept out still is
             _log.warning("guard.pattern_unfit tenant=%s", tenant_id)
-            return Standing(guard_pb2.GuardPolicy(guard=whole.guard))
+            return Standing(guard_pb2.GuardPolicy(guard=whole.guard), self._installed)
