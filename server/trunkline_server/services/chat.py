@@ -81,7 +81,7 @@ class ChatService:
         input = await self._whole(call, request.input)
         admission = self.gateway.admission
         route = admission.candidates.first(call, input)
-        work = await self.gateway.guarded(call, ChatWork(input))
+        work = await self.gateway.guards.masked(call, ChatWork(input))
         ask = work.errand(call, admission.offer(work, route, charged=False))
         try:
             counted = await route.upstream.count(ask)

@@ -27,6 +27,7 @@ from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.choice import Choice
 from trunkline_server.gateway.gateway import COMPLETION_TRAILER, Gateway
+from trunkline_server.gateway.guards.guards import Guards
 from trunkline_server.gateway.run import NONE, now
 from trunkline_server.gateway.settlement import CHARGE_TRAILER, row_of
 from trunkline_server.gateway.terms import Offer
@@ -90,9 +91,9 @@ class Recall:
     def admission(self) -> Admission:
         return self._gateway.admission
 
-    async def guarded(self, call: Call, work: ChatWork) -> ChatWork:
-        """The question as a provider may see it."""
-        return await self._gateway.guarded(call, work)
+    @property
+    def guards(self) -> Guards:
+        return self._gateway.guards
 
     async def complete(self, call: Call, input: chat_pb2.ChatInput) -> ChatRun:
         """The answer in one piece, in a run that has ended."""
@@ -178,7 +179,7 @@ class Recall:
             return None
         policy, caller = input.cache, call.caller
         route = self.admission.candidates.first(call, input)
-        armed = self._gateway.guards.of(call, ChatWork(input))
+        armed = self.guards.of(call, ChatWork(input))
         guard = armed.digest if armed is not None else b""
         key = CacheKey.of(caller.tenant_id, route.provider, route.model, input, caller.allowed_models, guard=guard)
         ttl_s = policy.ttl.seconds + policy.ttl.nanos / 1e9 if policy.HasField("ttl") else self._settings.ttl_s

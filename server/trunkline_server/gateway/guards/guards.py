@@ -36,16 +36,24 @@ class Guards:
             return None
         return standing.armed if own is None else standing.with_own(own)
 
+    async def masked(self, call: Call, work: WorkT) -> WorkT:
+        """The work as a provider may see it who is only to count it. Raises as `shielded` does."""
+        armed = self.of(call, work)
+        return work if armed is None else await _masked(work, Shield(armed))
+
     async def shielded(self, gateway: Gateway, call: Call, armed: Armed, work: WorkT) -> WorkT:
-        """The work as a provider may see it. Raises CONTENT_BLOCKED, PII_DETECTED."""
+        """The work as a provider may see it, judged. Raises CONTENT_BLOCKED, PII_DETECTED."""
         shield = Shield(armed)
-        if work.input.ByteSize() < THREAD_BYTES_MIN:
-            masked = work.shielded(shield)
-        else:
-            masked = await asyncio.to_thread(work.shielded, shield)
+        masked = await _masked(work, shield)
         if armed.judges_question and (category := await verdict_of(gateway, call, shield)(shield.asked)):
             raise blocked(category)
         return masked
+
+
+async def _masked(work: WorkT, shield: Shield) -> WorkT:
+    if work.input.ByteSize() < THREAD_BYTES_MIN:
+        return work.shielded(shield)
+    return await asyncio.to_thread(work.shielded, shield)
 
 
 def verdict_of(gateway: Gateway, call: Call, shield: Shield) -> Verdict:
