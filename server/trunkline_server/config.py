@@ -31,6 +31,7 @@ Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
 Ratio = Annotated[float, Meta(gt=0, le=1)]
+GuardLevel = Literal["off", "standard", "strict"]
 ProviderName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
@@ -180,6 +181,17 @@ class CacheSection(Section, frozen=True):
     hit_price: str = "0"
 
 
+class GuardSection(Section, frozen=True):
+    """What is kept out of everybody's calls."""
+
+    input_harm: GuardLevel = "off"
+    input_personal_data: GuardLevel = "off"
+    output_harm: GuardLevel = "off"
+    output_personal_data: GuardLevel = "off"
+    action: Literal["mask", "redact", "refuse"] = "mask"
+    moderation_model: str = ""
+
+
 class OverloadSection(Section, frozen=True):
     """How many calls a replica takes at once."""
 
@@ -258,6 +270,7 @@ class Settings(Section, frozen=True):
     events: EventsSection = field(default_factory=EventsSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     cache: CacheSection = field(default_factory=CacheSection)
+    guard: GuardSection = field(default_factory=GuardSection)
     overload: OverloadSection = field(default_factory=OverloadSection)
     egress: EgressSection = field(default_factory=EgressSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)

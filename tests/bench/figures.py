@@ -28,6 +28,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     burst_delta_us: float
     paced_delta_us: float
     paced_gap_ms: float
+    paced_gap_p50_ms: float
+    guarded_gap_p50_ms: float
+    guarded_delta_us: float
     first_start_s: float
     start_s: float
     idle_mib: float
@@ -61,6 +64,8 @@ def told(figures: Figures) -> str:
         ("streamed delta, in bursts", f"{figures.burst_delta_us:.1f} us", "10"),
         ("streamed delta, every 20 ms", f"{figures.paced_delta_us:.1f} us", ""),
         ("  largest gap of 64 streams", f"{figures.paced_gap_ms:.0f} ms", "200"),
+        ("  the same under guard", f"{figures.guarded_delta_us:.1f} us", ""),
+        ("  p50 of gaps, more under guard", f"{figures.guarded_gap_p50_ms - figures.paced_gap_p50_ms:.2f} ms", "1"),
         ("first start, with a new database", f"{figures.first_start_s:.2f} s", "5"),
         ("later start", f"{figures.start_s:.2f} s", "1.5"),
         ("ledger: holds settled a second", f"{figures.ledger_pairs_per_s:.0f}", ""),

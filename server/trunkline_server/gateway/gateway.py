@@ -26,6 +26,7 @@ from trunkline_server.gateway.attempts import ATTEMPT_S_MIN, Plan
 from trunkline_server.gateway.budgets import TenantBudgets
 from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.chat_work import ChatWork
+from trunkline_server.gateway.guards.guards import Guards
 from trunkline_server.gateway.hedge import Spare, hedged
 from trunkline_server.gateway.line import Visit
 from trunkline_server.gateway.live import LiveCall, LiveCalls
@@ -37,6 +38,7 @@ from trunkline_server.gateway.work import Work
 
 RunT = TypeVar("RunT", bound=Run[Any])
 EventT = TypeVar("EventT")
+WorkT = TypeVar("WorkT", bound=Work[Any, Any])
 
 COMPLETION_TRAILER: Final = "x-trunkline-completion-id"
 PLACE_WAIT_S: Final = 0.25
@@ -59,9 +61,10 @@ class Gateway:
     """Makes AI calls for services, jobs and whoever else may."""
 
     def __init__(
-        self, admission: Admission, settlement: Settlement, live: LiveCalls, settings: GatewaySettings
+        self, admission: Admission, settlement: Settlement, live: LiveCalls, settings: GatewaySettings, guards: Guards
     ) -> None:
         self.admission = admission
+        self.guards = guards
         self.live = live
         self._settlement = settlement
         self._settings = settings
@@ -69,26 +72,37 @@ class Gateway:
 
     async def complete(self, call: Call, input: chat_pb2.ChatInput) -> ChatRun:
         """The answer to a question in one piece, in a run that has ended."""
-        async with self._run(call, ChatWork(input)) as run:
+        async with self._run(call, await self.guarded(call, ChatWork(input))) as run:
             await self._answer(run)
             if run.output.faults(run.answer):
                 await self._repair(run)
+            if run.gate is not None:
+                await run.look_through(self)
         return run
 
     async def perform(self, call: Call, work: Work[Any, RunT]) -> RunT:
         """Any other work in one piece, in a run that has ended."""
-        async with self._run(call, work) as run:
+        async with self._run(call, await self.guarded(call, work)) as run:
             await self._answer(run)
         return run
 
+    async def guarded(self, call: Call, work: WorkT) -> WorkT:
+        """The work as a provider may see it. Raises CONTENT_BLOCKED, PII_DETECTED."""
+        armed = self.guards.of(call, work)
+        return work if armed is None else await self.guards.shielded(self, call, armed, work)
+
     async def stream(self, call: Call, work: Work[Any, StreamedRun[Any, EventT]]) -> AsyncGenerator[EventT, None]:
         """The answer as it comes in."""
-        async with self._run(call, work) as run:
+        async with self._run(call, await self.guarded(call, work)) as run:
             call.on_silence = run.heartbeat
             async with aclosing(self._reads(run)) as reads:
                 async for _ in reads:
+                    if run.is_judged:
+                        await run.hear(self)
                     for event in run.events():
                         yield event
+            if run.is_judged:
+                await run.hear(self, last=True)
             for event in run.last_events():
                 yield event
             run.check()

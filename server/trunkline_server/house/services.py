@@ -88,7 +88,7 @@ class Offered:
             embeddings_pb2: EmbeddingService(engine.errands),
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
-            moderation_pb2: ModerationService(engine.errands),
+            moderation_pb2: ModerationService(engine.errands, engine.guards.policies),
             limits_pb2: LimitService(engine.limiter, tokens),
             credits_pb2: CreditService(engine.ledger, tokens),
             analytics_pb2: AnalyticsService(engine.database, tokens),

@@ -81,14 +81,14 @@ class ChatService:
         input = await self._whole(call, request.input)
         admission = self.gateway.admission
         route = admission.candidates.first(call, input)
-        work = ChatWork(input)
+        work = await self.gateway.guards.masked(call, ChatWork(input))
         ask = work.errand(call, admission.offer(work, route, charged=False))
         try:
             counted = await route.upstream.count(ask)
         except UpstreamFailure:
             counted = None
         source = usage_pb2.USAGE_SOURCE_PROVIDER if counted is not None else usage_pb2.USAGE_SOURCE_ESTIMATED
-        tokens = input_tokens(input) if counted is None else counted
+        tokens = input_tokens(work.input) if counted is None else counted
         return chat_pb2.CountTokensResponse(input_tokens=tokens, source=source)
 
     async def quote(self, call: Call, request: chat_pb2.QuoteRequest) -> chat_pb2.QuoteResponse:

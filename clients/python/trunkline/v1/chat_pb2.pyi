@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from trunkline.v1 import content_pb2 as _content_pb2
+from trunkline.v1 import guard_pb2 as _guard_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -115,7 +116,7 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     FINISH_REASON_TOOL_CALLS: _FinishReason.ValueType  # 5
     """It calls tools and waits for their results."""
     FINISH_REASON_CONTENT_FILTER: _FinishReason.ValueType  # 6
-    """The provider's safety filter blocked the answer."""
+    """The provider's safety filter, or a guard, blocked the answer."""
     FINISH_REASON_REFUSAL: _FinishReason.ValueType  # 7
     """The model declined."""
     FINISH_REASON_RECITATION: _FinishReason.ValueType  # 8
@@ -149,7 +150,7 @@ FINISH_REASON_CONTEXT_WINDOW: FinishReason.ValueType  # 4
 FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 5
 """It calls tools and waits for their results."""
 FINISH_REASON_CONTENT_FILTER: FinishReason.ValueType  # 6
-"""The provider's safety filter blocked the answer."""
+"""The provider's safety filter, or a guard, blocked the answer."""
 FINISH_REASON_REFUSAL: FinishReason.ValueType  # 7
 """The model declined."""
 FINISH_REASON_RECITATION: FinishReason.ValueType  # 8
@@ -183,7 +184,7 @@ class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outcome.Value
     OUTCOME_CANCELLED: _Outcome.ValueType  # 3
     """Stopped by the caller."""
     OUTCOME_FILTERED: _Outcome.ValueType  # 4
-    """Blocked by the provider's safety filter."""
+    """Blocked by the provider's safety filter, or by a guard."""
     OUTCOME_FAILED: _Outcome.ValueType  # 5
     """Failed."""
 
@@ -199,7 +200,7 @@ OUTCOME_TRUNCATED: Outcome.ValueType  # 2
 OUTCOME_CANCELLED: Outcome.ValueType  # 3
 """Stopped by the caller."""
 OUTCOME_FILTERED: Outcome.ValueType  # 4
-"""Blocked by the provider's safety filter."""
+"""Blocked by the provider's safety filter, or by a guard."""
 OUTCOME_FAILED: Outcome.ValueType  # 5
 """Failed."""
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
@@ -356,6 +357,7 @@ class ChatInput(_message.Message):
     OUTPUT_FORMAT_FIELD_NUMBER: _builtins.int
     ROUTING_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
+    GUARD_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     PROVIDER_OPTIONS_JSON_FIELD_NUMBER: _builtins.int
     STRICT_PARAMETERS_FIELD_NUMBER: _builtins.int
@@ -399,6 +401,10 @@ class ChatInput(_message.Message):
         """Whether an answer that was kept may be the answer. Unset: it may not, and none is kept."""
 
     @_builtins.property
+    def guard(self) -> _guard_pb2.Guard:
+        """What is kept out of the question and the answer, beyond what the tenant's policy keeps out of all calls."""
+
+    @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The caller's own words for this call; they stand on its usage row. At most 16, keys of at most 63 characters."""
 
@@ -427,14 +433,15 @@ class ChatInput(_message.Message):
         output_format: _content_pb2.OutputFormat | None = ...,
         routing: Global___Routing | None = ...,
         cache: Global___CachePolicy | None = ...,
+        guard: _guard_pb2.Guard | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         provider_options_json: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         strict_parameters: _builtins.bool = ...,
         max_cost: _usage_pb2.Amount | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "guard", b"guard", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parallel_tool_calls: _TypeAlias = _typing.Literal["parallel_tool_calls"]  # noqa: Y015
     _WhichOneofArgType__parallel_tool_calls: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls"]  # noqa: Y015
@@ -656,6 +663,7 @@ class Completion(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
+    GUARD_FINDINGS_FIELD_NUMBER: _builtins.int
     completion_id: _builtins.str
     """The gateway's id of the call, `cmpl_...`."""
     provider: _builtins.str
@@ -702,6 +710,10 @@ class Completion(_message.Message):
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
         """What the gateway had to change or leave out."""
 
+    @_builtins.property
+    def guard_findings(self) -> _containers.RepeatedCompositeFieldContainer[_guard_pb2.GuardFinding]:
+        """What guards found, in the question and in the answer."""
+
     def __init__(
         self,
         *,
@@ -720,10 +732,11 @@ class Completion(_message.Message):
         warnings: _abc.Iterable[Global___Warning] | None = ...,
         outcome: Global___Outcome.ValueType = ...,
         price_version: _builtins.str = ...,
+        guard_findings: _abc.Iterable[_guard_pb2.GuardFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "guard_findings", b"guard_findings", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1180,6 +1193,7 @@ class GenerationCompleted(_message.Message):
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     CACHE_STATUS_FIELD_NUMBER: _builtins.int
+    GUARD_FINDINGS_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
     """How it ended."""
     provider_response_id: _builtins.str
@@ -1212,6 +1226,10 @@ class GenerationCompleted(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended."""
 
+    @_builtins.property
+    def guard_findings(self) -> _containers.RepeatedCompositeFieldContainer[_guard_pb2.GuardFinding]:
+        """What guards found, in the question and in the answer."""
+
     def __init__(
         self,
         *,
@@ -1225,10 +1243,11 @@ class GenerationCompleted(_message.Message):
         price_version: _builtins.str = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         cache_status: Global___CacheStatus.ValueType = ...,
+        guard_findings: _abc.Iterable[_guard_pb2.GuardFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "guard_findings", b"guard_findings", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -87,7 +87,7 @@ class ChatServiceServicer(object):
     def Complete(self, request, context):
         """Answers in one piece.
         Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, CIRCUIT_OPEN, PROVIDER_REJECTED,
-        OUTPUT_INVALID, DEADLINE.
+        OUTPUT_INVALID, CONTENT_BLOCKED, PII_DETECTED, DEADLINE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

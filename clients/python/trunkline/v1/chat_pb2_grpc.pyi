@@ -41,7 +41,7 @@ class ChatServiceStub:
     Complete: _grpc.UnaryUnaryMultiCallable[_chat_pb2.CompleteRequest, _chat_pb2.CompleteResponse]
     """Answers in one piece.
     Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, CIRCUIT_OPEN, PROVIDER_REJECTED,
-    OUTPUT_INVALID, DEADLINE.
+    OUTPUT_INVALID, CONTENT_BLOCKED, PII_DETECTED, DEADLINE.
     """
     Stream: _grpc.UnaryStreamMultiCallable[_chat_pb2.StreamRequest, _chat_pb2.StreamResponse]
     """Answers token by token. The first event is `started`, the last is `completed`; every other end is an error status
@@ -83,7 +83,7 @@ class ChatServiceAsyncStub(ChatServiceStub):
     Complete: _aio.UnaryUnaryMultiCallable[_chat_pb2.CompleteRequest, _chat_pb2.CompleteResponse]  # type: ignore[assignment]
     """Answers in one piece.
     Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, CIRCUIT_OPEN, PROVIDER_REJECTED,
-    OUTPUT_INVALID, DEADLINE.
+    OUTPUT_INVALID, CONTENT_BLOCKED, PII_DETECTED, DEADLINE.
     """
     Stream: _aio.UnaryStreamMultiCallable[_chat_pb2.StreamRequest, _chat_pb2.StreamResponse]  # type: ignore[assignment]
     """Answers token by token. The first event is `started`, the last is `completed`; every other end is an error status
@@ -128,7 +128,7 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_chat_pb2.CompleteResponse, _abc.Awaitable[_chat_pb2.CompleteResponse]]:
         """Answers in one piece.
         Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, CIRCUIT_OPEN, PROVIDER_REJECTED,
-        OUTPUT_INVALID, DEADLINE.
+        OUTPUT_INVALID, CONTENT_BLOCKED, PII_DETECTED, DEADLINE.
         """
 
     @_abc_1.abstractmethod

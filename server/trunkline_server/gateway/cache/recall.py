@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from trunkline.v1 import chat_pb2, usage_pb2
+from trunkline.v1 import chat_pb2, guard_pb2, usage_pb2
 from trunkline_server.core import ids, money
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
@@ -27,6 +27,7 @@ from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.choice import Choice
 from trunkline_server.gateway.gateway import COMPLETION_TRAILER, Gateway
+from trunkline_server.gateway.guards.guards import Guards
 from trunkline_server.gateway.run import NONE, now
 from trunkline_server.gateway.settlement import CHARGE_TRAILER, row_of
 from trunkline_server.gateway.terms import Offer
@@ -89,6 +90,10 @@ class Recall:
     @property
     def admission(self) -> Admission:
         return self._gateway.admission
+
+    @property
+    def guards(self) -> Guards:
+        return self._gateway.guards
 
     async def complete(self, call: Call, input: chat_pb2.ChatInput) -> ChatRun:
         """The answer in one piece, in a run that has ended."""
@@ -174,7 +179,9 @@ class Recall:
             return None
         policy, caller = input.cache, call.caller
         route = self.admission.candidates.first(call, input)
-        key = CacheKey.of(caller.tenant_id, route.provider, route.model, input, caller.allowed_models)
+        armed = self.guards.of(call, ChatWork(input))
+        guard = armed.digest if armed is not None else b""
+        key = CacheKey.of(caller.tenant_id, route.provider, route.model, input, caller.allowed_models, guard=guard)
         ttl_s = policy.ttl.seconds + policy.ttl.nanos / 1e9 if policy.HasField("ttl") else self._settings.ttl_s
         return Wish(key, policy.mode, ttl_s, policy.allow_stale)
 
@@ -213,7 +220,7 @@ class Recall:
         """Only whole answers of the model that was meant, and none that is very large."""
         if not _is_keepable(whole, wish.key):
             return
-        for field in ("completion_id", "usage", "cost", "charge", "attempts", "warnings"):
+        for field in ("completion_id", "usage", "cost", "charge", "attempts", "warnings", "guard_findings"):
             whole.ClearField(field)
         told = whole.SerializeToString()
         if len(told) <= self._settings.answer_bytes_max:
@@ -282,9 +289,11 @@ class Recall:
 
 
 def _is_keepable(whole: chat_pb2.Completion, key: CacheKey) -> bool:
-    """Not what a fallback said, and not what was cut short or filtered."""
+    """Not what a fallback said, not what was cut short or filtered, and not what a guard keeps from others."""
     if not whole.candidates or not whole.attempts:
         return False
+    if any(found.action == guard_pb2.GUARD_ACTION_MASK for found in whole.guard_findings):
+        return False  # the answer may have what was masked
     last = whole.attempts[-1]
     ended_well = all(each.finish_reason in _KEPT for each in whole.candidates)
     return ended_well and (last.provider, last.model) == (key.provider, key.model)
