@@ -63,6 +63,7 @@ GOOD: Final[dict[str, Message]] = {
     "ChatService/Complete": chat_pb2.CompleteRequest(input=RICH),
     "ChatService/CompleteMany": chat_pb2.CompleteManyRequest(inputs=[KEPT], max_concurrency=1),
     "ChatService/Stream": chat_pb2.StreamRequest(input=SCHEMA),
+    "ChatService/QuoteMany": chat_pb2.QuoteManyRequest(inputs=[KEPT]),
     "ChatService/CountTokens": chat_pb2.CountTokensRequest(input=question("hello")),
     "ChatService/Quote": chat_pb2.QuoteRequest(input=question("hello")),
     "ChatService/CancelCompletion": chat_pb2.CancelCompletionRequest(completion_id="cmpl_" + "1" * 32),
