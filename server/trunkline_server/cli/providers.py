@@ -160,9 +160,16 @@ _HEALTH = {
     "SUCCESS": lambda health: f"{health.success_rate:.1%}" if health.HasField("success_rate") else "",
     "FIRST WORD": lambda health: _ms(health, "first_token_latency"),
     "ANSWER": lambda health: _ms(health, "answer_latency"),
+    "LEAST LEFT": lambda health: _least_left(health),
     "LAST CHECK": lambda health: when(health.last_check_time),
     "LAST FAILURE": lambda health: f"{health.last_failure_kind} {when(health.last_failure_time)}".strip(),
 }
+
+
+def _least_left(health: providers_pb2.ProviderHealth) -> str:
+    """Of the provider's own limits, the one that is used most."""
+    limit = min(health.limits, key=lambda limit: limit.remaining / limit.amount, default=None)
+    return f"{limit.remaining} of {limit.amount} {limit.unit} ({limit.model})" if limit else ""
 
 
 def _ms(health: providers_pb2.ProviderHealth, field: str) -> str:
