@@ -54,6 +54,7 @@ RICH.routing.MergeFrom(chat_pb2.Routing(max_attempts=1, attempt_timeout=Duration
 RICH.labels["team"] = "blue"
 RICH.max_cost.MergeFrom(usage_pb2.Amount(unit="CREDIT", nanos=10**12))
 KEPT: Final = question("hello", cache=chat_pb2.CachePolicy(ttl=Duration(seconds=5), allow_stale=True))
+KEPT.cache.similar.MergeFrom(chat_pb2.SimilarAnswers(similarity_min=0.9, embedding_model="sandbox/embed"))
 WHO: Final = limits_pb2.LimitSelector(user_id="*", key_id="*", provider="sandbox", model="*", team="blue")
 SCHEMA: Final = question("hello", "sandbox/json")
 SCHEMA.output_format.json_schema.MergeFrom(

@@ -39,6 +39,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
     output: Output = field(init=False)
     sequence: int = 0
     cache_status: chat_pb2.CacheStatus.ValueType = chat_pb2.CACHE_STATUS_UNSPECIFIED
+    cache_lookup: chat_pb2.CacheLookup | None = None
 
     def __post_init__(self) -> None:
         self.answer = Answer(streaming=self.work.streaming)
@@ -196,6 +197,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
             price_version=self.bill.price_version,
             end_time=self.end_time,
             cache_status=self.cache_status,
+            cache_lookup=self.cache_lookup,
         )
         return self.numbered(chat_pb2.ChatEvent(completed=completed))
 
@@ -224,6 +226,8 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         completion.outcome = self.outcome
         completion.price_version = self.bill.price_version
         completion.cache_status = self.cache_status
+        if self.cache_lookup is not None:
+            completion.cache_lookup.CopyFrom(self.cache_lookup)
 
     def partial(self) -> errors_pb2.PartialResult:
         partial = StreamedRun.partial(self)

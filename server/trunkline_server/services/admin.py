@@ -246,6 +246,7 @@ def _cache_stats(stats: Stats) -> admin_pb2.CacheStats:
         hit_count=stats.counts.hits,
         miss_count=stats.counts.misses,
         stale_count=stats.counts.stale,
+        similar_count=stats.counts.similar,
         entry_count=stats.entry_count,
         entry_bytes=stats.entry_bytes,
     )

@@ -639,6 +639,7 @@ class CacheStats(_message.Message):
     STALE_COUNT_FIELD_NUMBER: _builtins.int
     ENTRY_COUNT_FIELD_NUMBER: _builtins.int
     ENTRY_BYTES_FIELD_NUMBER: _builtins.int
+    SIMILAR_COUNT_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider."""
     model: _builtins.str
@@ -653,6 +654,8 @@ class CacheStats(_message.Message):
     """Answers in this replica's memory."""
     entry_bytes: _builtins.int
     """Their size."""
+    similar_count: _builtins.int
+    """Calls that were answered with what was kept for a question that means nearly the same."""
     def __init__(
         self,
         *,
@@ -663,10 +666,11 @@ class CacheStats(_message.Message):
         stale_count: _builtins.int = ...,
         entry_count: _builtins.int = ...,
         entry_bytes: _builtins.int = ...,
+        similar_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_bytes", b"entry_bytes", "entry_count", b"entry_count", "hit_count", b"hit_count", "miss_count", b"miss_count", "model", b"model", "provider", b"provider", "stale_count", b"stale_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_bytes", b"entry_bytes", "entry_count", b"entry_count", "hit_count", b"hit_count", "miss_count", b"miss_count", "model", b"model", "provider", b"provider", "similar_count", b"similar_count", "stale_count", b"stale_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
