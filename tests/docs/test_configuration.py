@@ -41,6 +41,7 @@ OTHER = {
     "jobs.worker": "false",
     "jobs.queues": '["other"]',
     "cache.hit_price": "7",
+    "cache.embedding_model": "other/embed",
     "egress.allow_private_hosts": '["other"]',
     "egress.allow_http_hosts": '["other"]',
     "providers": '{"other": {}}',

@@ -85,7 +85,11 @@ GOOD: Final[dict[str, Message]] = {
     "AdminService/CreateTenant": admin_pb2.CreateTenantRequest(name="acme"),
     "AdminService/ListTenants": admin_pb2.ListTenantsRequest(),
     "AdminService/CreateApiKey": admin_pb2.CreateApiKeyRequest(
-        name="key", scopes=["chat:write"], allowed_models=["sandbox/echo"], expire_time=Timestamp(seconds=4 * 10**9)
+        name="key",
+        scopes=["chat:write"],
+        allowed_models=["sandbox/echo"],
+        expire_time=Timestamp(seconds=4 * 10**9),
+        priority=1,
     ),
     "AdminService/ListApiKeys": admin_pb2.ListApiKeysRequest(),
     "AdminService/RevokeApiKey": admin_pb2.RevokeApiKeyRequest(key_id="x" * 12),

@@ -276,8 +276,8 @@ class CreateApiKeyRequest(_message.Message):
     tenant_id: _builtins.str
     """The tenant it is for; empty: the caller's. Another tenant's needs the scope `admin:tenants`."""
     priority: Global___Priority.ValueType
-    """How urgent its calls are at most, and no more urgent than the caller's own. Unset: interactive, or the caller's own
-    where that is less.
+    """How urgent its calls are at most, and no more urgent than the caller's own, unless that has the scope
+    `admin:tenants`. Unset: interactive, or the caller's own where that is less.
     """
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
