@@ -78,7 +78,8 @@ class AdminService:
     async def purge_cache(self, call: Call, request: admin_pb2.PurgeCacheRequest) -> admin_pb2.PurgeCacheResponse:
         if request.model and not request.provider:
             raise invalid("provider", "is needed to name a model")
-        count = await self.shelf.purge(call.caller.tenant_id, request.provider, request.model)
+        named = (readable("provider", request.provider), readable("model", request.model))
+        count = await self.shelf.purge(call.caller.tenant_id, *named)
         return admin_pb2.PurgeCacheResponse(purged_count=count)
 
     async def create_api_key(
