@@ -22,7 +22,7 @@ from trunkline_server.core.priority import Priority
 
 LOOK_S: Final = 0.05
 LOOKS: Final = 20
-WAIT_S: Final = 0.1
+WAIT_S: Final = 0.04
 FALL: Final = 0.9
 RISE: Final = 1.05
 FAIR_ROOM: Final = 1.25
