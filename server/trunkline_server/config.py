@@ -179,6 +179,8 @@ class CacheSection(Section, frozen=True):
     memory_bytes_max: Count = 64 * 1024 * 1024
     answer_bytes_max: Positive = 1024 * 1024
     hit_price: str = "0"
+    embedding_model: str = ""
+    similar_entries_max: Positive = 10_000
 
 
 class GuardSection(Section, frozen=True):

@@ -41,6 +41,7 @@ OTHER = {
     "jobs.worker": "false",
     "jobs.queues": '["other"]',
     "cache.hit_price": "7",
+    "cache.embedding_model": "other/embed",
     "guard.input_harm": "strict",
     "guard.input_personal_data": "standard",
     "guard.output_harm": "strict",

@@ -47,6 +47,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
     gate: Gate | None = field(init=False)
     sequence: int = 0
     cache_status: chat_pb2.CacheStatus.ValueType = chat_pb2.CACHE_STATUS_UNSPECIFIED
+    cache_lookup: chat_pb2.CacheLookup | None = None
 
     def __post_init__(self) -> None:
         self.answer = Answer(streaming=self.work.streaming)
@@ -236,6 +237,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
             end_time=self.end_time,
             cache_status=self.cache_status,
             guard_findings=self.shield.findings() if self.shield is not None else None,
+            cache_lookup=self.cache_lookup,
         )
         return self.numbered(chat_pb2.ChatEvent(completed=completed))
 
@@ -269,6 +271,8 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         completion.cache_status = self.cache_status
         if self.shield is not None:
             completion.guard_findings.extend(self.shield.findings())
+        if self.cache_lookup is not None:
+            completion.cache_lookup.CopyFrom(self.cache_lookup)
 
     def partial(self) -> errors_pb2.PartialResult:
         partial = StreamedRun.partial(self)

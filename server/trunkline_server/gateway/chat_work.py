@@ -79,6 +79,7 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
             end_user=call.user_id,
             stream=self.streaming,
             max_output_tokens=offer.cap,
+            pace=offer.route.line.pace,
         )
 
     def _limited(self, route: Route, price: Price, terms: Terms, tokens: int, length: int) -> Offer:

@@ -56,6 +56,7 @@ class _Errand(Work[InputT, RunT_co], Generic[InputT, RunT_co]):
             input=self.input,
             options=self.options(offer.route.provider),
             end_user=call.user_id,
+            pace=offer.route.line.pace,
         )
 
 

@@ -20,9 +20,10 @@ from trunkline.v1 import chat_pb2
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import Failover, UpstreamFailure
+from trunkline_server.core.pace import SHORT_S
 from trunkline_server.gateway import refusals
 from trunkline_server.gateway.admission import UNABLE, Admission
-from trunkline_server.gateway.attempts import ATTEMPT_S_MIN, Plan
+from trunkline_server.gateway.attempts import ATTEMPT_S_MIN, Plan, worth_waiting
 from trunkline_server.gateway.budgets import TenantBudgets
 from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.chat_work import ChatWork
@@ -226,12 +227,22 @@ class Gateway:
         """An attempt begins, where there is time for an answer and its bill."""
         if run.call.deadline - asyncio.get_running_loop().time() < SETTLE_RESERVE_S + ATTEMPT_S_MIN:
             raise TrunklineError(Reason.DEADLINE, "no time is left to ask", metadata={"stage": "provider"})
+        if pause_s := run.route.line.pace.pause_s(run.offer.input_tokens):
+            await self._keep_pace(run, plan, pause_s)
         visit = self._entered(run) if run.route.line.trunk.bulkhead.take() else None
         while visit is None:
             visit = await self._entered_late(run, plan)
         plan.made += 1
         run.in_flight = True
         return visit
+
+    async def _keep_pace(self, run: Run[Any], plan: Plan, pause_s: float) -> None:
+        """The provider has said that it would refuse: go elsewhere, wait where that is short, else ask all the same."""
+        full = run.route
+        if pause_s > SHORT_S and await self._moved(run, plan):
+            run.choice.pass_over(full, Reason.RATE_LIMITED)
+        elif worth_waiting(pause_s, run.call.deadline - asyncio.get_running_loop().time()):
+            await asyncio.sleep(pause_s)
 
     def _entered(self, run: Run[Any]) -> Visit | None:
         """Through the breakers, with a place in hand, which is given back where they are shut."""

@@ -69,6 +69,10 @@ class ChatServiceStub:
     """What a call would cost, least and most, and whether the account can cover it. Reserves nothing. Free.
     Errors: MODEL_NOT_FOUND, VALIDATION, PRICE_UNKNOWN.
     """
+    QuoteMany: _grpc.UnaryUnaryMultiCallable[_chat_pb2.QuoteManyRequest, _chat_pb2.QuoteManyResponse]
+    """What the calls of a CompleteMany would cost, each and together, and whether their accounts can cover all of them at
+    once. One that cannot be quoted does not sink the rest. Reserves nothing. Free. Errors: VALIDATION.
+    """
 
 @_typing.type_check_only
 class ChatServiceAsyncStub(ChatServiceStub):
@@ -110,6 +114,10 @@ class ChatServiceAsyncStub(ChatServiceStub):
     Quote: _aio.UnaryUnaryMultiCallable[_chat_pb2.QuoteRequest, _chat_pb2.QuoteResponse]  # type: ignore[assignment]
     """What a call would cost, least and most, and whether the account can cover it. Reserves nothing. Free.
     Errors: MODEL_NOT_FOUND, VALIDATION, PRICE_UNKNOWN.
+    """
+    QuoteMany: _aio.UnaryUnaryMultiCallable[_chat_pb2.QuoteManyRequest, _chat_pb2.QuoteManyResponse]  # type: ignore[assignment]
+    """What the calls of a CompleteMany would cost, each and together, and whether their accounts can cover all of them at
+    once. One that cannot be quoted does not sink the rest. Reserves nothing. Free. Errors: VALIDATION.
     """
 
 class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -191,6 +199,16 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_chat_pb2.QuoteResponse, _abc.Awaitable[_chat_pb2.QuoteResponse]]:
         """What a call would cost, least and most, and whether the account can cover it. Reserves nothing. Free.
         Errors: MODEL_NOT_FOUND, VALIDATION, PRICE_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def QuoteMany(
+        self,
+        request: _chat_pb2.QuoteManyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chat_pb2.QuoteManyResponse, _abc.Awaitable[_chat_pb2.QuoteManyResponse]]:
+        """What the calls of a CompleteMany would cost, each and together, and whether their accounts can cover all of them at
+        once. One that cannot be quoted does not sink the rest. Reserves nothing. Free. Errors: VALIDATION.
         """
 
 def add_ChatServiceServicer_to_server(servicer: ChatServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
