@@ -153,6 +153,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         callers=callers,
         drain=drain,
         live=engine.live,
+        secret=engine.secret,
     )
     await database.listen(KEYS_CHANNEL, callers.forget)
     await offered.stops.follow()

@@ -11,6 +11,7 @@ from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.handlers import rpcs_of
 from trunkline_server.door.server import Drain, Server, ServerSettings
+from trunkline_server.edge.dashboard.sessions import Sessions
 from trunkline_server.edge.front import FrontSettings, front
 from trunkline_server.edge.limits import Limits
 from trunkline_server.edge.server import HttpServer
@@ -25,13 +26,14 @@ def open_doors(
     callers: Callers,
     drain: Drain,
     live: LiveCalls,
+    secret: bytes,
 ) -> tuple[Server, HttpServer]:
     """gRPC and HTTP; both have still to be started."""
     offered = {each.full_name: boundary.procedures(each, service) for each, service in services.items()}
     rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
     procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
     server = Server(_grpc_settings(settings), rpcs, callers)
-    http = front(_http_settings(settings), boundary, procedures, lambda: not drain.draining, lambda: len(live))
+    http = front(_http_settings(settings, secret), boundary, procedures, lambda: not drain.draining, lambda: len(live))
     return server, http
 
 
@@ -40,8 +42,9 @@ def _grpc_settings(settings: Settings) -> ServerSettings:
     return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection)
 
 
-def _http_settings(settings: Settings) -> FrontSettings:
-    http = settings.http
+def _http_settings(settings: Settings, secret: bytes) -> FrontSettings:
+    http, dashboard = settings.http, settings.dashboard
+    sessions = Sessions.derive(secret, dashboard.session_s) if dashboard.enabled else None
     limits = Limits(
         connections_max=http.connections_max,
         body_bytes_max=http.receive_bytes_max,
@@ -49,4 +52,4 @@ def _http_settings(settings: Settings) -> FrontSettings:
         body_s=http.body_timeout_s,
         idle_s=http.idle_timeout_s,
     )
-    return FrontSettings(http.address, http.allowed_origins, http.streams_per_key_max, limits)
+    return FrontSettings(http.address, http.allowed_origins, http.streams_per_key_max, limits, sessions)
