@@ -14,7 +14,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tests.fixtures.gateway import RunningGateway, question, user
 from tests.fixtures.nasty import variants
 from tests.fixtures.refusal import refusal_of, send
-from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, credits_pb2, limits_pb2, models_pb2, providers_pb2, usage_pb2
+from trunkline.v1 import (
+    admin_pb2,
+    analytics_pb2,
+    chat_pb2,
+    content_pb2,
+    credits_pb2,
+    limits_pb2,
+    models_pb2,
+    providers_pb2,
+    usage_pb2,
+)
 from trunkline_server.core import question as question_rules
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import TrunklineError
@@ -55,6 +65,13 @@ RICH.labels["team"] = "blue"
 RICH.max_cost.MergeFrom(usage_pb2.Amount(unit="CREDIT", nanos=10**12))
 KEPT: Final = question("hello", cache=chat_pb2.CachePolicy(ttl=Duration(seconds=5), allow_stale=True))
 WHO: Final = limits_pb2.LimitSelector(user_id="*", key_id="*", provider="sandbox", model="*", team="blue")
+CALLS: Final = analytics_pb2.CallSelection(
+    start_time=Timestamp(seconds=10**9),
+    user_id="ada",
+    group_by=[analytics_pb2.DIMENSION_MODEL, analytics_pb2.DIMENSION_LABEL],
+    labels={"team": "blue"},
+    label="team",
+)
 SCHEMA: Final = question("hello", "sandbox/json")
 SCHEMA.output_format.json_schema.MergeFrom(
     content_pb2.JsonSchemaFormat(name="shape", description="d", json_schema='{"type": "object"}')
@@ -91,6 +108,14 @@ GOOD: Final[dict[str, Message]] = {
     "AdminService/GetInfo": admin_pb2.GetInfoRequest(),
     "AdminService/GetCacheStats": admin_pb2.GetCacheStatsRequest(provider="sandbox", model="echo"),
     "AdminService/PurgeCache": admin_pb2.PurgeCacheRequest(provider="sandbox", model="echo"),
+    "AnalyticsService/GetUsage": analytics_pb2.GetUsageRequest(selection=CALLS),
+    "AnalyticsService/GetCosts": analytics_pb2.GetCostsRequest(selection=CALLS),
+    "AnalyticsService/GetPerformance": analytics_pb2.GetPerformanceRequest(selection=CALLS),
+    "AnalyticsService/GetRealtime": analytics_pb2.GetRealtimeRequest(window=Duration(seconds=5)),
+    "AnalyticsService/GetReport": analytics_pb2.GetReportRequest(
+        period=analytics_pb2.REPORT_PERIOD_WEEK, format=analytics_pb2.REPORT_FORMAT_HTML
+    ),
+    "AnalyticsService/RecordEvent": analytics_pb2.RecordEventRequest(name="liked", value=1, labels={"page": "one"}),
     "LimitService/SetRateLimit": limits_pb2.SetRateLimitRequest(
         rate_limit=limits_pb2.RateLimit(
             name="it", selector=WHO, unit=limits_pb2.LIMIT_UNIT_TOKENS, amount=5, window=Duration(seconds=5), burst=1

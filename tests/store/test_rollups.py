@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -38,8 +39,6 @@ class Till:
         await self.database.execute(INSERT, [self._row(days) for _ in range(count)])
 
     def _row(self, days: float) -> str:
-        import json
-
         pick, completion_id = self.random, new_uuid()
         failed = pick.random() < 0.1
         mine = pick.random() < 0.8

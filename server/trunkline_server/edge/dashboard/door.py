@@ -68,12 +68,15 @@ class DashboardDoor:
 
     async def who(self, exchange: Exchange) -> None:
         """Whether somebody is signed in."""
+        api_key = self.sessions.api_key(exchange.header("cookie"))
         try:
-            await self._identify(self.sessions.api_key(exchange.header("cookie")) or "")
+            await self._identify(api_key or "")
         except TrunklineError as error:
-            exchange.respond(_told(error))
-        else:
-            exchange.respond(Reply(204, _FRESH))
+            if error.reason is Reason.STORE_UNAVAILABLE:
+                exchange.respond(_told(error))
+                return
+            api_key = None
+        exchange.respond(Reply(200, (*JSON, *_FRESH), orjson.dumps({"signed_in": api_key is not None})))
 
     async def sign_in(self, exchange: Exchange) -> None:
         try:

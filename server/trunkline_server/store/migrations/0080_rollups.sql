@@ -118,23 +118,23 @@ END $$;
 -- A row of usage as a line of the sums.
 CREATE VIEW usage_line AS
 SELECT tenant_id, create_time, operation, provider, model, user_id, key_id, labels, completion_id,
-       1 AS calls,
-       (outcome = 'OUTCOME_FAILED')::integer AS failed,
-       (outcome = 'OUTCOME_CANCELLED')::integer AS cancelled,
-       (basis = 'provider_usage')::integer AS reported,
-       attempts,
+       1::bigint AS calls,
+       (outcome = 'OUTCOME_FAILED')::integer::bigint AS failed,
+       (outcome = 'OUTCOME_CANCELLED')::integer::bigint AS cancelled,
+       (basis = 'provider_usage')::integer::bigint AS reported,
+       attempts::bigint AS attempts,
        input_tokens, cached_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens,
        cost_nano_usd, charge_nanos,
-       CASE WHEN outcome <> 'OUTCOME_FAILED' THEN duration_ms ELSE 0 END AS duration_ms,
-       (first_token_ms > 0)::integer AS first_tokens,
-       first_token_ms,
-       CASE WHEN output_tokens > 0 THEN duration_ms ELSE 0 END AS speaking_ms
+       CASE WHEN outcome <> 'OUTCOME_FAILED' THEN duration_ms ELSE 0 END::bigint AS duration_ms,
+       (first_token_ms > 0)::integer::bigint AS first_tokens,
+       first_token_ms::bigint AS first_token_ms,
+       CASE WHEN output_tokens > 0 THEN duration_ms ELSE 0 END::bigint AS speaking_ms
 FROM usage;
 
 -- What is timed of it: one line for each thing.
 CREATE VIEW usage_timing AS
 SELECT tenant_id, create_time, operation, provider, model, user_id, key_id, labels, measure, usage_step(ms) AS step,
-       1 AS calls
+       1::bigint AS calls
 FROM usage CROSS JOIN LATERAL (
     VALUES ('duration', duration_ms, outcome <> 'OUTCOME_FAILED'), ('first_token', first_token_ms, first_token_ms > 0)
 ) AS timed (measure, ms, counts)
