@@ -27,22 +27,29 @@ def open_doors(
     drain: Drain,
     live: LiveCalls,
     secret: bytes,
+    shared: bool,
 ) -> tuple[Server, HttpServer]:
-    """gRPC and HTTP; both have still to be started."""
+    """gRPC and HTTP; both have still to be started. `shared`: other processes open theirs at the same addresses."""
     offered = {each.full_name: boundary.procedures(each, service) for each, service in services.items()}
     rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
     procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
-    server = Server(_grpc_settings(settings), rpcs, callers)
-    http = front(_http_settings(settings, secret), boundary, procedures, lambda: not drain.draining, lambda: len(live))
+    server = Server(_grpc_settings(settings, shared=shared), rpcs, callers)
+    http = front(
+        _http_settings(settings, secret, shared=shared),
+        boundary,
+        procedures,
+        lambda: not drain.draining,
+        lambda: len(live),
+    )
     return server, http
 
 
-def _grpc_settings(settings: Settings) -> ServerSettings:
+def _grpc_settings(settings: Settings, *, shared: bool) -> ServerSettings:
     grpc = settings.grpc
-    return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection)
+    return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection, shared)
 
 
-def _http_settings(settings: Settings, secret: bytes) -> FrontSettings:
+def _http_settings(settings: Settings, secret: bytes, *, shared: bool) -> FrontSettings:
     http, dashboard = settings.http, settings.dashboard
     sessions = Sessions.derive(secret, dashboard.session_s) if dashboard.enabled else None
     limits = Limits(
@@ -52,4 +59,4 @@ def _http_settings(settings: Settings, secret: bytes) -> FrontSettings:
         body_s=http.body_timeout_s,
         idle_s=http.idle_timeout_s,
     )
-    return FrontSettings(http.address, http.allowed_origins, http.streams_per_key_max, limits, sessions)
+    return FrontSettings(http.address, http.allowed_origins, http.streams_per_key_max, limits, shared, sessions)
