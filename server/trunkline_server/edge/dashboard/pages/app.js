@@ -17,6 +17,7 @@ const view = $("view");
 const chosen = { hours: 168, filters: {} };
 let control = new AbortController();
 let timer = 0;
+let liveTimer = 0;
 let shown = "";
 
 const part = () => (location.hash.slice(1) in PARTS ? location.hash.slice(1) : "overview");
@@ -45,6 +46,7 @@ async function show(fresh = true) {
 }
 
 async function live() {
+  clearTimeout(liveTimer);
   if (!$("house").hidden && !document.hidden) {
     try {
       const now = await call("AnalyticsService/GetRealtime", {});
@@ -54,7 +56,7 @@ async function live() {
       $("live").setAttribute("data-off", "");
     }
   }
-  setTimeout(live, LIVE_MS);
+  liveTimer = setTimeout(live, LIVE_MS);
 }
 
 async function fillFilters() {
@@ -86,12 +88,14 @@ async function enter() {
   $("house").hidden = !inside;
   if (!inside) return $("api-key").focus();
   fillFilters().catch(() => {});
+  live();
   return show();
 }
 
 function leave() {
   control.abort();
   clearTimeout(timer);
+  clearTimeout(liveTimer);
   view.replaceChildren();
   $("house").hidden = true;
   $("sign-in").hidden = false;
@@ -136,4 +140,3 @@ window.addEventListener("hashchange", () => show());
 document.addEventListener("visibilitychange", () => { if (!document.hidden && !$("house").hidden) show(false); });
 
 enter();
-live();
