@@ -122,7 +122,7 @@ async def run(home: Path, rows: int, *, serve: bool) -> Sequence[str]:
 
 
 async def _run(bench: Bench, url: str, rows: int, *, serve: bool) -> Sequence[str]:
-    database = await Database.open(DatabaseSettings(url))
+    database = await Database.open(DatabaseSettings(url, command_timeout_s=60))
     tenant_id = await bench.tenant_id()
     began = time.perf_counter()
     await fill(database, tenant_id, rows, DAYS)

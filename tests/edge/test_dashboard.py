@@ -13,7 +13,7 @@ from trunkline_server.edge.dashboard.sessions import COOKIE, Sessions
 
 SESSION: Final = "/dashboard/session"
 COSTS: Final = "/dashboard/api/trunkline.v1.AnalyticsService/GetCosts"
-MARK: Final = {"x_trunkline_dashboard": "1"}
+MARK: Final[dict[str, Any]] = {"x_trunkline_dashboard": "1"}
 
 
 async def signed_in(http: Http, key: str = "") -> Answered:
@@ -106,7 +106,7 @@ async def test_a_key_gives_what_it_may_and_no_more(http: Http) -> None:
         {"sec_fetch_site": "same-site"},
     ],
 )
-async def test_other_pages_get_nowhere(http: Http, headers: dict[str, str]) -> None:
+async def test_other_pages_get_nowhere(http: Http, headers: dict[str, Any]) -> None:
     cookie = await session(http)
     assert (await ask(http, cookie, **headers)).status == 403
     assert (await http.post(SESSION, {"api_key": http.gateway.key}, **{**MARK, **headers})).status == 403
