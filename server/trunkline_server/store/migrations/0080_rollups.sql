@@ -41,6 +41,8 @@ CREATE TABLE usage_day (
     PRIMARY KEY (tenant_id, start_time, operation, provider, model, user_id, key_id)
 ) PARTITION BY RANGE (start_time);
 
+CREATE INDEX usage_day_by_user ON usage_day (tenant_id, user_id, start_time);
+
 -- How long the calls of a day took, in steps of a twelfth of an octave.
 CREATE TABLE usage_pace (
     tenant_id  uuid NOT NULL,

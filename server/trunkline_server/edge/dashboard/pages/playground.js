@@ -1,16 +1,17 @@
 // A chat with a model of one's choice, streamed, with its bill.
 
-import { all, stream } from "./calls.js";
+import { all, call, stream } from "./calls.js";
 import { el, panel } from "./elements.js";
-import { exact, span, whole, word } from "./words.js";
+import { count, exact, span, whole, word } from "./words.js";
 
 const kept = { model: "", system: "", most: "512", history: [] };
 
 export async function playground({ signal }) {
   const models = await all("ModelService/ListModels", {}, "models", signal);
   const names = models.filter((model) => (model.capabilities || []).includes("CAPABILITY_CHAT")).map((model) => model.name);
-  const ablest = models.reduce((best, model) => ((model.capabilities || []).length > (best.capabilities || []).length ? model : best), {}).name;
-  const choice = el("select", { id: "model" }, names.map((name) => el("option", { value: name, selected: name === (kept.model || ablest) }, name)));
+  const model = kept.model || await usual(names, signal);
+  const none = el("option", { value: "", disabled: true, selected: !model }, "Choose a model");
+  const choice = el("select", { id: "model" }, none, names.map((name) => el("option", { value: name, selected: name === model }, name)));
   const system = el("textarea", { id: "system", rows: 4, placeholder: "You are ..." });
   const most = el("input", { id: "most", type: "number", min: 1, max: 100000, value: kept.most });
   const said = el("div", { class: "said", "aria-live": "polite" });
@@ -22,6 +23,7 @@ export async function playground({ signal }) {
   const ask = async (event) => {
     event.preventDefault();
     if (talk.stop) return talk.stop();
+    if (!choice.value) return choice.focus();
     if (!words.value.trim()) return undefined;
     Object.assign(kept, { model: choice.value, system: system.value, most: most.value });
     const text = words.value;
@@ -39,6 +41,15 @@ export async function playground({ signal }) {
       el("label", { for: "system" }, "System message"), system,
       el("label", { for: "most" }, "Most output tokens"), most, el("p", {}, clear))),
     el("section", { class: "card talk" }, said, el("form", { class: "ask", submit: ask }, words, send)))];
+}
+
+// The model that has answered most of late.
+async function usual(names, signal) {
+  const request = { selection: { groupBy: ["DIMENSION_MODEL"], operation: "chat" }, pageSize: 1000 };
+  const { rows = [] } = await call("AnalyticsService/GetPerformance", request, signal).catch(() => ({}));
+  const answered = (row) => count(row.callCount) - count(row.failedCount);
+  const known = rows.map((row) => ({ name: `${row.group.provider}/${row.group.model}`, times: answered(row) })).filter(({ name }) => names.includes(name));
+  return known.sort((one, other) => other.times - one.times)[0]?.name || "";
 }
 
 class Talk {
