@@ -66,11 +66,11 @@ def _y(share: float) -> float:
 
 
 def _round_up(value: float) -> float:
-    """To 1, 2, 5 or 10 of its power of ten."""
+    """To 1, 2, 2.5, 5 or 10 of its power of ten."""
     if value <= 0:
         return 1.0
     power: float = 10.0 ** floor(log10(value))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value * 0.999999)
+    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * 0.999999)
 
 
 def brief(value: float) -> str:

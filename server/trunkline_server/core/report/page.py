@@ -51,16 +51,21 @@ def as_page(report: analytics_pb2.GetReportResponse, start: datetime, end: datet
 def _tiles(report: analytics_pb2.GetReportResponse) -> Iterator[str]:
     all_ = report.all
     tiles = {
-        "Credits charged": to_decimal_text(report.charge.nanos),
-        "US dollars, providers": to_decimal_text(report.cost.nanos),
+        "Credits charged": _rounded(report.charge.nanos),
+        "US dollars": _rounded(report.cost.nanos),
         "Calls": f"{all_.call_count:,}",
-        "Failed": f"{all_.failed_count:,} ({all_.error_rate:.2%})",
+        "Failed": f"{all_.error_rate:.2%}",
         "Half took at most": f"{all_.duration.p50.ToMilliseconds():,} ms",
-        "95 of 100": f"{all_.duration.p95.ToMilliseconds():,} ms",
+        "95 of 100 at most": f"{all_.duration.p95.ToMilliseconds():,} ms",
     }
     yield "<dl>"
     yield from (f"<div><dt>{name}</dt><dd>{told}</dd></div>" for name, told in tiles.items())
     yield "</dl>"
+
+
+def _rounded(nanos: int) -> str:
+    """The table is exact."""
+    return f"{nanos / NANOS:,.2f}" if abs(nanos) >= NANOS else to_decimal_text(nanos)
 
 
 def _charts(report: analytics_pb2.GetReportResponse) -> Iterator[str]:

@@ -50,7 +50,7 @@ async function live() {
   if (!$("house").hidden && !document.hidden) {
     try {
       const now = await call("AnalyticsService/GetRealtime", {});
-      $("live").replaceChildren(`${count(now.heldCount)} running`, el("span", { class: "more" }, ` · ${brief(count(now.all?.callCount))} calls a minute`));
+      $("live").replaceChildren(`${count(now.heldCount)} running`, el("span", { class: "more" }, ` · ${brief(count(now.all?.callCount))} calls/min`));
       $("live").removeAttribute("data-off");
     } catch {
       $("live").setAttribute("data-off", "");
