@@ -164,6 +164,19 @@ class EventsSection(Section, frozen=True):
     keep_days: Positive = 7
 
 
+class AnalyticsSection(Section, frozen=True):
+    """Sums over calls. What older ones were, is read from their rows."""
+
+    keep_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+
+
+class DashboardSection(Section, frozen=True):
+    """The pages at `/dashboard`."""
+
+    enabled: bool = True
+    session_s: Annotated[int, Meta(ge=60, le=2592000)] = 43200
+
+
 class LimitsSection(Section, frozen=True):
     """Rate limits."""
 
@@ -270,6 +283,8 @@ class Settings(Section, frozen=True):
     credits: CreditsSection = field(default_factory=CreditsSection)
     jobs: JobsSection = field(default_factory=JobsSection)
     events: EventsSection = field(default_factory=EventsSection)
+    analytics: AnalyticsSection = field(default_factory=AnalyticsSection)
+    dashboard: DashboardSection = field(default_factory=DashboardSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     cache: CacheSection = field(default_factory=CacheSection)
     guard: GuardSection = field(default_factory=GuardSection)

@@ -35,6 +35,7 @@ OTHER = {
     "routing.hedging": "true",
     "breakers.failure_ratio": "0.25",
     "breakers.slow_ratio": "0.25",
+    "dashboard.enabled": "false",
     "credits.default_grant": "7",
     "credits.per_usd": "7",
     "credits.tenant_unlimited": "false",

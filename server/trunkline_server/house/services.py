@@ -35,7 +35,7 @@ from trunkline_server.gateway.vitals import Vitals
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import cache_settings
 from trunkline_server.services.admin import AdminService, Replica
-from trunkline_server.services.analytics import AnalyticsService
+from trunkline_server.services.analytics.service import AnalyticsService
 from trunkline_server.services.audio import AudioService
 from trunkline_server.services.chat import ChatService
 from trunkline_server.services.credits import CreditService
@@ -45,6 +45,7 @@ from trunkline_server.services.limits import LimitService
 from trunkline_server.services.models import ModelService
 from trunkline_server.services.moderation import ModerationService
 from trunkline_server.services.providers import ProviderService
+from trunkline_server.store.custom_events import CustomEvents
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
 from trunkline_server.store.tenants import Tenants
@@ -91,7 +92,7 @@ class Offered:
             moderation_pb2: ModerationService(engine.errands, engine.guards.policies),
             limits_pb2: LimitService(engine.limiter, tokens),
             credits_pb2: CreditService(engine.ledger, tokens),
-            analytics_pb2: AnalyticsService(engine.database, tokens),
+            analytics_pb2: AnalyticsService(engine.database, tokens, CustomEvents(engine.database)),
             models_pb2: ModelService(engine.routes, tokens, engine.learning, engine.sync),
             providers_pb2: ProviderService(
                 registry, engine.routes.lines, tokens, engine.accounts, engine.own, lambda: self._drain.draining
