@@ -63,6 +63,9 @@ soak: $(READY) ## a long run of the ledger: load, kill -9, and the proof (ARGS="
 soak-jobs: $(READY) ## jobs under calamities: 5,000 of them while workers and the database die (ARGS="--jobs 500" ...)
 	@$(BIN)/python -m tests.bench.job_soak $(ARGS)
 
+bench-failover: $(READY) ## measure what callers notice when providers fail
+	@$(BIN)/python -m tests.bench.failover $(ARGS)
+
 check: check-code check-layers check-contract check-generated ## everything that can be known without running: format, lint, types, layers, contract
 
 check-code: $(READY)
