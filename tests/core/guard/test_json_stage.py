@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.guard.test_screen import cut_texts, passed
@@ -51,6 +51,7 @@ _VALUES = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(value=_VALUES, ascii_only=st.booleans(), data=st.data())
 def test_any_cut_gives_the_same_and_it_is_still_json(value: object, ascii_only: bool, data: st.DataObject) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "replace").decode()
@@ -62,6 +63,7 @@ def test_any_cut_gives_the_same_and_it_is_still_json(value: object, ascii_only: 
     json.loads(whole)
 
 
+@settings(max_examples=40)
 @given(value=_VALUES, ascii_only=st.booleans())
 def test_masked_and_restored_means_the_same(value: object, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "replace").decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline_server.core.guard import harm
@@ -106,6 +106,7 @@ def cut_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
 @pytest.mark.parametrize(
     "finders", [STANDARD, STRICT, PHRASES, ALL, (OWN,)], ids=["std", "strict", "harm", "all", "own"]
 )
+@settings(max_examples=40)
 @given(cut=cut_texts())
 def test_any_cut_gives_the_same(finders: Sequence[Finder], cut: tuple[str, list[str]]) -> None:
     text, pieces = cut
@@ -114,6 +115,7 @@ def test_any_cut_gives_the_same(finders: Sequence[Finder], cut: tuple[str, list[
     assert screened(finders, list(text)) == whole
 
 
+@settings(max_examples=40)
 @given(cut=cut_texts(), back=cut_texts())
 def test_masked_and_restored_is_the_same_again(cut: tuple[str, list[str]], back: tuple[str, list[str]]) -> None:
     text, pieces = cut
