@@ -25,6 +25,7 @@ from trunkline_server.gateway.own_accounts import OwnAccounts
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.sync import Sync
+from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.background import Background
 from trunkline_server.house.keeping import keep
@@ -62,6 +63,7 @@ class Engine:
     shelf: Shelf
     gateway: Gateway
     errands: Errands
+    talks: Talks
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
@@ -87,6 +89,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     stack.push_async_callback(limiter.close)
     gateway = _gateway(settings, routes, ledger, limiter, live)
     policy = policy_of(settings)
+    talks = Talks.over(database, gateway)
+    stack.push_async_callback(talks.drained)
     errands = Errands(gateway, Media(Egress(policy)), policy)
     return Engine(
         replica_id=replica_id,
@@ -104,6 +108,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         shelf=Shelf(Memory(settings.cache.memory_bytes_max), shared, database),
         gateway=gateway,
         errands=errands,
+        talks=talks,
         background=await Background.open(settings, database, errands),
     )
 
