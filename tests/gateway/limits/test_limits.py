@@ -119,7 +119,7 @@ async def test_a_call_larger_than_the_whole_limit_waits_until_all_of_it_is_there
 
 async def test_only_so_many_calls_run_at_once(gateway: RunningGateway) -> None:
     await set_limit(gateway, 1, CONCURRENCY)
-    request = chat_pb2.StreamRequest(input=question("Hello", "sandbox/slow"))
+    request = chat_pb2.StreamRequest(input=question("word " * 50, "sandbox/slow"))
     running = gateway.chat.Stream(request, metadata=gateway.metadata("ann"))
     await running.read()
 
