@@ -77,7 +77,7 @@ def variables_of(
 
 
 def render(version: prompts_pb2.PromptVersion, given: Mapping[str, str], path: str) -> list[content_pb2.Message]:
-    """The messages, filled in. Raises VALIDATION, which names a variable that is missing, unknown or of another type."""
+    """The messages, filled in. Raises VALIDATION, which names the variable that is missing, unknown or mistyped."""
     values = _values(version.variables, given, path)
     templates = _templates(version.messages)
     if sum(template.size(values) for template in templates.values()) > RENDERED_CHARS_MAX:
@@ -146,7 +146,7 @@ def _wrong(variable: prompts_pb2.PromptVariable, value: str) -> str:
         case prompts_pb2.PROMPT_VARIABLE_TYPE_BOOLEAN:
             return "" if value in ("true", "false") else "must be true or false"
         case prompts_pb2.PROMPT_VARIABLE_TYPE_ENUM:
-            return "" if value in variable.choices else f"must be one of {', '.join(map(repr, variable.choices))}"
+            return "" if value in variable.choices else "must be one of the variable's choices"
         case prompts_pb2.PROMPT_VARIABLE_TYPE_JSON:
             return "" if _is_json(value) else "must be JSON"
         case _:

@@ -7,8 +7,8 @@ from typing import Final
 
 from trunkline_server.config import Settings
 from trunkline_server.door.caller import Callers
-from trunkline_server.house.engine import Engine
 from trunkline_server.gateway.talks.turns import RENEW_S
+from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import limit_chores
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys

@@ -101,7 +101,7 @@ class Offered:
             providers_pb2: ProviderService(
                 registry, engine.routes.lines, tokens, engine.accounts, engine.own, lambda: self._drain.draining
             ),
-            prompts_pb2: PromptService(engine.talks.cast.prompts, tokens),
+            prompts_pb2: PromptService(engine.talks.cast.prompts, tokens, engine.errands.policy),
             assistants_pb2: AssistantService(engine.talks.cast.assistants, tokens),
             conversations_pb2: ConversationService(
                 engine.talks.conversations, engine.talks.minutes.messages, tokens, engine.errands.policy

@@ -1,4 +1,4 @@
-"""ConversationService: what users say to models, kept. Whoever may not reach a conversation is told that there is none."""
+"""ConversationService: what users say to models, kept. One that a caller may not reach is not there for them."""
 
 from __future__ import annotations
 

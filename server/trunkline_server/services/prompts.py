@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trunkline.v1 import content_pb2, prompts_pb2
-from trunkline_server.core import ids, prompt
+from trunkline.v1 import prompts_pb2
+from trunkline_server.core import ids, prompt, question
+from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import invalid
 from trunkline_server.core.moment import timestamp
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
 from trunkline_server.store.prompts import Prompt, Prompts
+
+Drafted = prompts_pb2.CreatePromptRequest | prompts_pb2.CreatePromptVersionRequest
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,14 @@ class PromptService:
 
     prompts: Prompts
     tokens: PageTokens
+    policy: EgressPolicy
 
     async def create_prompt(
         self, call: Call, request: prompts_pb2.CreatePromptRequest
     ) -> prompts_pb2.CreatePromptResponse:
         if ids.parse("prompt", request.name) is not None:
             raise invalid("name", "must not look like the id of a prompt")
-        body = _body(call, request.messages, request.variables, request.note)
+        body = self._body(call, request)
         description = readable("description", request.description)
         made, version = await self.prompts.create(call.caller.tenant_id, request.name, description, body)
         return prompts_pb2.CreatePromptResponse(prompt=_prompt(made), version=version)
@@ -55,7 +58,7 @@ class PromptService:
     async def create_prompt_version(
         self, call: Call, request: prompts_pb2.CreatePromptVersionRequest
     ) -> prompts_pb2.CreatePromptVersionResponse:
-        body = _body(call, request.messages, request.variables, request.note)
+        body = self._body(call, request)
         name = readable("prompt", request.prompt)
         version = await self.prompts.add_version(call.caller.tenant_id, name, body, make_default=request.make_default)
         return prompts_pb2.CreatePromptVersionResponse(version=version)
@@ -88,16 +91,13 @@ class PromptService:
     async def _find(self, call: Call, name: str) -> Prompt:
         return await self.prompts.find(call.caller.tenant_id, readable("prompt", name))
 
-
-def _body(
-    call: Call,
-    messages: Iterable[content_pb2.Message],
-    variables: Iterable[prompts_pb2.PromptVariable],
-    note: str,
-) -> prompts_pb2.PromptVersion:
-    body = prompts_pb2.PromptVersion(messages=messages, note=readable("note", note), created_by=call.caller.principal)
-    body.variables.extend(prompt.variables_of(body.messages, variables))
-    return body
+    def _body(self, call: Call, request: Drafted) -> prompts_pb2.PromptVersion:
+        """What no call could send is not kept either."""
+        question.check_messages(request.messages, (), self.policy)
+        body = prompts_pb2.PromptVersion(messages=request.messages, created_by=call.caller.principal)
+        body.note = readable("note", request.note)
+        body.variables.extend(prompt.variables_of(body.messages, request.variables))
+        return body
 
 
 def _prompt(row: Prompt) -> prompts_pb2.Prompt:

@@ -28,8 +28,9 @@ if _version_not_supported:
 class PromptServiceStub(object):
     """Prompts under a name, in numbered versions that never change, for `ChatInput.prompt`.
 
-    In a template `{name}` stands for a variable, `\{` and `\}` for the braces themselves, and nothing else is special:
-    no logic, no filters. Values go in as they are and are not read again, so a value cannot bring a variable with it.
+    In a template `{name}` stands for a variable, a brace behind a backslash for the brace itself, and nothing else is
+    special: no logic, no filters. Values go in as they are and are not read again, so a value cannot bring a variable
+    with it.
     """
 
     def __init__(self, channel):
@@ -83,8 +84,9 @@ class PromptServiceStub(object):
 class PromptServiceServicer(object):
     """Prompts under a name, in numbered versions that never change, for `ChatInput.prompt`.
 
-    In a template `{name}` stands for a variable, `\{` and `\}` for the braces themselves, and nothing else is special:
-    no logic, no filters. Values go in as they are and are not read again, so a value cannot bring a variable with it.
+    In a template `{name}` stands for a variable, a brace behind a backslash for the brace itself, and nothing else is
+    special: no logic, no filters. Values go in as they are and are not read again, so a value cannot bring a variable
+    with it.
     """
 
     def CreatePrompt(self, request, context):
@@ -197,8 +199,9 @@ def add_PromptServiceServicer_to_server(servicer, server):
 class PromptService(object):
     """Prompts under a name, in numbered versions that never change, for `ChatInput.prompt`.
 
-    In a template `{name}` stands for a variable, `\{` and `\}` for the braces themselves, and nothing else is special:
-    no logic, no filters. Values go in as they are and are not read again, so a value cannot bring a variable with it.
+    In a template `{name}` stands for a variable, a brace behind a backslash for the brace itself, and nothing else is
+    special: no logic, no filters. Values go in as they are and are not read again, so a value cannot bring a variable
+    with it.
     """
 
     @staticmethod

@@ -29,8 +29,9 @@ GRPC_VERSION: str
 class PromptServiceStub:
     """Prompts under a name, in numbered versions that never change, for `ChatInput.prompt`.
 
-    In a template `{name}` stands for a variable, `\\{` and `\\}` for the braces themselves, and nothing else is special:
-    no logic, no filters. Values go in as they are and are not read again, so a value cannot bring a variable with it.
+    In a template `{name}` stands for a variable, a brace behind a backslash for the brace itself, and nothing else is
+    special: no logic, no filters. Values go in as they are and are not read again, so a value cannot bring a variable
+    with it.
     """
 
     @_typing.overload
@@ -58,8 +59,9 @@ class PromptServiceStub:
 class PromptServiceAsyncStub(PromptServiceStub):
     """Prompts under a name, in numbered versions that never change, for `ChatInput.prompt`.
 
-    In a template `{name}` stands for a variable, `\\{` and `\\}` for the braces themselves, and nothing else is special:
-    no logic, no filters. Values go in as they are and are not read again, so a value cannot bring a variable with it.
+    In a template `{name}` stands for a variable, a brace behind a backslash for the brace itself, and nothing else is
+    special: no logic, no filters. Values go in as they are and are not read again, so a value cannot bring a variable
+    with it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -83,8 +85,9 @@ class PromptServiceAsyncStub(PromptServiceStub):
 class PromptServiceServicer(metaclass=_abc_1.ABCMeta):
     """Prompts under a name, in numbered versions that never change, for `ChatInput.prompt`.
 
-    In a template `{name}` stands for a variable, `\\{` and `\\}` for the braces themselves, and nothing else is special:
-    no logic, no filters. Values go in as they are and are not read again, so a value cannot bring a variable with it.
+    In a template `{name}` stands for a variable, a brace behind a backslash for the brace itself, and nothing else is
+    special: no logic, no filters. Values go in as they are and are not read again, so a value cannot bring a variable
+    with it.
     """
 
     @_abc_1.abstractmethod

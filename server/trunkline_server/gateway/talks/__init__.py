@@ -1,1 +1,1 @@
-"""Calls that lean on what the gateway keeps: prompts, assistants, conversations. Calls that do not pay nothing for it."""
+"""Calls that lean on what the gateway keeps: prompts, assistants, conversations. Others pay nothing for it."""

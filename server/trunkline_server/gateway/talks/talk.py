@@ -79,6 +79,7 @@ class Talk(Turn):
         kept: Conversation,
         turn_id: UUID,
         minutes: Minutes,
+        *,
         prompt: chat_pb2.PromptUse | None,
     ) -> None:
         super().__init__(input)
@@ -122,7 +123,7 @@ class Talk(Turn):
     async def end(self, broken_by: BaseException | None) -> None:
         """Keeps what a broken stream came to; where nothing was said, the call leaves no trace."""
         if self.is_kept:
-            return
+            return None
         message = self._overheard.message()
         if not message.parts:
             return await self._minutes.release(self)

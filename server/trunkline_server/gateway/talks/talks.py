@@ -91,7 +91,7 @@ class Talks:
         self, call: Call, input: chat_pb2.ChatInput, prompt: chat_pb2.PromptUse | None
     ) -> AsyncIterator[Talk]:
         async with self.turns.taken(_reader(call), _conversation_id(input)) as (turn_id, kept):
-            talk = Talk(call, input, kept, turn_id, self.minutes, prompt)
+            talk = Talk(call, input, kept, turn_id, self.minutes, prompt=prompt)
             try:
                 talk.input, talk.warning = await self.recollection.whole(call, input, kept)
                 yield talk

@@ -1,6 +1,7 @@
 """Whose turn it is in a conversation: one call at a time makes an answer there, in the order in which they came.
 
-Within a process a lock decides, between replicas a lease on the conversation's row, which comes free when a replica dies.
+Within a process a lock decides, between replicas a lease on the conversation's row, which comes free when a replica
+dies.
 """
 
 from __future__ import annotations
