@@ -93,6 +93,7 @@ def _columns(kept: conversations_pb2.ConversationMessage) -> tuple[object, ...]:
     kept.message_id = ids.spell("msg", message_id)
     return (
         message_id,
+        kept.user_id,
         kept.message.role,
         history.begins_turn(kept.message),
         history.size_tokens(kept.message),

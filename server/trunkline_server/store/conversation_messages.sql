@@ -15,16 +15,16 @@ WITH place AS (
     RETURNING last_position
 ), added AS (
     INSERT INTO conversation_message
-        (conversation_id, position, message_id, role, begins_turn, size_tokens, body, model, input_tokens,
+        (conversation_id, position, message_id, user_id, role, begins_turn, size_tokens, body, model, input_tokens,
         output_tokens, cost_nano_usd, charge_nanos, duration_ms)
-    SELECT $1, last_position - cardinality($4::uuid[]) + new.place, new.message_id, new.role, new.begins_turn,
+    SELECT $1, last_position - cardinality($4::uuid[]) + new.place, new.message_id, new.user_id, new.role, new.begins_turn,
         new.size_tokens, new.body, new.model, new.input_tokens, new.output_tokens, new.cost_nano_usd,
         new.charge_nanos, new.duration_ms
     FROM place, unnest(
-        $4::uuid[], $5::smallint[], $6::boolean[], $7::integer[], $8::bytea[], $9::text[], $10::bigint[],
-        $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[]
+        $4::uuid[], $5::text[], $6::smallint[], $7::boolean[], $8::integer[], $9::bytea[], $10::text[],
+        $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[]
     ) WITH ORDINALITY AS new (
-        message_id, role, begins_turn, size_tokens, body, model, input_tokens,
+        message_id, user_id, role, begins_turn, size_tokens, body, model, input_tokens,
         output_tokens, cost_nano_usd, charge_nanos, duration_ms, place
     )
 )

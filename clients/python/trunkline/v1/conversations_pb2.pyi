@@ -951,6 +951,54 @@ class ForkConversationResponse(_message.Message):
 Global___ForkConversationResponse: _TypeAlias = ForkConversationResponse  # noqa: Y015
 
 @_typing.final
+class EraseUserConversationsRequest(_message.Message):
+    """Request of EraseUserConversations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """The end user, as in `x-trunkline-user`."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseUserConversationsRequest: _TypeAlias = EraseUserConversationsRequest  # noqa: Y015
+
+@_typing.final
+class EraseUserConversationsResponse(_message.Message):
+    """Response of EraseUserConversations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_COUNT_FIELD_NUMBER: _builtins.int
+    MESSAGE_COUNT_FIELD_NUMBER: _builtins.int
+    conversation_count: _builtins.int
+    """How many conversations were theirs."""
+    message_count: _builtins.int
+    """How many messages of theirs, answers included, were in conversations of others."""
+    def __init__(
+        self,
+        *,
+        conversation_count: _builtins.int = ...,
+        message_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_count", b"conversation_count", "message_count", b"message_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseUserConversationsResponse: _TypeAlias = EraseUserConversationsResponse  # noqa: Y015
+
+@_typing.final
 class GetConversationStatsRequest(_message.Message):
     """Request of GetConversationStats."""
 

@@ -50,7 +50,7 @@ class Recollection:
         if not kept.message_count:
             return []
         tail = await self.messages.tail(kept.conversation_id, limit, tokens)
-        is_all = len(tail) == kept.message_count
+        is_all = len(tail) >= kept.message_count
         turns = tail[history.first_whole([each.begins_turn for each in tail], is_all=is_all) :]
         if not turns and is_bound:
             return await self.messages.last_turn(kept.conversation_id)

@@ -30,6 +30,7 @@ CREATE TABLE conversation_message (
     conversation_id uuid NOT NULL REFERENCES conversation ON DELETE CASCADE,
     position bigint NOT NULL,
     message_id uuid NOT NULL,
+    user_id text NOT NULL,
     role smallint NOT NULL,
     begins_turn boolean NOT NULL,
     size_tokens integer NOT NULL, -- as estimated, to fit the history into a context window
@@ -43,6 +44,8 @@ CREATE TABLE conversation_message (
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (conversation_id, position)
 );
+
+CREATE INDEX conversation_message_by_user ON conversation_message (user_id) WHERE user_id <> '';
 
 -- Who may reach a conversation: its tenant, and of its users, where one is named, its own and the participants.
 CREATE FUNCTION conversation_is_open(it conversation, tenant uuid, reader text) RETURNS boolean
