@@ -85,7 +85,9 @@ async def test_conversations_are_listed_youngest_first(ada: Speaker, bob: Speake
     assert len((await tenant.conversations(user_id="bob")).conversations) == 2
     for token in (first.next_page_token[:-4] + "AAAA", "x", first.next_page_token + "="):
         assert await refusal(ada.conversations(page_token=token)) == invalid("page_token", "PAGE_TOKEN_INVALID")
-    assert await refusal(bob.conversations(page_token=first.next_page_token)) == invalid("page_token", "PAGE_TOKEN_INVALID")
+    assert await refusal(bob.conversations(page_token=first.next_page_token)) == invalid(
+        "page_token", "PAGE_TOKEN_INVALID"
+    )
 
 
 async def test_what_is_deleted_is_gone_for_everybody(ada: Speaker, gateway: RunningGateway) -> None:
