@@ -32,32 +32,10 @@ SELECT last_position FROM place
 
 -- The newest messages: at most so many, and at most so many tokens together.
 -- name: tail
-SELECT position, begins_turn, body
-FROM (
-    SELECT position, begins_turn, body, sum(size_tokens) OVER (ORDER BY position DESC) AS tokens
-    FROM conversation_message
-    WHERE conversation_id = $1
-    ORDER BY position DESC
-    LIMIT $2
-) AS newest
-WHERE tokens <= $3
-ORDER BY position
+SELECT position, begins_turn, body FROM conversation_tail($1, $2, $3)
 
 -- name: last_turn
-SELECT position, begins_turn, body
-FROM (
-    SELECT position, begins_turn, body
-    FROM conversation_message
-    WHERE conversation_id = $1 AND position >= coalesce((
-        SELECT position FROM conversation_message
-        WHERE conversation_id = $1 AND begins_turn
-        ORDER BY position DESC
-        LIMIT 1
-    ), 0)
-    ORDER BY position DESC
-    LIMIT $2
-) AS newest
-ORDER BY position
+SELECT position, begins_turn, body FROM conversation_last_turn($1, $2)
 
 -- name: oldest
 SELECT position, message_id, body, create_time

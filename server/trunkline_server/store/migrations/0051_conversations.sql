@@ -53,3 +53,44 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT it.tenant_id = tenant AND it.delete_time IS NULL
         AND (reader = '' OR it.user_id = reader OR reader = ANY (it.participants))
 $$;
+
+-- The end of a conversation is read from its end. The planner judges by conversations of usual length, and would rather
+-- sort all messages of one; so it is not left the choice.
+CREATE FUNCTION conversation_tail(talk uuid, messages_max integer, tokens_max bigint)
+RETURNS TABLE ("position" bigint, begins_turn boolean, body bytea)
+LANGUAGE plpgsql STABLE SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+BEGIN
+    RETURN QUERY SELECT newest.position, newest.begins_turn, newest.body
+    FROM (
+        SELECT message.position, message.begins_turn, message.body,
+            sum(message.size_tokens) OVER (ORDER BY message.position DESC) AS tokens
+        FROM conversation_message AS message
+        WHERE message.conversation_id = talk
+        ORDER BY message.position DESC
+        LIMIT messages_max
+    ) AS newest
+    WHERE newest.tokens <= tokens_max
+    ORDER BY newest.position;
+END
+$$;
+
+CREATE FUNCTION conversation_last_turn(talk uuid, messages_max integer)
+RETURNS TABLE ("position" bigint, begins_turn boolean, body bytea)
+LANGUAGE plpgsql STABLE SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+BEGIN
+    RETURN QUERY SELECT newest.position, newest.begins_turn, newest.body
+    FROM (
+        SELECT message.position, message.begins_turn, message.body
+        FROM conversation_message AS message
+        WHERE message.conversation_id = talk AND message.position >= coalesce((
+            SELECT begun.position FROM conversation_message AS begun
+            WHERE begun.conversation_id = talk AND begun.begins_turn
+            ORDER BY begun.position DESC
+            LIMIT 1
+        ), 0)
+        ORDER BY message.position DESC
+        LIMIT messages_max
+    ) AS newest
+    ORDER BY newest.position;
+END
+$$;
