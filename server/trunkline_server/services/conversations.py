@@ -219,6 +219,8 @@ def _conversation(row: Conversation) -> conversations_pb2.Conversation:
         message_count=row.message_count,
         create_time=timestamp(row.create_time),
         update_time=timestamp(row.update_time),
+        summary=row.summary,
+        summary_through_position=row.summary_through,
     )
 
 

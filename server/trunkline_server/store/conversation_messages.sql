@@ -34,6 +34,19 @@ SELECT last_position FROM place
 -- name: tail
 SELECT position, begins_turn, body FROM conversation_tail($1, $2, $3)
 
+-- Behind $2 and up to $3, oldest first: at most so many, and no more once there are so many tokens.
+-- name: between
+SELECT position, begins_turn, body
+FROM (
+    SELECT position, begins_turn, body, sum(size_tokens) OVER (ORDER BY position) - size_tokens AS tokens_before
+    FROM conversation_message
+    WHERE conversation_id = $1 AND position > $2 AND position <= $3
+    ORDER BY position
+    LIMIT $4
+) AS next
+WHERE tokens_before < $5
+ORDER BY position
+
 -- name: last_turn
 SELECT position, begins_turn, body FROM conversation_last_turn($1, $2)
 

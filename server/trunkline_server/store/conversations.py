@@ -43,6 +43,9 @@ class Conversation:
     participants: Sequence[str]
     parent_id: UUID | None
     message_count: int
+    last_position: int
+    summary: str
+    summary_through: int
     create_time: datetime
     update_time: datetime
 
@@ -91,6 +94,10 @@ class Conversations:
     async def give_title(self, conversation_id: UUID, title: str) -> None:
         """Where it has none yet."""
         await self._database.execute(_SQL.give_title, conversation_id, title)
+
+    async def sum_up(self, conversation_id: UUID, summary: str, through: int, since: int) -> None:
+        """A summary that reaches further than the last, which reached to `since`."""
+        await self._database.execute(_SQL.sum_up, conversation_id, summary, through, since)
 
     async def delete(self, reader: Reader, conversation_id: UUID) -> None:
         """Out of reach; its row goes later."""
@@ -180,6 +187,9 @@ def _conversation(row: asyncpg.Record) -> Conversation:
         participants=row["participants"],
         parent_id=row["parent_id"],
         message_count=row["message_count"],
+        last_position=row["last_position"],
+        summary=row["summary"],
+        summary_through=row["summary_through"],
         create_time=row["create_time"],
         update_time=row["update_time"],
     )

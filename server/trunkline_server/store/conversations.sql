@@ -33,6 +33,11 @@ RETURNING *
 -- name: give_title
 UPDATE conversation SET title = $2 WHERE conversation_id = $1 AND title = '' AND delete_time IS NULL
 
+-- $2: the summary; $3: the position that it reaches to; $4: the one that the last summary reached to.
+-- name: sum_up
+UPDATE conversation SET summary = $2, summary_through = $3
+WHERE conversation_id = $1 AND summary_through = $4 AND delete_time IS NULL
+
 -- name: delete
 UPDATE conversation SET delete_time = now()
 WHERE conversation_id = $1 AND conversation_is_open(conversation, $2, $3)
@@ -40,7 +45,7 @@ RETURNING conversation_id
 
 -- name: clear
 WITH cleared AS (
-    UPDATE conversation SET message_count = 0, update_time = now()
+    UPDATE conversation SET message_count = 0, summary = '', summary_through = last_position, update_time = now()
     WHERE conversation_id = $1 AND conversation_is_open(conversation, $2, $3)
     RETURNING conversation_id
 ), gone AS (
@@ -52,9 +57,11 @@ SELECT (SELECT count(*) FROM cleared) AS found, (SELECT count(*) FROM gone) AS r
 -- name: fork
 INSERT INTO conversation
     (conversation_id, tenant_id, user_id, title, system_prompt, settings, metadata, participants, parent_id,
-    message_count, last_position)
+    message_count, last_position, summary, summary_through)
 SELECT $4, tenant_id, $3, coalesce(nullif($5, ''), title), system_prompt, settings, metadata, '{}', conversation_id,
-    taken.message_count, taken.last_position
+    taken.message_count, taken.last_position,
+    CASE WHEN summary_through <= taken.last_position THEN summary ELSE '' END,
+    CASE WHEN summary_through <= taken.last_position THEN summary_through ELSE 0 END
 FROM conversation, LATERAL (
     SELECT count(*) AS message_count, coalesce(max(position), 0) AS last_position
     FROM conversation_message AS message
@@ -121,7 +128,10 @@ WITH said AS (
 ), counted AS (
     SELECT conversation_id, count(*) AS messages FROM said GROUP BY conversation_id
 ), lessened AS (
-    UPDATE conversation SET message_count = greatest(message_count - counted.messages, 0)
+    UPDATE conversation SET
+        message_count = greatest(message_count - counted.messages, 0),
+        summary = '',
+        summary_through = 0
     FROM counted
     WHERE conversation.conversation_id = counted.conversation_id
 )

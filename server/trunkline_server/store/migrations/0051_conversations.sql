@@ -13,6 +13,8 @@ CREATE TABLE conversation (
     parent_id uuid,
     message_count bigint NOT NULL DEFAULT 0 CHECK (message_count >= 0),
     last_position bigint NOT NULL DEFAULT 0,
+    summary text NOT NULL DEFAULT '',
+    summary_through bigint NOT NULL DEFAULT 0, -- the last position that it covers
     turn_id uuid,
     turn_until timestamptz,
     create_time timestamptz NOT NULL DEFAULT now(),
