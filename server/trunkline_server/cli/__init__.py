@@ -31,6 +31,7 @@ COMMANDS = {
     "credits": "Grant and correct credits, look at accounts, prove the books.",
     "usage": "Sum up what calls used and cost.",
     "secrets": "Rotate the key that tenants' secrets are sealed under.",
+    "system": "Tell how a replica does.",
     "tenants": "Make and list tenants.",
     "version": "Print the version.",
 }

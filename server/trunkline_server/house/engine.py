@@ -30,7 +30,7 @@ from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.background import Background
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.limiting import open_limiter, open_shared
-from trunkline_server.house.routing import open_routes, strategies_of
+from trunkline_server.house.routing import open_routes, require_known_chains, strategies_of
 from trunkline_server.house.start import StartError
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
@@ -67,9 +67,10 @@ class Engine:
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
-        """Hear of what others change, and keep up with it."""
+        """Hear of what others change, and keep up with it. Raises StartError."""
         for each in (self.ledger.accounts, self.learning, self.own, self.gossip, self.limiter.book, self.shelf):
             await each.follow()
+        require_known_chains(self.routes)
         keep(stack, self.learning.keep(), self.own.keep(), self.gossip.keep(), self.limiter.book.keep())
 
 
