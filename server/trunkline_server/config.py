@@ -177,6 +177,13 @@ class DashboardSection(Section, frozen=True):
     session_s: Annotated[int, Meta(ge=60, le=2592000)] = 43200
 
 
+class ConversationsSection(Section, frozen=True):
+    """How long conversations are kept. 0: for ever, of those in which nobody speaks."""
+
+    deleted_keep_days: Positive = 30
+    idle_keep_days: Count = 0
+
+
 class LimitsSection(Section, frozen=True):
     """Rate limits."""
 
@@ -285,6 +292,7 @@ class Settings(Section, frozen=True):
     events: EventsSection = field(default_factory=EventsSection)
     analytics: AnalyticsSection = field(default_factory=AnalyticsSection)
     dashboard: DashboardSection = field(default_factory=DashboardSection)
+    conversations: ConversationsSection = field(default_factory=ConversationsSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     cache: CacheSection = field(default_factory=CacheSection)
     guard: GuardSection = field(default_factory=GuardSection)

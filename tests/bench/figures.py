@@ -35,6 +35,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     start_s: float
     idle_mib: float
     ledger_pairs_per_s: float
+    talk_ms: float
+    """A call within a conversation of 10,000 messages, its part in PostgreSQL included."""
 
     @property
     def ratios(self) -> dict[str, float]:
@@ -69,6 +71,7 @@ def told(figures: Figures) -> str:
         ("first start, with a new database", f"{figures.first_start_s:.2f} s", "5"),
         ("later start", f"{figures.start_s:.2f} s", "1.5"),
         ("ledger: holds settled a second", f"{figures.ledger_pairs_per_s:.0f}", ""),
+        ("call in a talk of 10,000 messages", f"{figures.talk_ms:.1f} ms", "10"),
         ("memory when idle", f"{figures.idle_mib:.0f} MiB", "120"),
     ]
     return "\n".join(f"{name:<36}{value:>12}{goal:>8}" for name, value, goal in [("", "measured", "goal"), *rows])

@@ -119,12 +119,14 @@ async def measure(home: Path, pace: Pace) -> Figures:
         gateway = await stack.enter_async_context(serving(home, url, cores))
         idle_mib = resident_mib(gateway.pid)
         calls = await _calls(await _bench(stack, url, gateway, cores), cores, pace)
+        talk_ms = await _talk_ms(gateway, cores, pace)
         pairs_per_s = await _pairs_per_s(home, cores, pace)
     return Figures(
         **calls,
         first_start_s=first_start_s,
         start_s=median([*starts_s, gateway.start_s]),
         idle_mib=idle_mib,
+        talk_ms=talk_ms,
         ledger_pairs_per_s=pairs_per_s,
     )
 
@@ -168,6 +170,14 @@ async def _calls(bench: Bench, cores: Cores, pace: Pace) -> dict[str, float]:
         "guarded_gap_p50_ms": guarded.gap_p50_ms,
         "guarded_delta_us": guarded.us,
     }
+
+
+async def _talk_ms(gateway: Gateway, cores: Cores, pace: Pace) -> float:
+    """A call within a long conversation: what it costs the gateway and its database together."""
+    async with part("talker", gateway.address, gateway.key, cores=cores.rest) as (talker, _):
+        await cost(talker, gateway.pid, [], seconds=pace.warm_s)
+        found = await cost(talker, gateway.pid, gateway.database_pids(), seconds=pace.unary_s)
+    return (found.us + found.beside_us) / 1000
 
 
 async def _pairs_per_s(home: Path, cores: Cores, pace: Pace) -> float:

@@ -10,10 +10,12 @@ from tests.docs.page import ROOT, codes, page, tables
 from trunkline.v1 import (
     admin_pb2,
     analytics_pb2,
+    assistants_pb2,
     audio_pb2,
     batches_pb2,
     chat_pb2,
     content_pb2,
+    conversations_pb2,
     credits_pb2,
     embeddings_pb2,
     events_pb2,
@@ -22,6 +24,7 @@ from trunkline.v1 import (
     limits_pb2,
     models_pb2,
     moderation_pb2,
+    prompts_pb2,
     providers_pb2,
     webhooks_pb2,
 )
@@ -33,10 +36,12 @@ COUNTS = {"T": 23, "P": 11, "M": 7, "J": 8, "C": 5, "I": 2, "O": 8, "W": 8}
 MODULES = (
     admin_pb2,
     analytics_pb2,
+    assistants_pb2,
     audio_pb2,
     batches_pb2,
     chat_pb2,
     content_pb2,
+    conversations_pb2,
     credits_pb2,
     embeddings_pb2,
     events_pb2,
@@ -45,6 +50,7 @@ MODULES = (
     limits_pb2,
     models_pb2,
     moderation_pb2,
+    prompts_pb2,
     providers_pb2,
     webhooks_pb2,
 )

@@ -14,6 +14,7 @@ COMMANDS = {
     "config": "Look at the settings.",
     "doctor": "Say what is missing here, and how to mend it.",
     "chat": "Ask a model, and print its answer as it comes.",
+    "conversations": "List conversations, export and delete them, and erase what a user said.",
     "models": "List the models that can be called, sync them with providers, and name them.",
     "prices": "List and set prices, and charge the past by them.",
     "providers": "List the providers, test them, see how they do, and keep accounts of one's own there.",

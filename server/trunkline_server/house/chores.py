@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from trunkline_server.config import Settings
 from trunkline_server.door.caller import Callers
+from trunkline_server.gateway.talks.turns import RENEW_S
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import limit_chores
 from trunkline_server.store.idempotency import Idempotency
@@ -25,6 +27,7 @@ def chores_of_each(engine: Engine, keys: Keys, callers: Callers) -> list[Chore]:
         Chore("note_key_use", 60, lambda: keys.note_use(callers.take_used())),
         Chore("refresh_catalogue", 300, engine.learning.refresh),
         Chore("refresh_provider_accounts", 300, engine.own.refresh),
+        Chore("renew_turns", RENEW_S, engine.talks.turns.renew),
         *limit_chores(engine.limiter),
     ]
 
@@ -37,5 +40,12 @@ def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> 
         *roll_ups(engine.database, settings.analytics.keep_days),
         *bookkeeping(engine.database, settings.credits.hold_retention_days),
         Chore("forget_similar", 600, lambda: engine.shelf.similar.forget(settings.cache.similar_entries_max)),
+        Chore("purge_conversations", 600, lambda: engine.talks.conversations.purge(*_kept(settings))),
         *engine.background.chores(),
     ]
+
+
+def _kept(settings: Settings) -> tuple[timedelta, timedelta]:
+    """Conversations: how long when they are deleted, and how long when nobody speaks in them."""
+    given = settings.conversations
+    return timedelta(days=given.deleted_keep_days), timedelta(days=given.idle_keep_days)

@@ -29,6 +29,7 @@ from trunkline_server.gateway.own_accounts import OwnAccounts
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.sync import Sync
+from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.background import Background
 from trunkline_server.house.guarding import house_guard
@@ -71,6 +72,7 @@ class Engine:
     teller: Teller
     guards: Guards
     errands: Errands
+    talks: Talks
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
@@ -104,6 +106,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     gateway = _gateway(settings, routes, ledger, limiter, live=live, teller=teller, guards=guards)
     policy = policy_of(settings)
     hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
+    talks = Talks.over(database, gateway)
+    stack.push_async_callback(talks.drained)
     errands = Errands(gateway, Media(Egress(policy)), policy)
     return Engine(
         replica_id=replica_id,
@@ -123,6 +127,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         teller=teller,
         guards=guards,
         errands=errands,
+        talks=talks,
         background=await Background.open(settings, database, errands, hooks),
     )
 
