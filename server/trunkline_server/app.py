@@ -38,7 +38,10 @@ from trunkline_server.store.opening import DatabaseUnusable, opening
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.worker.schedules import Runner
 
-NAMED_BY_CALLER = frozenset(("/trunkline.v1.CreditService/GrantCredits", "/trunkline.v1.CreditService/Reserve"))
+NAMED_BY_CALLER = frozenset(
+    f"/trunkline.v1.{name}"
+    for name in ("CreditService/GrantCredits", "CreditService/Reserve", "VideoService/GenerateVideo")
+)
 
 
 @dataclass(frozen=True)

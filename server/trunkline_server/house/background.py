@@ -10,22 +10,26 @@ from typing import TypeAlias
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from trunkline.v1 import batches_pb2, events_pb2, jobs_pb2
+from trunkline.v1 import batches_pb2, events_pb2, jobs_pb2, video_pb2
 from trunkline_server.config import JobsSection, Settings
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.door.status import to_status
 from trunkline_server.gateway.errands import Errands
+from trunkline_server.gateway.jobs import errand
 from trunkline_server.gateway.jobs.chat import ChatJob
 from trunkline_server.gateway.jobs.kind import JobKind
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
+from trunkline_server.gateway.jobs.speech import SpeechJob
 from trunkline_server.services.batches import BatchService
 from trunkline_server.services.events import EventService
 from trunkline_server.services.jobs import JobService
+from trunkline_server.services.video import VideoService
 from trunkline_server.store import outbox
 from trunkline_server.store.batches import Batches
 from trunkline_server.store.database import Database
 from trunkline_server.store.jobs import Caps, Jobs
 from trunkline_server.store.news import Announcer, News
+from trunkline_server.store.operations import Operations
 from trunkline_server.store.outbox import Outbox
 from trunkline_server.worker.attempt import Shop
 from trunkline_server.worker.chores import Chore
@@ -50,7 +54,11 @@ class Background:
     @classmethod
     async def open(cls, settings: Settings, database: Database, errands: Errands) -> Background:
         """Hears of news once this returns."""
-        works: dict[str, JobKind] = {"chat": ChatJob(errands.gateway, errands.media, errands.policy)}
+        works: dict[str, JobKind] = {
+            "chat": ChatJob(errands.gateway, errands.media, errands.policy),
+            "speech": SpeechJob(errands),
+            **errand.works(errands, Operations(database)),
+        }
         orders = Orders(works, _order_settings(settings.jobs))
         news = News()
         await news.follow(database, outbox.CHANNEL)
@@ -69,10 +77,12 @@ class Background:
         """What callers may ask of it."""
         jobs = JobService(self.jobs, self.orders, tokens, self.news, to_status, draining)
         batches = BatchService(self.batches, self.orders, tokens, self.news, to_status, draining)
+        video = VideoService(self.jobs, self.orders, to_status)
         events = EventService(self.outbox, self.news, draining)
         return [
             (jobs_pb2.DESCRIPTOR.services_by_name["JobService"], jobs),
             (batches_pb2.DESCRIPTOR.services_by_name["BatchService"], batches),
+            (video_pb2.DESCRIPTOR.services_by_name["VideoService"], video),
             (events_pb2.DESCRIPTOR.services_by_name["EventService"], events),
         ]
 

@@ -158,7 +158,11 @@ class Upstream:
         async with self.transport.open(craft.poll(operation)) as response:
             await self._accept(response)
             body = await response.read(PRODUCT_BYTES_MAX)
-            state = craft.polled(errand, operation, response.status, response.headers, body)
+            try:
+                state = craft.polled(errand, operation, response.status, response.headers, body)
+            except UpstreamFailure as failure:
+                failure.is_final = failure.kind is not FailureKind.BROKEN  # what cannot be read tells nothing
+                raise
         if isinstance(state, Pending) and state.fetchable and (request := craft.fetch(operation, body)):
             return await self._finished(craft, errand, operation, request)
         return state

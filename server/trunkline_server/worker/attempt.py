@@ -76,6 +76,10 @@ class Attempt:
         return self.job.lease_token
 
     @property
+    def is_unwanted(self) -> bool:
+        return self._stop is Stop.CANCELLED
+
+    @property
     def streams(self) -> bool:
         return self.job.stream
 

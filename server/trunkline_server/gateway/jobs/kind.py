@@ -46,6 +46,10 @@ class Bench(Protocol):
         """What proves, at a write, that the job is still this worker's."""
 
     @property
+    def is_unwanted(self) -> bool:
+        """Somebody has cancelled the job: what it began is to be stopped, not left to the next worker."""
+
+    @property
     def streams(self) -> bool:
         """Whether events of the answer are wanted."""
 
