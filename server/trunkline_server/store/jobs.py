@@ -160,8 +160,7 @@ class Jobs:
         return [(row[0], row[1], row[2]) for row in await self._database.fetch(_SQL.events_after, job_id, place, limit)]
 
     async def _enqueue_many(self, orders: Sequence[JobOrder]) -> list[Ordered]:
-        async with self._database.transaction() as connection:
-            return await enqueue(connection, orders)
+        return [Ordered(*row) for row in await self._database.fetch(_SQL.enqueue, _spelled(orders))]
 
     async def _apply_many(self, changes: Sequence[JobChange]) -> list[Changed]:
         given = msgspec.json.encode(changes).decode()
@@ -170,8 +169,11 @@ class Jobs:
 
 async def enqueue(connection: Connection, orders: Sequence[JobOrder]) -> list[Ordered]:
     """Makes jobs within the caller's transaction."""
-    given = msgspec.json.encode(orders).decode()
-    return [Ordered(*row) for row in await connection.fetch(_SQL.enqueue, given)]
+    return [Ordered(*row) for row in await connection.fetch(_SQL.enqueue, _spelled(orders))]
+
+
+def _spelled(orders: Sequence[JobOrder]) -> str:
+    return msgspec.json.encode(orders).decode()
 
 
 def job_of(row: asyncpg.Record) -> JobRow:
