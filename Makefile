@@ -16,6 +16,9 @@ PROTOC_READY := $(PROTOC)/.ready
 SOURCES := server tests tools
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
+# In CI a test that fails is tried once more, and told as a rerun: its machine may be shared with others.
+AGAIN := $(if $(CI),--reruns 1)
+
 unexport VIRTUAL_ENV
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
@@ -43,7 +46,7 @@ run: $(READY) ## start the server (ARGS="--no-worker" ...)
 	@exec $(BIN)/trunkline serve $(ARGS)
 
 test: $(READY) ## the whole suite (ARGS="-k credits" ...)
-	@$(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/pytest -n 2 $(AGAIN) $(ARGS)
 
 test-fast: $(READY) ## the suite without what is slow or starts the whole server
 	@$(BIN)/pytest -n 2 -m 'not slow and not e2e' $(ARGS)

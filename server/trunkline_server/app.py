@@ -19,6 +19,7 @@ from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract
 from trunkline_server.door.journal import Journal
+from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server
 from trunkline_server.door.sink import Sink
@@ -29,6 +30,7 @@ from trunkline_server.house.chores import chores_for_all, chores_of_each
 from trunkline_server.house.doors import open_doors
 from trunkline_server.house.engine import open_engine
 from trunkline_server.house.keeping import keep
+from trunkline_server.house.limiting import pressure_settings
 from trunkline_server.house.services import Offered, deadlines_of
 from trunkline_server.house.start import StartError, first_key
 from trunkline_server.store.idempotency import Idempotency
@@ -137,12 +139,14 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     offered = Offered(settings, engine, drain, keys=keys, tenants=tenants, results=results)
     contract = Contract()
     contract.warm()
+    pressure = Pressure(pressure_settings(settings))
     boundary = Boundary(
         contract=contract,
         callers=callers,
         replays=Replays(results, engine.replica_id, NAMED_BY_CALLER),
         journal=journal,
         deadlines=deadlines_of(settings),
+        pressure=pressure,
         heartbeat_s=settings.grpc.heartbeat_s,
     )
     server, http = open_doors(
@@ -158,7 +162,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
     await engine.follow(stack)
     for_all = Runner(database, chores_for_all(settings, engine, results))
     own = [chore.repeat() for chore in chores_of_each(engine, keys, callers)]
-    keep(stack, for_all.run(), *engine.background.listeners(), *own)
+    keep(stack, pressure.watch(), for_all.run(), *engine.background.listeners(), *own)
     grpc_address = await server.start()
     stack.push_async_callback(engine.gateway.drained)
     if settings.jobs.worker:

@@ -162,6 +162,31 @@ class EventsSection(Section, frozen=True):
     keep_days: Positive = 7
 
 
+class LimitsSection(Section, frozen=True):
+    """Rate limits."""
+
+    redis_timeout_s: Seconds = 0.05
+    replicas_min: Positive = 1
+
+
+class CacheSection(Section, frozen=True):
+    """Kept answers."""
+
+    ttl_s: Seconds = 3600.0
+    stale_s: Annotated[float, Meta(ge=0)] = 86400.0
+    memory_bytes_max: Count = 64 * 1024 * 1024
+    answer_bytes_max: Positive = 1024 * 1024
+    hit_price: str = "0"
+
+
+class OverloadSection(Section, frozen=True):
+    """How many calls a replica takes at once."""
+
+    calls_min: Positive = 256
+    calls_max: Positive = 2000
+    lag_s: Seconds = 0.05
+
+
 class EgressSection(Section, frozen=True):
     """Addresses that callers give."""
 
@@ -229,6 +254,9 @@ class Settings(Section, frozen=True):
     credits: CreditsSection = field(default_factory=CreditsSection)
     jobs: JobsSection = field(default_factory=JobsSection)
     events: EventsSection = field(default_factory=EventsSection)
+    limits: LimitsSection = field(default_factory=LimitsSection)
+    cache: CacheSection = field(default_factory=CacheSection)
+    overload: OverloadSection = field(default_factory=OverloadSection)
     egress: EgressSection = field(default_factory=EgressSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 
@@ -324,17 +352,20 @@ def _in_one_line(error: msgspec.ValidationError) -> str:
 
 
 def _check(settings: Settings) -> None:
-    for key in ("default_grant", "per_usd"):
+    credits, cache = settings.credits, settings.cache
+    amounts = {"credits.default_grant": credits.default_grant, "credits.per_usd": credits.per_usd}
+    for key, amount in (amounts | {"cache.hit_price": cache.hit_price}).items():
         try:
-            if from_decimal_text(getattr(settings.credits, key)) < 0:
+            if from_decimal_text(amount) < 0:
                 raise ValueError("must not be negative")
         except ValueError as error:
-            raise ConfigError(f"credits.{key}: {error}") from None
+            raise ConfigError(f"{key}: {error}") from None
     for key, address in (("grpc.address", settings.grpc.address), ("http.address", settings.http.address)):
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise ConfigError(f"{key}: {address!r} is not host:port")
     _check_database_url(settings.database_url)
+    _check_redis_url(settings.redis_url)
     _check_secrets(settings.secrets)
     for name, provider in settings.providers.items():
         _check_provider(name, provider)
@@ -347,6 +378,15 @@ def _check_database_url(url: str) -> None:
             raise ValueError("another scheme")
     except ValueError:
         raise ConfigError("database_url: is not of the form postgresql://user@host:5432/name") from None
+
+
+def _check_redis_url(url: str) -> None:
+    """The url itself is never told: a password may stand in it."""
+    try:
+        if url and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("another scheme")
+    except ValueError:
+        raise ConfigError("redis_url: is not of the form redis://host:6379/0") from None
 
 
 def _check_secrets(secrets: SecretsSection) -> None:

@@ -10,7 +10,7 @@ from tests.bench.upstream import WORD, WORDS
 from trunkline.v1 import chat_pb2, chat_pb2_grpc, content_pb2
 
 
-def _answer() -> chat_pb2.CompleteResponse:
+def answer() -> chat_pb2.CompleteResponse:
     """As large as the answer of the gateway."""
     text = content_pb2.Part(text=content_pb2.TextPart(text=WORD * WORDS))
     message = content_pb2.Message(role=content_pb2.ROLE_ASSISTANT, parts=[text])
@@ -30,7 +30,7 @@ class Echo(chat_pb2_grpc.ChatServiceServicer):
     """Says the same to everybody."""
 
     def __init__(self) -> None:
-        self._response = _answer()
+        self._response = answer()
 
     async def Complete(  # noqa: N802 - the name in the contract
         self, request: chat_pb2.CompleteRequest, context: object

@@ -16,6 +16,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Processor time is that of the serving process, a median over rounds."""
 
     echo_us: float
+    own_echo_us: float
     client_us: float
     gateway_us: float
     gateway_busy: float
@@ -45,6 +46,7 @@ def told(figures: Figures) -> str:
     ratios = figures.ratios
     rows = [
         ("unary call: grpc.aio echo", f"{figures.echo_us:.0f} us", ""),
+        ("unary call: our server's echo", f"{figures.own_echo_us:.0f} us", ""),
         ("unary call: HTTP client alone", f"{figures.client_us:.0f} us", ""),
         ("unary call: the gateway", f"{figures.gateway_us:.0f} us", ""),
         ("  over the two floors", f"{ratios['unary over floors']:.2f}", "1.4"),

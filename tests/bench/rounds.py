@@ -67,12 +67,18 @@ class Bench:
 
     echo: Child
     to_echo: Child
+    own_echo: Child
+    to_own_echo: Child
     client: Child
     gateway: Gateway
     to_gateway: Child
 
     async def unary_echo(self, seconds: float) -> Cost:
         return await cost(self.to_echo, self.echo.pid, [], kind="whole", seconds=seconds, at_once=UNARY_AT_ONCE)
+
+    async def unary_own_echo(self, seconds: float) -> Cost:
+        order = {"kind": "whole", "seconds": seconds, "at_once": UNARY_AT_ONCE}
+        return await cost(self.to_own_echo, self.own_echo.pid, [], **order)
 
     async def unary_client(self, seconds: float) -> Cost:
         return await cost(self.client, self.client.pid, [], seconds=seconds, at_once=UNARY_AT_ONCE)
@@ -119,24 +125,28 @@ async def measure(home: Path, pace: Pace) -> Figures:
 async def _bench(stack: AsyncExitStack, url: str, gateway: Gateway, cores: Cores) -> Bench:
     echo, heard = await stack.enter_async_context(part("echo", cores=cores.server))
     to_echo, _ = await stack.enter_async_context(part("load", heard["address"], gateway.key, cores=cores.rest))
+    own_echo, heard = await stack.enter_async_context(part("own_echo", cores=cores.server))
+    to_own_echo, _ = await stack.enter_async_context(part("load", heard["address"], gateway.key, cores=cores.rest))
     client, _ = await stack.enter_async_context(part("caller", url, cores=cores.server))
     to_gateway, _ = await stack.enter_async_context(part("load", gateway.address, gateway.key, cores=cores.rest))
-    return Bench(echo, to_echo, client, gateway, to_gateway)
+    return Bench(echo, to_echo, own_echo, to_own_echo, client, gateway, to_gateway)
 
 
 async def _calls(bench: Bench, cores: Cores, pace: Pace) -> dict[str, float]:
     """Processor time per call and per delta."""
     await _warm(bench, pace.warm_s)
     settle_down(bench.gateway, cores)
-    echo, client, unary, bursts = [], [], [], []
+    echo, own_echo, client, unary, bursts = [], [], [], [], []
     for _ in range(pace.rounds):
         echo.append(await bench.unary_echo(pace.unary_s))
+        own_echo.append(await bench.unary_own_echo(pace.unary_s))
         client.append(await bench.unary_client(pace.unary_s))
         unary.append(await bench.unary(pace.unary_s))
         bursts.append(await bench.bursts(pace.burst_s))
     paced = await bench.paced()
     return {
         "echo_us": median(each.us for each in echo),
+        "own_echo_us": median(each.us for each in own_echo),
         "client_us": median(each.us for each in client),
         "gateway_us": median(each.us for each in unary),
         "gateway_busy": median(each.busy for each in unary),
@@ -156,5 +166,5 @@ async def _pairs_per_s(home: Path, cores: Cores, pace: Pace) -> float:
 
 async def _warm(bench: Bench, seconds: float) -> None:
     """Connections made, code run, caches filled."""
-    for run in (bench.unary_echo, bench.unary_client, bench.unary, bench.bursts):
+    for run in (bench.unary_echo, bench.unary_own_echo, bench.unary_client, bench.unary, bench.bursts):
         await asyncio.wait_for(run(seconds), 30)

@@ -40,6 +40,7 @@ OTHER = {
     "credits.tenant_unlimited": "false",
     "jobs.worker": "false",
     "jobs.queues": '["other"]',
+    "cache.hit_price": "7",
     "egress.allow_private_hosts": '["other"]',
     "egress.allow_http_hosts": '["other"]',
     "providers": '{"other": {}}',

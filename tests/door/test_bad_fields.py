@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tests.fixtures.gateway import RunningGateway, question, user
 from tests.fixtures.nasty import variants
 from tests.fixtures.refusal import refusal_of, send
-from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, credits_pb2, models_pb2, providers_pb2, usage_pb2
+from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, credits_pb2, limits_pb2, models_pb2, providers_pb2, usage_pb2
 from trunkline_server.core import question as question_rules
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import TrunklineError
@@ -53,13 +53,15 @@ RICH.tool_choice.mode = content_pb2.TOOL_CHOICE_MODE_NONE
 RICH.routing.MergeFrom(chat_pb2.Routing(max_attempts=1, attempt_timeout=Duration(seconds=5)))
 RICH.labels["team"] = "blue"
 RICH.max_cost.MergeFrom(usage_pb2.Amount(unit="CREDIT", nanos=10**12))
+KEPT: Final = question("hello", cache=chat_pb2.CachePolicy(ttl=Duration(seconds=5), allow_stale=True))
+WHO: Final = limits_pb2.LimitSelector(user_id="*", key_id="*", provider="sandbox", model="*", team="blue")
 SCHEMA: Final = question("hello", "sandbox/json")
 SCHEMA.output_format.json_schema.MergeFrom(
     content_pb2.JsonSchemaFormat(name="shape", description="d", json_schema='{"type": "object"}')
 )
 GOOD: Final[dict[str, Message]] = {
     "ChatService/Complete": chat_pb2.CompleteRequest(input=RICH),
-    "ChatService/CompleteMany": chat_pb2.CompleteManyRequest(inputs=[question("hello")], max_concurrency=1),
+    "ChatService/CompleteMany": chat_pb2.CompleteManyRequest(inputs=[KEPT], max_concurrency=1),
     "ChatService/Stream": chat_pb2.StreamRequest(input=SCHEMA),
     "ChatService/CountTokens": chat_pb2.CountTokensRequest(input=question("hello")),
     "ChatService/Quote": chat_pb2.QuoteRequest(input=question("hello")),
@@ -87,6 +89,28 @@ GOOD: Final[dict[str, Message]] = {
     "AdminService/RevokeApiKey": admin_pb2.RevokeApiKeyRequest(key_id="x" * 12),
     "AdminService/RotateApiKey": admin_pb2.RotateApiKeyRequest(key_id="x" * 12, overlap=Duration(seconds=5)),
     "AdminService/GetInfo": admin_pb2.GetInfoRequest(),
+    "AdminService/GetCacheStats": admin_pb2.GetCacheStatsRequest(provider="sandbox", model="echo"),
+    "AdminService/PurgeCache": admin_pb2.PurgeCacheRequest(provider="sandbox", model="echo"),
+    "LimitService/SetRateLimit": limits_pb2.SetRateLimitRequest(
+        rate_limit=limits_pb2.RateLimit(
+            name="it", selector=WHO, unit=limits_pb2.LIMIT_UNIT_TOKENS, amount=5, window=Duration(seconds=5), burst=1
+        )
+    ),
+    "LimitService/ListRateLimits": limits_pb2.ListRateLimitsRequest(),
+    "LimitService/DeleteRateLimit": limits_pb2.DeleteRateLimitRequest(name="it"),
+    "LimitService/SetBudget": limits_pb2.SetBudgetRequest(
+        budget=limits_pb2.Budget(
+            name="it",
+            selector=WHO,
+            period=limits_pb2.BUDGET_PERIOD_DAY,
+            time_zone="UTC",
+            amount=AMOUNT,
+            thresholds=[50],
+        )
+    ),
+    "LimitService/ListBudgets": limits_pb2.ListBudgetsRequest(),
+    "LimitService/DeleteBudget": limits_pb2.DeleteBudgetRequest(name="it"),
+    "LimitService/GetQuota": limits_pb2.GetQuotaRequest(user_id="ada", provider="sandbox", model="echo", team="blue"),
     "ModelService/ListModels": models_pb2.ListModelsRequest(),
     "ModelService/GetModel": models_pb2.GetModelRequest(name="sandbox/echo"),
     "ModelService/ListPrices": models_pb2.ListPricesRequest(),

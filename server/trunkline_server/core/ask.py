@@ -10,10 +10,14 @@ from trunkline_server.core.errand import Errand
 
 @dataclass(slots=True)
 class Ask(Errand[chat_pb2.ChatInput]):
-    """`max_output_tokens` is the cap the provider must be told: the caller's own, or one that the dialect demands."""
+    """`max_output_tokens` is the cap the provider must be told: the caller's own, or one that the dialect demands.
+
+    `spoken` is for a wire that has several dialects: in which it has asked.
+    """
 
     stream: bool = False
     max_output_tokens: int | None = None
+    spoken: object = None
 
     def owns(self, provider: str, path: str) -> bool:
         """Whether `provider`'s state goes back to it; another's is left out, and said once for the whole call."""

@@ -41,6 +41,8 @@ class Call:
     idempotency_key: str = ""
     trailers: dict[str, str] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)
+    is_inside: bool = False
+    """It has one of the places of the house."""
     is_billed: bool = False
     """The bill is written: what still goes out is the last of it."""
     on_silence: Callable[[], Message | None] | None = None

@@ -150,6 +150,9 @@ class Bill(msgspec.Struct, frozen=True):
     unpriced: tuple[str, ...] = ()
 
 
+FREE_OF_CHARGE: Final = Bill(0, 0, "")
+
+
 def bill(price: Price, usage: usage_pb2.Usage, credits_per_usd_nanos: int) -> Bill:
     """The bill for what a call used. Negative counts are 0, and no part is larger than what its whole has left."""
     tier = price.tier(usage.input_tokens)

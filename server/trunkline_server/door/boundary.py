@@ -25,6 +25,7 @@ from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract, Method
 from trunkline_server.door.journal import Journal
 from trunkline_server.door.metadata import ACCOUNT, IDEMPOTENCY_KEY, USER, Said
+from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.pulse import Pulse
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.status import CODES
@@ -33,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 DEADLINE_S_MAX: Final = 900.0
 DEADLINE_S_MIN: Final = 0.05
+SPARED: Final = "admin:"
+"""Methods of such scopes are for operators, who must get in when nobody else does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Boundary:
     replays: Replays
     journal: Journal
     deadlines: Deadlines
+    pressure: Pressure
     heartbeat_s: float
 
     def procedures(self, descriptor: ServiceDescriptor, service: object) -> dict[str, Procedure]:
@@ -141,6 +145,9 @@ class Visit:
         """Who calls, and whether they may; to be asked before their request is looked at."""
         self.call.caller = await self._boundary.callers.identify(self._said.tokens, self.procedure.method.scope)
         self._said.check()
+        if not self.procedure.method.scope.startswith(SPARED):
+            await self._boundary.pressure.enter(self.call.caller.tenant_id)
+            self.call.is_inside = True
 
     async def once(self, request: Message) -> Message:
         """A unary call."""
@@ -199,6 +206,9 @@ class Visit:
 
     def _record(self, code: str) -> None:
         call = self.call
+        if call.is_inside:
+            call.is_inside = False
+            self._boundary.pressure.leave(call.caller.tenant_id)
         duration_ms = round((time.perf_counter() - self._began) * 1000, 1)
         fields = {"method": call.method, "code": code, "ms": duration_ms, "request_id": call.request_id}
         self._boundary.journal.record("call.ended", fields | call.facts)

@@ -12,10 +12,15 @@ from trunkline_server.core import ids, money
 from trunkline_server.core.call import Call
 from trunkline_server.core.errand import Input
 from trunkline_server.core.errors import QuotaViolation, Reason, TrunklineError, invalid
-from trunkline_server.core.pricing import bill
+from trunkline_server.core.pricing import Bill, bill
+from trunkline_server.core.rate_limit import Subject
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.choice import Choice, circuit_open
+from trunkline_server.gateway.limits.allowance import Allowance
+from trunkline_server.gateway.limits.grant import Grant
+from trunkline_server.gateway.limits.limiter import Limiter
+from trunkline_server.gateway.limits.sizing import subject_of
 from trunkline_server.gateway.routes import Route, Routes
 from trunkline_server.gateway.run import Run, now
 from trunkline_server.gateway.terms import Offer, Terms
@@ -30,15 +35,24 @@ HOLD_S_MIN: Final = 120
 HOLD_S_MAX: Final = 3600
 HOLD_AFTER_DEADLINE_S: Final = 60
 UNABLE: Final = frozenset((Reason.CAPABILITY_UNSUPPORTED, Reason.PARAMETER_UNSUPPORTED))
-PASSED_OVER: Final = UNABLE | {Reason.CREDIT_INSUFFICIENT, Reason.ACCOUNT_SUSPENDED, Reason.PRICE_UNKNOWN}
+PASSED_OVER: Final = UNABLE | {
+    Reason.CREDIT_INSUFFICIENT,
+    Reason.ACCOUNT_SUSPENDED,
+    Reason.PRICE_UNKNOWN,
+    Reason.RATE_LIMITED,
+    Reason.CONCURRENCY_LIMITED,
+    Reason.BUDGET_EXCEEDED,
+}
 """Why a candidate is not asked, and the next one may be."""
 
 
 class Admission:
     """The first step of every call."""
 
-    def __init__(self, candidates: Candidates, ledger: Ledger, terms: Terms) -> None:
+    def __init__(self, candidates: Candidates, ledger: Ledger, limiter: Limiter, terms: Terms) -> None:
         self.candidates = candidates
+        self.limiter = limiter
+        self._allowance = Allowance(limiter.book)
         self._ledger = ledger
         self._terms = terms
 
@@ -51,7 +65,7 @@ class Admission:
         began = time.perf_counter()
         choice = self.candidates.of(call, work, price_of=self._most_nanos)
         completion_id = ids.new_uuid()
-        account, offer, hold = await self._held(call, work, choice, completion_id)
+        account, offer, grant, hold = await self._held(call, work, choice, completion_id)
         return work.run_type(
             completion_id=completion_id,
             call=call,
@@ -64,11 +78,12 @@ class Admission:
             began=began,
             create_time=now(),
             choice=choice,
+            grant=grant,
         )
 
     async def _held(
         self, call: Call, work: Work[Any, Any], choice: Choice, hold_id: UUID
-    ) -> tuple[AccountRef, Offer, Reserved]:
+    ) -> tuple[AccountRef, Offer, Grant | None, Reserved]:
         """The first candidate that can do it and whose account can cover it. Raises why the first one could not."""
         refused: TrunklineError | None = None
         while (route := choice.take()) is not None:
@@ -83,11 +98,31 @@ class Admission:
 
     async def _hold(
         self, call: Call, work: Work[Any, Any], route: Route, hold_id: UUID
-    ) -> tuple[AccountRef, Offer, Reserved]:
+    ) -> tuple[AccountRef, Offer, Grant | None, Reserved]:
         account = await self.account(call, route)
         offer = self.offer(work, route, charged=not account.unlimited)
         _check_max_cost(work.input, offer)
-        return account, offer, await self._reserve(call, account, offer, hold_id)
+        grant = await self._granted(call, work, offer)
+        try:
+            await self._allow(call, work, offer, hold_id)
+            return account, offer, grant, await self._reserve(call, account, offer, hold_id)
+        except BaseException:
+            await self._allowance.drop(call, hold_id)
+            if grant is not None:
+                await self.limiter.undo(grant)
+            raise
+
+    async def _granted(
+        self, call: Call, work: Work[Any, Any], offer: Offer, grant: Grant | None = None
+    ) -> Grant | None:
+        """Within the rate limits. Raises RATE_LIMITED, CONCURRENCY_LIMITED."""
+        if not self.limiter.book.rates(call.caller.tenant_id):
+            return grant
+        return await self.limiter.take(call, _subject(call, work, offer.route), work.limit_tokens(offer), grant)
+
+    async def _allow(self, call: Call, work: Work[Any, Any], offer: Offer, hold_id: UUID) -> None:
+        """Within the hard budgets. Raises BUDGET_EXCEEDED."""
+        await self._allowance.hold(call, hold_id, _subject(call, work, offer.route), offer.bill, _hold_s(call))
 
     async def _reserve(self, call: Call, account: AccountRef, offer: Offer, hold_id: UUID) -> Reserved:
         route = offer.route
@@ -119,6 +154,8 @@ class Admission:
         account = await self.account(run.call, route)
         offer = self.offer(run.work, route, charged=not account.unlimited)
         _check_max_cost(run.input, offer)
+        run.grant = await self._granted(run.call, run.work, offer, run.grant)
+        await self._allow(run.call, run.work, offer, run.completion_id)
         if account.id == run.account.id:
             run.hold = await self._covered(run, offer.most_nanos)
         else:
@@ -154,7 +191,10 @@ class Admission:
         return await accounts.account_for(owner, route.provider, route.model)
 
     async def extend(self, run: Run[Any], more_nanos: int) -> Reserved:
-        """Hold more for another round of the same call. Raises CREDIT_INSUFFICIENT."""
+        """Hold more for another round of the same call. Raises CREDIT_INSUFFICIENT, BUDGET_EXCEEDED."""
+        subject = _subject(run.call, run.work, run.route)
+        most = self._bill(run.hold.amount + more_nanos)
+        await self._allowance.hold(run.call, run.completion_id, subject, most, _hold_s(run.call))
         return await self._ledger.extend(run.hold, more_nanos)
 
     def offer(self, work: Work[Any, Any], route: Route, *, charged: bool) -> Offer:
@@ -186,6 +226,11 @@ class Admission:
             price_version=route.price.version if route.price else "",
         )
 
+    def _bill(self, charge_nanos: int) -> Bill:
+        """What costs the provider's client so much."""
+        cost_nano_usd = money.ceil_div(charge_nanos * money.NANOS, max(self._terms.credits_per_usd_nanos, 1))
+        return Bill(min(cost_nano_usd, money.INT64_MAX), charge_nanos, "")
+
     def _most_nanos(self, work: Work[Any, Any], route: Route) -> int | None:
         """What work may cost there; None where that is not known."""
         try:
@@ -198,6 +243,10 @@ class Admission:
             return 0
         usage = usage_pb2.Usage(input_tokens=offer.input_tokens, output_tokens=1)
         return bill(offer.route.price, usage, self._terms.credits_per_usd_nanos).charge_nanos
+
+
+def _subject(call: Call, work: Work[Any, Any], route: Route) -> Subject:
+    return subject_of(call, route.provider, route.model, work.input.labels)
 
 
 def _hold_s(call: Call) -> int:

@@ -38,6 +38,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
     answer: Answer = field(init=False)
     output: Output = field(init=False)
     sequence: int = 0
+    cache_status: chat_pb2.CacheStatus.ValueType = chat_pb2.CACHE_STATUS_UNSPECIFIED
 
     def __post_init__(self) -> None:
         self.answer = Answer(streaming=self.work.streaming)
@@ -194,6 +195,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
             provider_response_id=self.answer.response_id,
             price_version=self.bill.price_version,
             end_time=self.end_time,
+            cache_status=self.cache_status,
         )
         return self.numbered(chat_pb2.ChatEvent(completed=completed))
 
@@ -221,6 +223,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         completion.warnings.extend(self.errand.warnings)
         completion.outcome = self.outcome
         completion.price_version = self.bill.price_version
+        completion.cache_status = self.cache_status
 
     def partial(self) -> errors_pb2.PartialResult:
         partial = StreamedRun.partial(self)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from trunkline.v1 import chat_pb2, content_pb2
@@ -11,9 +10,10 @@ from trunkline_server.core.ask import Ask
 from trunkline_server.core.call import Call
 from trunkline_server.core.estimate import input_tokens
 from trunkline_server.core.operation import Operation
-from trunkline_server.core.pricing import Price, most, price_unknown
+from trunkline_server.core.pricing import FREE_OF_CHARGE, Bill, Price, most, price_unknown
 from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.cost_limit import CostLimit, affordable
+from trunkline_server.gateway.limits.sizing import tokens_of
 from trunkline_server.gateway.needs import Needs, needs_of
 from trunkline_server.gateway.routes import Route
 from trunkline_server.gateway.terms import Offer, Terms
@@ -45,16 +45,19 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
     def offer(self, route: Route, terms: Terms, *, charged: bool) -> Offer:
         tokens = input_tokens(self.input)
         length, cap = self._length(route, terms)
-        most_nanos = 0
+        bill = FREE_OF_CHARGE
         if route.price is not None:
-            most_nanos = self._most_nanos(route.price, terms, tokens, length)
-            if self.input.HasField("max_cost") and most_nanos > self.input.max_cost.nanos:
+            bill = self._most(route.price, terms, tokens, length)
+            if self.input.HasField("max_cost") and bill.charge_nanos > self.input.max_cost.nanos:
                 return self._limited(route, route.price, terms, tokens, length)
-            if cap is None and not _limit_known(route) and most_nanos and charged:
+            if cap is None and not _limit_known(route) and bill.charge_nanos and charged:
                 cap = length
         elif charged and not terms.unknown_price_is_free:
             raise price_unknown(f"the model {self.input.model!r}")
-        return Offer(route, tokens, most_nanos, length, cap, cut_at=length if cap or charged else None)
+        return Offer(route, tokens, bill, length, cap, cut_at=length if cap or charged else None)
+
+    def limit_tokens(self, offer: Offer) -> int:
+        return tokens_of(self.input, offer.input_tokens, offer.max_output_tokens)
 
     def errand(self, call: Call, offer: Offer) -> Ask:
         return Ask(
@@ -69,16 +72,17 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
 
     def _limited(self, route: Route, price: Price, terms: Terms, tokens: int, length: int) -> Offer:
         """As long an answer as `max_cost` allows; where it allows none, what would be needed for one token."""
-        allowed_nanos = self.input.max_cost.nanos
-        allowed = max(affordable(allowed_nanos, length, partial(self._most_nanos, price, terms, tokens)), 1)
-        limit = CostLimit(allowed_nanos, price, terms.credits_per_usd_nanos, tokens)
-        most_nanos = self._most_nanos(price, terms, tokens, allowed)
-        return Offer(route, tokens, most_nanos, allowed, allowed, cut_at=allowed, cost_limit=limit)
+        max_nanos = self.input.max_cost.nanos
+        allowed = affordable(max_nanos, length, lambda length: self._most(price, terms, tokens, length).charge_nanos)
+        allowed = max(allowed, 1)
+        limit = CostLimit(max_nanos, price, terms.credits_per_usd_nanos, tokens)
+        bill = self._most(price, terms, tokens, allowed)
+        return Offer(route, tokens, bill, allowed, allowed, cut_at=allowed, cost_limit=limit)
 
-    def _most_nanos(self, price: Price, terms: Terms, tokens: int, length: int) -> int:
+    def _most(self, price: Price, terms: Terms, tokens: int, length: int) -> Bill:
         answers = max(self.input.sampling.candidate_count, 1)
         units = _dear_units(self.input, tokens)
-        return most(price, tokens, length * answers, terms.credits_per_usd_nanos, units).charge_nanos
+        return most(price, tokens, length * answers, terms.credits_per_usd_nanos, units)
 
     def _length(self, route: Route, terms: Terms) -> tuple[int, int | None]:
         """The longest answer, and the cap to tell the provider where it would not keep to that by itself."""

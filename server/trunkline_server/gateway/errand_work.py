@@ -12,7 +12,7 @@ from trunkline_server.core.counts import COUNTS
 from trunkline_server.core.errand import Errand, InputT
 from trunkline_server.core.errors import Reason, invalid
 from trunkline_server.core.operation import CAPABILITIES, Operation
-from trunkline_server.core.pricing import most_used, price_unknown
+from trunkline_server.core.pricing import FREE_OF_CHARGE, most_used, price_unknown
 from trunkline_server.core.product import BodyT
 from trunkline_server.gateway.errand_run import ErrandRun
 from trunkline_server.gateway.journal import UNWRITTEN, Journal
@@ -40,10 +40,10 @@ class _Errand(Work[InputT, RunT_co], Generic[InputT, RunT_co]):
         usage = counts.most(self.input)
         if route.price is not None:
             bill = most_used(route.price, usage, counts.paying, terms.credits_per_usd_nanos)
-            return Offer(route, usage.input_tokens, bill.charge_nanos)
+            return Offer(route, usage.input_tokens, bill)
         if charged and not terms.unknown_price_is_free:
             raise price_unknown(f"the model {self.input.model!r}")
-        return Offer(route, usage.input_tokens, 0)
+        return Offer(route, usage.input_tokens, FREE_OF_CHARGE)
 
     def errand(self, call: Call, offer: Offer) -> Errand[InputT]:
         return Errand(

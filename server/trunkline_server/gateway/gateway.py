@@ -113,7 +113,11 @@ class Gateway:
             except BaseException as error:
                 await self._broken_off(run, live, error)
                 raise
-            await self._settlement.settle(run, run.outcome_of())
+            else:
+                await self._settlement.settle(run, run.outcome_of())
+            finally:
+                if run.grant is not None:
+                    await self.admission.limiter.settle(run.grant, run.usage.input_tokens + run.usage.output_tokens)
         call.facts |= {"charge": run.bill.charge_nanos, "attempts": run.asked}
 
     async def _failed(self, run: Run[Any], error: TrunklineError | UpstreamFailure) -> TrunklineError:

@@ -21,6 +21,7 @@ from trunkline_server.core.failure import Charge, UpstreamFailure
 from trunkline_server.core.money import NANOS
 from trunkline_server.core.pricing import Bill, Price
 from trunkline_server.gateway.choice import Choice
+from trunkline_server.gateway.limits.grant import Grant
 from trunkline_server.gateway.routes import Route
 from trunkline_server.gateway.terms import Offer
 from trunkline_server.gateway.work import Work
@@ -56,6 +57,8 @@ class Run(ABC, Generic[InputT]):
     began: float
     create_time: Timestamp
     choice: Choice
+    grant: Grant | None = None
+    """What it took of its rate limits; None where there are none."""
     end_time: Timestamp | None = None
     attempts: list[chat_pb2.Attempt] = field(default_factory=list)
     failures: list[errors_pb2.UpstreamFailure] = field(default_factory=list)

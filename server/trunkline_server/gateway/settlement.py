@@ -44,11 +44,11 @@ class Settlement:
         if run.left is not None and self.drains.take(run, run.left, partial(self._close, run, error_reason)):
             return
         await run.let_go()
-        await self._write(run, _row(run, basis, error_reason))
+        await self._write(run, row_of(run, basis, error_reason))
 
     async def _close(self, run: Run[Any], error_reason: str) -> None:
         """The bill as it has become meanwhile."""
-        await self._write(run, _row(run, self._bill(run), error_reason))
+        await self._write(run, row_of(run, self._bill(run), error_reason))
 
     def _bill(self, run: Run[Any]) -> str:
         """What it used and costs as far as we know, and how we know."""
@@ -97,7 +97,8 @@ def added(one: usage_pb2.Usage, other: usage_pb2.Usage) -> usage_pb2.Usage:
     return total
 
 
-def _row(run: Run[Any], basis: str, error_reason: str) -> UsageRow:
+def row_of(run: Run[Any], basis: str, error_reason: str) -> UsageRow:
+    """What is written down of a run that has its bill."""
     usage, call = run.usage, run.call
     return UsageRow(
         completion_id=run.completion_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trunkline_server.core.pricing import Bill
 from trunkline_server.gateway.cost_limit import CostLimit
 from trunkline_server.gateway.routes import Route
 
@@ -26,8 +27,14 @@ class Offer:
 
     route: Route
     input_tokens: int
-    most_nanos: int
+    bill: Bill
+    """The highest that it can get."""
     max_output_tokens: int = 0
     cap: int | None = None
     cut_at: int | None = None
     cost_limit: CostLimit | None = None
+
+    @property
+    def most_nanos(self) -> int:
+        """In credits."""
+        return self.bill.charge_nanos

@@ -54,6 +54,10 @@ class Work(ABC, Generic[InputT, RunT_co]):
     def errand(self, call: Call, offer: Offer) -> Errand[InputT]:
         """It as the provider of an offer gets it."""
 
+    def limit_tokens(self, offer: Offer) -> int:
+        """What rate limits take it for until its bill is known."""
+        return offer.input_tokens
+
     def options(self, provider: str) -> Mapping[str, object]:
         """The caller's further fields for a provider."""
         given = self.input.provider_options_json

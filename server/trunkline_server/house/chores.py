@@ -7,6 +7,7 @@ from typing import Final
 from trunkline_server.config import Settings
 from trunkline_server.door.caller import Callers
 from trunkline_server.house.engine import Engine
+from trunkline_server.house.limiting import limit_chores
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
 from trunkline_server.worker.bookkeeping import bookkeeping
@@ -23,6 +24,7 @@ def chores_of_each(engine: Engine, keys: Keys, callers: Callers) -> list[Chore]:
         Chore("note_key_use", 60, lambda: keys.note_use(callers.take_used())),
         Chore("refresh_catalogue", 300, engine.learning.refresh),
         Chore("refresh_provider_accounts", 300, engine.own.refresh),
+        *limit_chores(engine.limiter),
     ]
 
 

@@ -11,11 +11,14 @@ from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KeyRing
 from trunkline_server.gateway.admission import Admission
+from trunkline_server.gateway.cache.memory import Memory
+from trunkline_server.gateway.cache.shelf import Shelf
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.gossip import Gossip
 from trunkline_server.gateway.learning import Learning
+from trunkline_server.gateway.limits.limiter import Limiter
 from trunkline_server.gateway.live import LiveCalls
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.own_accounts import OwnAccounts
@@ -25,6 +28,7 @@ from trunkline_server.gateway.sync import Sync
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.background import Background
 from trunkline_server.house.keeping import keep
+from trunkline_server.house.limiting import open_limiter, open_shared
 from trunkline_server.house.routing import open_routes, strategies_of
 from trunkline_server.house.start import StartError
 from trunkline_server.providers.egress import Egress
@@ -54,15 +58,17 @@ class Engine:
     own: OwnAccounts
     gossip: Gossip
     live: LiveCalls
+    limiter: Limiter
+    shelf: Shelf
     gateway: Gateway
     errands: Errands
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
         """Hear of what others change, and keep up with it."""
-        for each in (self.ledger.accounts, self.learning, self.own, self.gossip):
+        for each in (self.ledger.accounts, self.learning, self.own, self.gossip, self.limiter.book, self.shelf):
             await each.follow()
-        keep(stack, self.learning.keep(), self.own.keep(), self.gossip.keep())
+        keep(stack, self.learning.keep(), self.own.keep(), self.gossip.keep(), self.limiter.book.keep())
 
 
 async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
@@ -76,7 +82,10 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     learning = Learning(routes, database)
     accounts = ProviderAccounts(database, await _tenant_keys(settings, database, secret))
     live = LiveCalls()
-    gateway = _gateway(settings, routes, ledger, live)
+    shared = open_shared(settings, stack)
+    limiter = await open_limiter(settings, database, shared, replica_id)
+    stack.push_async_callback(limiter.close)
+    gateway = _gateway(settings, routes, ledger, limiter, live)
     policy = policy_of(settings)
     errands = Errands(gateway, Media(Egress(policy)), policy)
     return Engine(
@@ -91,6 +100,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         own=OwnAccounts(routes, database, accounts),
         gossip=Gossip(routes.lines, database, replica_id),
         live=live,
+        limiter=limiter,
+        shelf=Shelf(Memory(settings.cache.memory_bytes_max), shared, database),
         gateway=gateway,
         errands=errands,
         background=await Background.open(settings, database, errands),
@@ -132,10 +143,10 @@ async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitS
     return ledger
 
 
-def _gateway(settings: Settings, routes: Routes, ledger: Ledger, live: LiveCalls) -> Gateway:
+def _gateway(settings: Settings, routes: Routes, ledger: Ledger, limiter: Limiter, live: LiveCalls) -> Gateway:
     chat, per_usd = settings.chat, from_decimal_text(settings.credits.per_usd)
     terms = Terms(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free")
-    admission = Admission(Candidates(routes, strategies_of(settings)), ledger, terms)
+    admission = Admission(Candidates(routes, strategies_of(settings)), ledger, limiter, terms)
     patience = GatewaySettings(
         chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s, settings.routing.hedging
     )

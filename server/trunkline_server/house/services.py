@@ -17,6 +17,7 @@ from trunkline.v1 import (
     credits_pb2,
     embeddings_pb2,
     images_pb2,
+    limits_pb2,
     models_pb2,
     moderation_pb2,
     providers_pb2,
@@ -27,9 +28,11 @@ from trunkline_server.core.page_token import PageTokens
 from trunkline_server.door.boundary import Deadlines
 from trunkline_server.door.server import Drain
 from trunkline_server.door.status import to_status
+from trunkline_server.gateway.cache.recall import Recall
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.stops import Stops
 from trunkline_server.house.engine import Engine
+from trunkline_server.house.limiting import cache_settings
 from trunkline_server.services.admin import AdminService, Replica
 from trunkline_server.services.analytics import AnalyticsService
 from trunkline_server.services.audio import AudioService
@@ -37,6 +40,7 @@ from trunkline_server.services.chat import ChatService
 from trunkline_server.services.credits import CreditService
 from trunkline_server.services.embeddings import EmbeddingService
 from trunkline_server.services.images import ImageService
+from trunkline_server.services.limits import LimitService
 from trunkline_server.services.models import ModelService
 from trunkline_server.services.moderation import ModerationService
 from trunkline_server.services.providers import ProviderService
@@ -84,19 +88,20 @@ class Offered:
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
             moderation_pb2: ModerationService(engine.errands),
+            limits_pb2: LimitService(engine.limiter, tokens),
             credits_pb2: CreditService(engine.ledger, tokens),
             analytics_pb2: AnalyticsService(engine.database, tokens),
             models_pb2: ModelService(engine.routes, tokens, engine.learning, engine.sync),
             providers_pb2: ProviderService(
                 registry, engine.routes.lines, tokens, engine.accounts, engine.own, lambda: self._drain.draining
             ),
-            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica()),
+            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf),
         }
 
     def _chat(self) -> ChatService:
         engine = self._engine
         return ChatService(
-            gateway=engine.gateway,
+            gateway=Recall(engine.gateway, engine.ledger, engine.shelf, cache_settings(self._settings)),
             completions=Completions(Usage(engine.database), self._results, engine.live),
             stops=self.stops,
             media=engine.errands.media,

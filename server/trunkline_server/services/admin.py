@@ -19,6 +19,7 @@ from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_fo
 from trunkline_server.core.moment import timestamp
 from trunkline_server.core.page_token import PageTokens, Paging
 from trunkline_server.core.text import readable
+from trunkline_server.gateway.cache.shelf import Shelf, Stats
 from trunkline_server.store.keys import KeyRecord, Keys, NewKey
 from trunkline_server.store.page import Page
 from trunkline_server.store.tenants import Tenant, Tenants
@@ -49,6 +50,7 @@ class AdminService:
     keys: Keys
     tokens: PageTokens
     replica: Replica
+    shelf: Shelf
 
     async def create_tenant(self, call: Call, request: admin_pb2.CreateTenantRequest) -> admin_pb2.CreateTenantResponse:
         return admin_pb2.CreateTenantResponse(tenant=_tenant(await self.tenants.create(request.name)))
@@ -58,6 +60,19 @@ class AdminService:
         rows = await self.tenants.list(_page(paging))
         page, token = paging.cut(rows, lambda row: (row.create_time.isoformat(), row.tenant_id.hex))
         return admin_pb2.ListTenantsResponse(tenants=map(_tenant, page), next_page_token=token)
+
+    async def get_cache_stats(
+        self, call: Call, request: admin_pb2.GetCacheStatsRequest
+    ) -> admin_pb2.GetCacheStatsResponse:
+        tenant_id = call.caller.tenant_id
+        stats = self.shelf.stats(tenant_id, request.provider, request.model)
+        return admin_pb2.GetCacheStatsResponse(stats=map(_cache_stats, stats))
+
+    async def purge_cache(self, call: Call, request: admin_pb2.PurgeCacheRequest) -> admin_pb2.PurgeCacheResponse:
+        if request.model and not request.provider:
+            raise invalid("provider", "is needed to name a model")
+        count = await self.shelf.purge(call.caller.tenant_id, request.provider, request.model)
+        return admin_pb2.PurgeCacheResponse(purged_count=count)
 
     async def create_api_key(
         self, call: Call, request: admin_pb2.CreateApiKeyRequest
@@ -221,4 +236,16 @@ def _api_key(record: KeyRecord) -> admin_pb2.ApiKey:
         expire_time=timestamp(record.expire_time),
         revoke_time=timestamp(record.revoke_time),
         last_use_time=timestamp(record.last_use_time),
+    )
+
+
+def _cache_stats(stats: Stats) -> admin_pb2.CacheStats:
+    return admin_pb2.CacheStats(
+        provider=stats.provider,
+        model=stats.model,
+        hit_count=stats.counts.hits,
+        miss_count=stats.counts.misses,
+        stale_count=stats.counts.stale,
+        entry_count=stats.entry_count,
+        entry_bytes=stats.entry_bytes,
     )

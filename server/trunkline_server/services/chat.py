@@ -18,9 +18,9 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errors import TrunklineError, not_found
 from trunkline_server.core.estimate import input_tokens
 from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.gateway.cache.recall import Recall
 from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.completions import Completions
-from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.settlement import CHARGE_TRAILER
 from trunkline_server.gateway.stops import Stops
@@ -34,7 +34,7 @@ Describe = Callable[[TrunklineError, str], status_pb2.Status]
 class ChatService:
     """`describe` words an error as a status, for the items of CompleteMany."""
 
-    gateway: Gateway
+    gateway: Recall
     completions: Completions
     stops: Stops
     media: Media
@@ -52,7 +52,7 @@ class ChatService:
         self, call: Call, request: chat_pb2.StreamRequest
     ) -> AsyncGenerator[chat_pb2.StreamResponse, None]:
         input = await self._whole(call, request.input)
-        async with aclosing(self.gateway.stream(call, ChatWork(input, streaming=True))) as events:
+        async with aclosing(self.gateway.stream(call, input)) as events:
             async for event in events:
                 yield chat_pb2.StreamResponse(event=event)
 

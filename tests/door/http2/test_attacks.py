@@ -52,7 +52,7 @@ async def port(service: Service) -> AsyncIterator[int]:
     async with ours(service, LIMITS) as port:
         yield port
         async with client(port) as channel:
-            assert await channel.unary_unary(ECHO)(b"still here", timeout=10) == b"still here"
+            assert await channel.unary_unary(ECHO)(b"still here", timeout=20) == b"still here"
 
 
 def opened(path: str = HANG, stream: int = 1, *, flags: int = END_HEADERS, more: bytes = b"") -> bytes:

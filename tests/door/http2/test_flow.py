@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.fixtures.raw_http2 import DATA, END_STREAM, HEADERS, RESET, SETTINGS, WINDOW_UPDATE, Peer, frame
+from tests.fixtures.raw_http2 import ACK, DATA, END_STREAM, HEADERS, PING, RESET, SETTINGS, WINDOW_UPDATE, Peer, frame
 from tests.fixtures.until import until
 from trunkline_server.door.code import Code
 from trunkline_server.door.http2.exchange import Exchange, Rpc
@@ -22,22 +22,32 @@ MIB: Final = 1024 * 1024
 
 
 class Fountain:
-    """Sends for as long as somebody takes it."""
+    """Sends for as long as somebody takes it, or until its patience is over."""
 
-    def __init__(self, message: bytes) -> None:
+    def __init__(self, message: bytes, patience_s: float | None = None) -> None:
         self.message = message
         self.sent_count = 0
+        self.waiting_count = 0
         self.ended: list[str] = []
+        self._patience_s = patience_s
 
     async def serve(self, exchange: Exchange) -> None:
         try:
             while True:
-                await exchange.send(self.message)
-                self.sent_count += 1
+                await self._send(exchange)
                 await asyncio.sleep(0)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, TimeoutError):
             self.ended.append("left" if exchange.left else "cut")
             exchange.finish(Code.ABORTED, "in the middle")
+
+    async def _send(self, exchange: Exchange) -> None:
+        self.waiting_count += 1
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await exchange.send(self.message)
+        finally:
+            self.waiting_count -= 1
+        self.sent_count += 1
 
 
 @asynccontextmanager
@@ -48,17 +58,13 @@ async def serving(fountain: Fountain, limits: Limits) -> AsyncIterator[int]:
     await listener.stop(0)
 
 
-async def until_still(fountain: Fountain) -> int:
-    """Until nothing more is sent; how much was."""
-    seen = -1
-
-    async def still() -> bool:
-        nonlocal seen
-        before, seen = seen, fountain.sent_count
-        return before == seen > 0
-
-    await until(still)
-    return seen
+async def stays(peer: Peer, fountain: Fountain, count: int) -> bool:
+    """So many messages are sent, and no more by the time that a ping comes back."""
+    await until(lambda: fountain.sent_count >= count)
+    for _ in range(2):
+        peer.say(frame(PING, bytes(8)))
+        await peer.hear_until(PING, flags=ACK)
+    return fountain.sent_count == count
 
 
 async def test_the_window_of_a_stream_stops_its_handler() -> None:
@@ -68,7 +74,7 @@ async def test_the_window_of_a_stream_stops_its_handler() -> None:
         await peer.hear_until(HEADERS, 1)
         for _ in range(65):
             await peer.hear_until(DATA, 1)
-        assert await until_still(fountain) == 65
+        assert await stays(peer, fountain, 65)
         peer.say(frame(WINDOW_UPDATE, (10_000).to_bytes(4), 0, 1) + frame(WINDOW_UPDATE, (10_000).to_bytes(4)))
         await until(lambda: fountain.sent_count == 75)
 
@@ -77,14 +83,27 @@ async def test_windows_that_shrink_below_nothing_are_made_up_for() -> None:
     fountain = Fountain(b"x" * 995)
     async with serving(fountain, Limits()) as port, Peer.at(port) as peer:
         peer.call("/f")
-        assert await until_still(fountain) == 65
+        assert await stays(peer, fountain, 65)
         peer.say(frame(SETTINGS, b"\0\4\0\0\0\0") + frame(WINDOW_UPDATE, (10_000).to_bytes(4)))
         peer.say(frame(WINDOW_UPDATE, (65_535).to_bytes(4), 0, 1))
-        await peer.hear_until(SETTINGS, flags=1)
-        await peer.hear_until(SETTINGS, flags=1)
+        await peer.hear_until(SETTINGS, flags=ACK)
         assert fountain.sent_count == 65
         peer.say(frame(SETTINGS, b"\0\4\0\0\x27\x10"))
         await until(lambda: fountain.sent_count == 75)
+
+
+async def test_settings_are_acknowledged_before_the_data_that_they_let_through() -> None:
+    """Clients count by the old window until they hear that we know the new one."""
+    async with serving(Fountain(b"x" * 100_000), Limits()) as port, Peer.at(port) as peer:
+        peer.call("/f")
+        peer.say(frame(WINDOW_UPDATE, (1_000_000).to_bytes(4)))
+        while sum(len(heard.payload) for heard in peer.heard if heard.kind == DATA) < 65_535:
+            await peer.hear()
+        assert any(heard.kind == SETTINGS and heard.flags == ACK for heard in peer.heard)
+        before = len(peer.heard)
+        peer.say(frame(SETTINGS, b"\0\4\0\2\0\0"))
+        await peer.hear_until(DATA, 1)
+        assert [heard.kind for heard in peer.heard[before:]] == [SETTINGS, DATA]
 
 
 async def test_many_who_never_read_cost_little_memory() -> None:
@@ -96,12 +115,12 @@ async def test_many_who_never_read_cost_little_memory() -> None:
             peer.say(frame(WINDOW_UPDATE, (2**31 - 70_000).to_bytes(4)))
             for stream in range(1, 401, 2):
                 peer.call("/f", stream=stream)
-            await until_still(fountain)
+            await until(lambda: fountain.waiting_count == 200)
             held, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
     assert held < 200 * 110_000 + 8 * MIB
-    await until(lambda: fountain.ended == ["left"] * 200 or len(fountain.ended) == 200)
+    await until(lambda: len(fountain.ended) == 200)
 
 
 async def test_who_reads_nothing_for_long_is_let_go() -> None:
@@ -114,15 +133,15 @@ async def test_who_reads_nothing_for_long_is_let_go() -> None:
 
 
 async def test_a_message_that_is_out_in_part_is_ended_before_the_status() -> None:
-    fountain = Fountain(b"x" * 100_000)
-    async with serving(fountain, Limits(stuck_s=0.2, tick_s=1.0)) as port, Peer.at(port) as peer:
+    fountain = Fountain(b"x" * 100_000, patience_s=0.1)
+    async with serving(fountain, Limits()) as port, Peer.at(port) as peer:
         peer.call("/f")
         await peer.hear_until(DATA, 1)
         await until(lambda: fountain.ended == ["cut"])
         peer.say(frame(WINDOW_UPDATE, (50_000).to_bytes(4), 0, 1) + frame(WINDOW_UPDATE, (50_000).to_bytes(4)))
         ended = await peer.hear_until(HEADERS, 1, END_STREAM)
         assert sum(len(heard.payload) for heard in peer.heard if heard.kind == DATA) == 100_005
-        assert b"grpc-status\x011" in ended.payload
+        assert b"grpc-status\x0210" in ended.payload
 
 
 @pytest.mark.parametrize("message", [b"x" * 10, b"x" * 100_000], ids=["small", "large"])

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.fixtures.both_servers import PREFIX, Service, client, ours, rpcs
 from tests.fixtures.raw_http2 import DATA, END_HEADERS, GOAWAY, HEADERS, PING, Peer, frame, header_block
 from tests.fixtures.until import until
+from trunkline_server.door.code import Code
+from trunkline_server.door.http2.exchange import Exchange, Rpc
 from trunkline_server.door.http2.limits import Limits
 from trunkline_server.door.http2.listener import Listener
 
@@ -59,11 +61,14 @@ async def test_calls_after_the_last_word_are_not_served() -> None:
     async with listening(service) as (listener, port), Peer.at(port) as peer:
         peer.call(HANG)
         await service.seen.started.wait()
-        stopping = asyncio.ensure_future(listener.stop(0.5))
+        stopping = asyncio.ensure_future(listener.stop(30))
         ping = await peer.hear_until(PING)
         peer.say(frame(PING, ping.payload, ACK))
         await peer.hear_until(GOAWAY)
         peer.call(ECHO, b"too late", stream=3)
+        peer.say(frame(PING, bytes(8)))
+        await peer.hear_until(PING, flags=ACK)
+        await listener.stop(0)
         ended = await peer.hear_until(HEADERS, 1)
         assert b"grpc-status\x0214" in ended.payload
         await peer.hear_all()
@@ -132,7 +137,7 @@ async def test_who_never_greets_is_not_waited_for() -> None:
 
 async def test_a_silent_line_is_asked_and_one_that_does_not_answer_is_cut() -> None:
     service = Service()
-    limits = Limits(keepalive_s=0.2, keepalive_timeout_s=0.3, tick_s=0.05)
+    limits = Limits(keepalive_s=0.2, keepalive_timeout_s=2.0, tick_s=0.05)
     async with ours(service, limits) as port, Peer.at(port) as peer:
         peer.call(HANG)
         for _ in range(3):
@@ -171,6 +176,26 @@ async def test_a_request_that_does_not_come_to_its_end_is_refused() -> None:
         assert b"grpc-status\x014" in (await peer.hear_until(HEADERS, 1)).payload
         peer.say(frame(HEADERS, header_block(ECHO, [(b"grpc-timeout", b"100m")]), END_HEADERS, 3))
         assert b"grpc-status\x014" in (await peer.hear_until(HEADERS, 3)).payload
+
+
+@pytest.mark.parametrize(("linger_s", "ends"), [(30.0, True), (0.05, False)])
+async def test_an_upload_that_fails_is_heard_out_for_a_moment(linger_s: float, ends: bool) -> None:
+    """Clients lose a status that comes while they still speak."""
+
+    async def refuse(exchange: Exchange) -> None:
+        exchange.finish(Code.PERMISSION_DENIED, "no")
+
+    listener = Listener({"/t/refuse": Rpc(refuse, uploads=True)}, Limits(linger_s=linger_s))
+    port = await listener.start("127.0.0.1", 0)
+    async with Peer.at(port) as peer:
+        peer.say(frame(HEADERS, header_block("/t/refuse"), END_HEADERS, 1) + frame(DATA, b"\0\0\0\0\1x", 0, 1))
+        if ends:
+            peer.say(frame(PING, bytes(8)))
+            await peer.hear_until(PING, flags=ACK)
+            assert not [heard for heard in peer.heard if heard.stream]
+            peer.say(frame(DATA, b"", 1, 1))
+        assert b"grpc-status\x017" in (await peer.hear_until(HEADERS, 1, 1)).payload
+    await listener.stop(0)
 
 
 # Where callers come in.

@@ -70,6 +70,16 @@ class AdminServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_admin__pb2.GetInfoRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_admin__pb2.GetInfoResponse.FromString,
                 _registered_method=True)
+        self.GetCacheStats = channel.unary_unary(
+                '/trunkline.v1.AdminService/GetCacheStats',
+                request_serializer=trunkline_dot_v1_dot_admin__pb2.GetCacheStatsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_admin__pb2.GetCacheStatsResponse.FromString,
+                _registered_method=True)
+        self.PurgeCache = channel.unary_unary(
+                '/trunkline.v1.AdminService/PurgeCache',
+                request_serializer=trunkline_dot_v1_dot_admin__pb2.PurgeCacheRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_admin__pb2.PurgeCacheResponse.FromString,
+                _registered_method=True)
         self.Drain = channel.unary_unary(
                 '/trunkline.v1.AdminService/Drain',
                 request_serializer=trunkline_dot_v1_dot_admin__pb2.DrainRequest.SerializeToString,
@@ -131,6 +141,20 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCacheStats(self, request, context):
+        """What this replica has kept of the tenant's answers, and how often that helped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeCache(self, request, context):
+        """Forgets kept answers of the tenant, on every replica: all, or those of a provider or model.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Drain(self, request, context):
         """Tells this replica to take no new work, finish what runs, and exit.
         """
@@ -175,6 +199,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetInfo,
                     request_deserializer=trunkline_dot_v1_dot_admin__pb2.GetInfoRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_admin__pb2.GetInfoResponse.SerializeToString,
+            ),
+            'GetCacheStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCacheStats,
+                    request_deserializer=trunkline_dot_v1_dot_admin__pb2.GetCacheStatsRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_admin__pb2.GetCacheStatsResponse.SerializeToString,
+            ),
+            'PurgeCache': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeCache,
+                    request_deserializer=trunkline_dot_v1_dot_admin__pb2.PurgeCacheRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_admin__pb2.PurgeCacheResponse.SerializeToString,
             ),
             'Drain': grpc.unary_unary_rpc_method_handler(
                     servicer.Drain,
@@ -372,6 +406,60 @@ class AdminService(object):
             '/trunkline.v1.AdminService/GetInfo',
             trunkline_dot_v1_dot_admin__pb2.GetInfoRequest.SerializeToString,
             trunkline_dot_v1_dot_admin__pb2.GetInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCacheStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.AdminService/GetCacheStats',
+            trunkline_dot_v1_dot_admin__pb2.GetCacheStatsRequest.SerializeToString,
+            trunkline_dot_v1_dot_admin__pb2.GetCacheStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeCache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.AdminService/PurgeCache',
+            trunkline_dot_v1_dot_admin__pb2.PurgeCacheRequest.SerializeToString,
+            trunkline_dot_v1_dot_admin__pb2.PurgeCacheResponse.FromString,
             options,
             channel_credentials,
             insecure,

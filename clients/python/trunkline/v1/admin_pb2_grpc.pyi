@@ -49,6 +49,10 @@ class AdminServiceStub:
     """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND."""
     GetInfo: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetInfoRequest, _admin_pb2.GetInfoResponse]
     """What this replica is and does."""
+    GetCacheStats: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetCacheStatsRequest, _admin_pb2.GetCacheStatsResponse]
+    """What this replica has kept of the tenant's answers, and how often that helped."""
+    PurgeCache: _grpc.UnaryUnaryMultiCallable[_admin_pb2.PurgeCacheRequest, _admin_pb2.PurgeCacheResponse]
+    """Forgets kept answers of the tenant, on every replica: all, or those of a provider or model."""
     Drain: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DrainRequest, _admin_pb2.DrainResponse]
     """Tells this replica to take no new work, finish what runs, and exit."""
 
@@ -73,6 +77,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND."""
     GetInfo: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetInfoRequest, _admin_pb2.GetInfoResponse]  # type: ignore[assignment]
     """What this replica is and does."""
+    GetCacheStats: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetCacheStatsRequest, _admin_pb2.GetCacheStatsResponse]  # type: ignore[assignment]
+    """What this replica has kept of the tenant's answers, and how often that helped."""
+    PurgeCache: _aio.UnaryUnaryMultiCallable[_admin_pb2.PurgeCacheRequest, _admin_pb2.PurgeCacheResponse]  # type: ignore[assignment]
+    """Forgets kept answers of the tenant, on every replica: all, or those of a provider or model."""
     Drain: _aio.UnaryUnaryMultiCallable[_admin_pb2.DrainRequest, _admin_pb2.DrainResponse]  # type: ignore[assignment]
     """Tells this replica to take no new work, finish what runs, and exit."""
 
@@ -136,6 +144,22 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.GetInfoResponse, _abc.Awaitable[_admin_pb2.GetInfoResponse]]:
         """What this replica is and does."""
+
+    @_abc_1.abstractmethod
+    def GetCacheStats(
+        self,
+        request: _admin_pb2.GetCacheStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.GetCacheStatsResponse, _abc.Awaitable[_admin_pb2.GetCacheStatsResponse]]:
+        """What this replica has kept of the tenant's answers, and how often that helped."""
+
+    @_abc_1.abstractmethod
+    def PurgeCache(
+        self,
+        request: _admin_pb2.PurgeCacheRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.PurgeCacheResponse, _abc.Awaitable[_admin_pb2.PurgeCacheResponse]]:
+        """Forgets kept answers of the tenant, on every replica: all, or those of a provider or model."""
 
     @_abc_1.abstractmethod
     def Drain(

@@ -240,6 +240,66 @@ WARNING_CODE_OUTPUT_REPAIRED: WarningCode.ValueType  # 5
 """The first answer did not meet the output format; this is the repaired one."""
 Global___WarningCode: _TypeAlias = WarningCode  # noqa: Y015
 
+class _CacheMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CacheModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CACHE_MODE_UNSPECIFIED: _CacheMode.ValueType  # 0
+    """As USE."""
+    CACHE_MODE_OFF: _CacheMode.ValueType  # 1
+    """Ask, and keep nothing."""
+    CACHE_MODE_USE: _CacheMode.ValueType  # 2
+    """Answer with what is kept; else ask, and keep the answer."""
+    CACHE_MODE_REFRESH: _CacheMode.ValueType  # 3
+    """Ask, and keep the answer in place of what is kept."""
+    CACHE_MODE_ONLY: _CacheMode.ValueType  # 4
+    """Answer with what is kept, or with RESOURCE_NOT_FOUND; never ask."""
+
+class CacheMode(_CacheMode, metaclass=_CacheModeEnumTypeWrapper):
+    """What may be done with kept answers."""
+
+CACHE_MODE_UNSPECIFIED: CacheMode.ValueType  # 0
+"""As USE."""
+CACHE_MODE_OFF: CacheMode.ValueType  # 1
+"""Ask, and keep nothing."""
+CACHE_MODE_USE: CacheMode.ValueType  # 2
+"""Answer with what is kept; else ask, and keep the answer."""
+CACHE_MODE_REFRESH: CacheMode.ValueType  # 3
+"""Ask, and keep the answer in place of what is kept."""
+CACHE_MODE_ONLY: CacheMode.ValueType  # 4
+"""Answer with what is kept, or with RESOURCE_NOT_FOUND; never ask."""
+Global___CacheMode: _TypeAlias = CacheMode  # noqa: Y015
+
+class _CacheStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CacheStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CACHE_STATUS_UNSPECIFIED: _CacheStatus.ValueType  # 0
+    """The call did not ask for kept answers."""
+    CACHE_STATUS_MISS: _CacheStatus.ValueType  # 1
+    """A provider was asked."""
+    CACHE_STATUS_HIT: _CacheStatus.ValueType  # 2
+    """It was kept."""
+    CACHE_STATUS_STALE: _CacheStatus.ValueType  # 3
+    """It was kept, is no longer fresh, and no provider answered."""
+
+class CacheStatus(_CacheStatus, metaclass=_CacheStatusEnumTypeWrapper):
+    """Where an answer came from."""
+
+CACHE_STATUS_UNSPECIFIED: CacheStatus.ValueType  # 0
+"""The call did not ask for kept answers."""
+CACHE_STATUS_MISS: CacheStatus.ValueType  # 1
+"""A provider was asked."""
+CACHE_STATUS_HIT: CacheStatus.ValueType  # 2
+"""It was kept."""
+CACHE_STATUS_STALE: CacheStatus.ValueType  # 3
+"""It was kept, is no longer fresh, and no provider answered."""
+Global___CacheStatus: _TypeAlias = CacheStatus  # noqa: Y015
+
 @_typing.final
 class ChatInput(_message.Message):
     """Everything that makes up a question to a chat model."""
@@ -295,6 +355,7 @@ class ChatInput(_message.Message):
     PARALLEL_TOOL_CALLS_FIELD_NUMBER: _builtins.int
     OUTPUT_FORMAT_FIELD_NUMBER: _builtins.int
     ROUTING_FIELD_NUMBER: _builtins.int
+    CACHE_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     PROVIDER_OPTIONS_JSON_FIELD_NUMBER: _builtins.int
     STRICT_PARAMETERS_FIELD_NUMBER: _builtins.int
@@ -334,6 +395,10 @@ class ChatInput(_message.Message):
         """How the gateway tries providers."""
 
     @_builtins.property
+    def cache(self) -> Global___CachePolicy:
+        """Whether an answer that was kept may be the answer. Unset: it may not, and none is kept."""
+
+    @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The caller's own words for this call; they stand on its usage row. At most 16, keys of at most 63 characters."""
 
@@ -361,14 +426,15 @@ class ChatInput(_message.Message):
         parallel_tool_calls: _builtins.bool | None = ...,
         output_format: _content_pb2.OutputFormat | None = ...,
         routing: Global___Routing | None = ...,
+        cache: Global___CachePolicy | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         provider_options_json: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         strict_parameters: _builtins.bool = ...,
         max_cost: _usage_pb2.Amount | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parallel_tool_calls: _TypeAlias = _typing.Literal["parallel_tool_calls"]  # noqa: Y015
     _WhichOneofArgType__parallel_tool_calls: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls"]  # noqa: Y015
@@ -585,6 +651,7 @@ class Completion(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     CHARGE_FIELD_NUMBER: _builtins.int
+    CACHE_STATUS_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
@@ -597,6 +664,8 @@ class Completion(_message.Message):
     """The model that answered, in the provider's own name."""
     provider_response_id: _builtins.str
     """The provider's id of the answer."""
+    cache_status: Global___CacheStatus.ValueType
+    """Whether the answer was kept from before; unset where the call did not ask for that."""
     outcome: Global___Outcome.ValueType
     """How it ended."""
     price_version: _builtins.str
@@ -646,6 +715,7 @@ class Completion(_message.Message):
         usage: _usage_pb2.Usage | None = ...,
         cost: _usage_pb2.Amount | None = ...,
         charge: _usage_pb2.Amount | None = ...,
+        cache_status: Global___CacheStatus.ValueType = ...,
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
         outcome: Global___Outcome.ValueType = ...,
@@ -653,7 +723,7 @@ class Completion(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1109,12 +1179,15 @@ class GenerationCompleted(_message.Message):
     PROVIDER_RESPONSE_ID_FIELD_NUMBER: _builtins.int
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    CACHE_STATUS_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
     """How it ended."""
     provider_response_id: _builtins.str
     """The provider's id of the answer."""
     price_version: _builtins.str
     """The price list entry that the cost comes from."""
+    cache_status: Global___CacheStatus.ValueType
+    """Whether the answer was kept from before; unset where the call did not ask for that."""
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
         """What was used."""
@@ -1151,14 +1224,49 @@ class GenerationCompleted(_message.Message):
         provider_response_id: _builtins.str = ...,
         price_version: _builtins.str = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        cache_status: Global___CacheStatus.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationCompleted: _TypeAlias = GenerationCompleted  # noqa: Y015
+
+@_typing.final
+class CachePolicy(_message.Message):
+    """How a call uses the response cache. An answer is found again only by the same tenant for the same question to the
+    same model, to the letter, with a key that may use the same models.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    ALLOW_STALE_FIELD_NUMBER: _builtins.int
+    mode: Global___CacheMode.ValueType
+    """What may be done."""
+    allow_stale: _builtins.bool
+    """An answer that is no longer fresh will do where no provider answers."""
+    @_builtins.property
+    def ttl(self) -> _duration_pb2.Duration:
+        """How long the answer is kept as fresh, a second to 30 days. Unset: as the operator says."""
+
+    def __init__(
+        self,
+        *,
+        mode: Global___CacheMode.ValueType = ...,
+        ttl: _duration_pb2.Duration | None = ...,
+        allow_stale: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_stale", b"allow_stale", "mode", b"mode", "ttl", b"ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CachePolicy: _TypeAlias = CachePolicy  # noqa: Y015
 
 @_typing.final
 class CompleteRequest(_message.Message):

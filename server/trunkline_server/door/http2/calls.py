@@ -169,7 +169,7 @@ class Calls:
 
     def forget(self, exchange: Exchange) -> None:
         """Nobody works on it any more, and nothing of its answer is left to be sent."""
-        if exchange.unsent is None and self.open.pop(exchange.id, None) is not None:
+        if not exchange.has_last_words and self.open.pop(exchange.id, None) is not None:
             self._held_bytes -= exchange.unread_bytes
             self._connection.ended()
 

@@ -135,9 +135,9 @@ class Connection(asyncio.Protocol):
             _demand(not payload, "an acknowledgement has no settings")
             return
         self.count_idle()
+        self.outflow.acknowledge(frames.frame(frames.SETTINGS, frames.ACK, 0, b""))  # before data that it lets through
         for at in range(0, len(payload), 6):
             self._set(int.from_bytes(payload[at : at + 2]), int.from_bytes(payload[at + 2 : at + 6]))
-        self.outflow.acknowledge(frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
 
     def _set(self, key: int, value: int) -> None:
         if key == Setting.INITIAL_WINDOW_SIZE:

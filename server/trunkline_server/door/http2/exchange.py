@@ -132,16 +132,21 @@ class Exchange:
             await sent
 
     def finish(self, code: Code, message: str = "", metadata: Iterable[tuple[str, str | bytes]] = ()) -> None:
-        """The end of the answer; it follows a message that is out in part, and overtakes one that is not out at all."""
+        """The end of the answer; it follows a message that is out in part, and overtakes one that is not out at all.
+
+        An upload that fails is heard out for a moment: clients lose a status that comes while they speak.
+        """
         if self.finished:
             return
         self.finished = True
-        block = replies.trailers(code, message, metadata)
+        self._last_words = replies.trailers(code, message, metadata)
         if self.cut_off:
-            self._last_words = block
+            return
+        self._connection.outflow.drop(self)
+        if code is Code.OK or self.complete or not self._rpc.uploads:
+            self._say_last_words()
         else:
-            self._connection.outflow.drop(self)
-            self._say(block)
+            self._connection.loop.call_later(self._connection.limits.linger_s, self._say_last_words)
 
     # What the connection uses.
 
@@ -168,6 +173,8 @@ class Exchange:
             return
         self.complete = True
         if self.finished:
+            if not self.cut_off:
+                self._say_last_words()
             return
         if self._inbox.is_cut:
             self.refuse(Code.INVALID_ARGUMENT, "the request ends within a message")
@@ -190,9 +197,7 @@ class Exchange:
         self.unsent = None
         if self.on_sent is not None and not self.on_sent.done():
             self.on_sent.set_result(None)
-        if self._last_words is not None:
-            self._say(self._last_words)
-            self._connection.calls.forget(self)
+        self._say_last_words()
 
     def give_up(self) -> None:
         """Nobody reads the answer. Whoever does not even take its end is let go of."""
@@ -219,6 +224,11 @@ class Exchange:
         return not self._inbox.messages
 
     @property
+    def has_last_words(self) -> bool:
+        """Whether the end of the answer is still to be said."""
+        return self._last_words is not None and not self.left
+
+    @property
     def unread_bytes(self) -> int:
         return self._inbox.held_bytes
 
@@ -229,11 +239,15 @@ class Exchange:
         if not self._running:
             self._connection.calls.forget(self)
 
-    def _say(self, block: bytes) -> None:
-        """The last header block."""
+    def _say_last_words(self) -> None:
+        block, self._last_words = self._last_words, None
+        if block is None or self.left:
+            return
         self._connection.say_headers(self.id, block if self._answering else replies.OPENING + block, end=True)
         if not self.complete:
             self._connection.outflow.put(frames.rst_stream(self.id, Error.NO_ERROR))
+        if not self._running:
+            self._connection.calls.forget(self)
 
     def _arrived(self) -> None:
         if self._arrival is not None and not self._arrival.done():

@@ -20,6 +20,8 @@ class Limits:
     handshake_s: float = 5.0
     request_s: float = 60.0
     """Until a request that is one message is whole."""
+    linger_s: float = 0.25
+    """How long an upload that failed is still heard out."""
     stuck_s: float = 30.0
     """Without the other end taking anything of what we have to send."""
     keepalive_s: float = 30.0

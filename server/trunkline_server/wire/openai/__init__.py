@@ -39,10 +39,12 @@ class OpenAI:
         return self.chat.needs_cap or self.responses.needs_cap
 
     def encode_chat(self, ask: Ask) -> HttpRequest:
-        return self._for(ask).encode_chat(ask)
+        spoken = ask.spoken = self._for(ask)
+        return spoken.encode_chat(ask)
 
     def decode_chat(self, ask: Ask, answer: Answer, content_type: str) -> dialect.Decoder:
-        return self._for(ask).decode_chat(ask, answer, content_type)
+        spoken = ask.spoken if isinstance(ask.spoken, OpenAIChat | OpenAIResponses) else self._for(ask)
+        return spoken.decode_chat(ask, answer, content_type)
 
     def encode_count(self, ask: Ask) -> HttpRequest | None:
         return None if self.needs.chat(ask) else self.responses.encode_count(ask)

@@ -1,0 +1,33 @@
+"""What a call may still spend of the hard budgets it comes under; asked only where there are any."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from uuid import UUID
+
+from trunkline_server.core.call import Call
+from trunkline_server.core.errors import TrunklineError
+from trunkline_server.core.pricing import Bill
+from trunkline_server.core.rate_limit import Subject
+from trunkline_server.gateway.limits.book import Book
+
+
+class Allowance:
+    """Held before a call. Its usage row ends the hold and counts what was really spent; the database sees to that."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+
+    async def hold(self, call: Call, completion_id: UUID, subject: Subject, most: Bill, ttl_s: int) -> None:
+        """The most that it costs. Raises BUDGET_EXCEEDED."""
+        if self._is_bound(call):
+            await self._book.budgets.reserve(call.caller.tenant_id, completion_id, subject, most, ttl_s)
+
+    async def drop(self, call: Call, completion_id: UUID) -> None:
+        """The call will not happen. With the database away the hold ends by itself."""
+        if self._is_bound(call):
+            with suppress(TrunklineError):
+                await self._book.budgets.release(completion_id)
+
+    def _is_bound(self, call: Call) -> bool:
+        return any(budget.hard for budget in self._book.budgets_of(call.caller.tenant_id))

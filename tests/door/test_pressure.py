@@ -1,0 +1,111 @@
+"""More calls than can be served: refused soon, fairly, and never the probes."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID, uuid4
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.fixtures.gateway import RunningGateway, StartGateway, detail_of, question, reason_of
+from trunkline.v1 import admin_pb2, chat_pb2
+from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.door.pressure import Pressure, PressureSettings
+
+FEW = PressureSettings(calls_min=2, calls_max=4, lag_s=0.05)
+LATE, IN_TIME = 0.2, 0.0
+ONE, OTHER = uuid4(), uuid4()
+
+
+async def entered(pressure: Pressure, times: int, tenant_id: UUID = ONE) -> int:
+    """How many got in."""
+    tries = await asyncio.gather(*(pressure.enter(tenant_id) for _ in range(times)), return_exceptions=True)
+    assert all(each is None or isinstance(each, TrunklineError) for each in tries)
+    return tries.count(None)
+
+
+def pressure(memory: float = 0.0) -> Pressure:
+    return Pressure(FEW, lambda: memory)
+
+
+async def test_takes_so_many_and_no_more() -> None:
+    assert await entered(pressure(), 10) == 4
+
+
+async def test_a_place_that_is_left_is_the_next_ones() -> None:
+    house = pressure()
+    await entered(house, 4)
+    waiting = asyncio.create_task(house.enter(ONE))
+    await asyncio.sleep(0)
+
+    house.leave(ONE)
+
+    await waiting
+
+
+async def test_who_gives_up_waiting_takes_no_place() -> None:
+    house = pressure()
+    await entered(house, 4)
+    waiting = asyncio.create_task(house.enter(ONE))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    for _ in range(4):
+        house.leave(ONE)
+    assert await entered(house, 10) == 4
+
+
+async def test_a_tenant_that_floods_leaves_room_for_another() -> None:
+    house = pressure()
+    await entered(house, 20, ONE)
+
+    assert await entered(house, 1, OTHER) == 1
+
+
+async def test_takes_fewer_while_the_loop_is_late_and_more_again_when_it_is_not() -> None:
+    house = pressure()
+    await entered(house, 4)
+
+    for _ in range(10):
+        house.observe(LATE)
+    assert house.calls_max == FEW.calls_min
+    for _ in range(10):
+        house.observe(IN_TIME)
+    assert house.calls_max == FEW.calls_max
+
+
+async def test_takes_nobody_where_memory_runs_out() -> None:
+    house = pressure(memory=0.97)
+    house.observe(IN_TIME)
+
+    with pytest.raises(TrunklineError) as error:
+        await house.enter(ONE)
+    assert error.value.reason is Reason.OVERLOADED
+
+
+@pytest.fixture
+async def full(start_gateway: StartGateway) -> RunningGateway:
+    """A gateway that takes one call, and has it."""
+    return await start_gateway(overload={"calls_min": 1, "calls_max": 1})
+
+
+async def test_a_full_house_refuses_calls_and_answers_probes_and_operators(full: RunningGateway) -> None:
+    request = chat_pb2.StreamRequest(input=question("word " * 100, "sandbox/slow"))
+    running = full.chat.Stream(request, metadata=full.metadata())
+    await running.read()
+
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await full.chat.Complete(chat_pb2.CompleteRequest(input=question("Hi")), metadata=full.metadata())
+    health = await health_pb2_grpc.HealthStub(full.channel).Check(health_pb2.HealthCheckRequest())
+    await full.admin.GetInfo(admin_pb2.GetInfoRequest(), metadata=full.metadata())
+
+    assert error.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert reason_of(error.value) == "OVERLOADED"
+    assert detail_of(error.value, error_details_pb2.RetryInfo).retry_delay.ToTimedelta().total_seconds() < 2
+    assert health.status == health_pb2.HealthCheckResponse.SERVING
+    running.cancel()
