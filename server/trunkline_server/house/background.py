@@ -16,6 +16,8 @@ from trunkline_server.core.page_token import PageTokens
 from trunkline_server.door.status import to_status
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.jobs import errand
+from trunkline_server.gateway.jobs.bulk import BulkJob
+from trunkline_server.gateway.jobs.bulk_items import BulkItems
 from trunkline_server.gateway.jobs.chat import ChatJob
 from trunkline_server.gateway.jobs.kind import JobKind
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
@@ -26,8 +28,10 @@ from trunkline_server.services.jobs import JobService
 from trunkline_server.services.video import VideoService
 from trunkline_server.store import outbox
 from trunkline_server.store.batches import Batches
+from trunkline_server.store.bulk import KIND, Carriage
 from trunkline_server.store.database import Database
 from trunkline_server.store.jobs import Caps, Jobs
+from trunkline_server.store.ledger import Ledger
 from trunkline_server.store.news import Announcer, News
 from trunkline_server.store.operations import Operations
 from trunkline_server.store.outbox import Outbox
@@ -52,22 +56,26 @@ class Background:
     news: News
 
     @classmethod
-    async def open(cls, settings: Settings, database: Database, errands: Errands) -> Background:
+    async def open(cls, settings: Settings, database: Database, errands: Errands, ledger: Ledger) -> Background:
         """Hears of news once this returns."""
+        announcer = Announcer(database)
+        jobs, operations = Jobs(database, announcer), Operations(database)
+        carriage = Carriage(database)
+        items = BulkItems(errands.gateway, errands.media, errands.policy, carriage, jobs, to_status)
+        bulk = BulkJob(items, operations)
         works: dict[str, JobKind] = {
             "chat": ChatJob(errands.gateway, errands.media, errands.policy),
             "speech": SpeechJob(errands),
-            **errand.works(errands, Operations(database)),
+            **errand.works(errands, operations),
         }
-        orders = Orders(works, _order_settings(settings.jobs))
+        orders = Orders(works, bulk, _order_settings(settings.jobs))
         news = News()
         await news.follow(database, outbox.CHANNEL)
-        announcer = Announcer(database)
         return cls(
             settings=settings,
             database=database,
-            jobs=Jobs(database, announcer),
-            batches=Batches(database, announcer),
+            jobs=jobs,
+            batches=Batches(database, announcer, ledger),
             orders=orders,
             outbox=Outbox(database),
             news=news,
@@ -102,7 +110,8 @@ class Background:
 
     async def begin_work(self) -> Working:
         """The worker begins."""
-        worker = JobWorker(Shop(self.jobs, self.orders.works, to_status), _worker_settings(self.settings.jobs))
+        works = {**self.orders.works, KIND: self.orders.bulk}
+        worker = JobWorker(Shop(self.jobs, works, to_status), _worker_settings(self.settings.jobs))
         await worker.follow(self.database)
         return Working(worker, asyncio.create_task(worker.work(), name="worker"), self.settings.grpc.drain_grace_s)
 

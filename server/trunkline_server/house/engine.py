@@ -104,7 +104,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         shelf=Shelf(Memory(settings.cache.memory_bytes_max), shared, database),
         gateway=gateway,
         errands=errands,
-        background=await Background.open(settings, database, errands),
+        background=await Background.open(settings, database, errands, ledger),
     )
 
 

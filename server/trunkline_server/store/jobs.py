@@ -18,7 +18,7 @@ import msgspec
 from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
 from trunkline_server.store import outbox, queries
-from trunkline_server.store.database import Connection, Database
+from trunkline_server.store.database import Database
 from trunkline_server.store.gather import Gather
 from trunkline_server.store.job import Changed, JobChange, JobCounts, JobOrder, JobRow, Ordered
 from trunkline_server.store.news import Announcer
@@ -160,19 +160,15 @@ class Jobs:
         return [(row[0], row[1], row[2]) for row in await self._database.fetch(_SQL.events_after, job_id, place, limit)]
 
     async def _enqueue_many(self, orders: Sequence[JobOrder]) -> list[Ordered]:
-        return [Ordered(*row) for row in await self._database.fetch(_SQL.enqueue, _spelled(orders))]
+        return [Ordered(*row) for row in await self._database.fetch(_SQL.enqueue, spelled(orders))]
 
     async def _apply_many(self, changes: Sequence[JobChange]) -> list[Changed]:
         given = msgspec.json.encode(changes).decode()
         return [Changed(*row) for row in await self._database.fetch(_SQL.apply, given)]
 
 
-async def enqueue(connection: Connection, orders: Sequence[JobOrder]) -> list[Ordered]:
-    """Makes jobs within the caller's transaction."""
-    return [Ordered(*row) for row in await connection.fetch(_SQL.enqueue, _spelled(orders))]
-
-
-def _spelled(orders: Sequence[JobOrder]) -> str:
+def spelled(orders: Sequence[JobOrder]) -> str:
+    """Orders as the functions of the database take them."""
     return msgspec.json.encode(orders).decode()
 
 

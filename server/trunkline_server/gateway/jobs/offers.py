@@ -13,7 +13,11 @@ from trunkline_server.gateway.work import Work
 
 async def offered(admission: Admission, call: Call, work: Work[Any, Any]) -> JobOffer:
     """Where work goes first, who pays, and how much at most. Raises what the call itself would."""
-    route = admission.candidates.first(call, work.input)
+    return await offered_at(admission.candidates.first(call, work.input), admission, call, work)
+
+
+async def offered_at(route: Route, admission: Admission, call: Call, work: Work[Any, Any]) -> JobOffer:
+    """The same, where it is known where it goes."""
     account = await admission.account(call, route)
     most = admission.offer(work, route, charged=not account.unlimited).most_nanos
     version = route.price.version if route.price else ""

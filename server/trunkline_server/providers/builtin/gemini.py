@@ -8,6 +8,7 @@ from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider, header
 from trunkline_server.wire.audio.voices import voices
 from trunkline_server.wire.gemini import Gemini
+from trunkline_server.wire.gemini.bulk import GeminiBulk
 from trunkline_server.wire.gemini.embedding import GeminiEmbed
 from trunkline_server.wire.gemini.films import GeminiVideos
 from trunkline_server.wire.gemini.images import GeminiImageEdits, GeminiImages
@@ -32,5 +33,6 @@ PROVIDER: Final = Provider(
         Operation.EMBED: GeminiEmbed(),
         Operation.SPEECH: Speech(),
     },
+    bulk=GeminiBulk(),
     voices=voices(VOICES),
 )

@@ -16,6 +16,7 @@ from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_images import OpenAIImages, XAIImageEdits
 from trunkline_server.wire.openai_images.quirks import XAI_MODELS
 from trunkline_server.wire.pieces import Limits
+from trunkline_server.wire.xai_bulk import XAIBulk
 from trunkline_server.wire.xai_videos import XAIVideos
 
 PROVIDER: Final = Provider(
@@ -59,5 +60,6 @@ PROVIDER: Final = Provider(
             speakers=(("diarize", "true"),),
         ),
     },
+    bulk=XAIBulk(),
     voices=VoiceList(path="/tts/voices"),
 )
