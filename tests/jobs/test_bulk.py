@@ -1,4 +1,4 @@
-"""Batches in mode PROVIDER over the socket: handed in once, whatever happens to workers, paid at the price of batches."""
+"""Batches in mode PROVIDER over the socket: handed in once, whatever happens to workers, and paid for as such."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ MEBIBYTE: Final = 1024 * 1024
 RESULT_BYTES_MAX: Final = 1024 * MEBIBYTE
 """Of all answers together, where they are read line by line."""
 PAGE_BYTES_MAX: Final = 256 * MEBIBYTE
+UNTOLD: Final = msgspec.Raw(b"null")
 _INDEX: Final = re.compile(r"\d{1,9}", re.ASCII)
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,200}", re.ASCII)
 
@@ -115,6 +116,11 @@ def id_of(told: str | None) -> str:
 def index_of(told: str | None) -> int:
     """The place of a line by the name that we gave it; -1 for a name that is not ours."""
     return int(told) if told is not None and _INDEX.fullmatch(told) else -1
+
+
+def is_told(piece: msgspec.Raw) -> bool:
+    """Whether something stands there."""
+    return bytes(piece) != b"null"
 
 
 def results_at(path: str, limit: int = RESULT_BYTES_MAX) -> HttpRequest:

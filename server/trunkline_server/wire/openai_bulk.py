@@ -12,7 +12,18 @@ from msgspec import Raw, Struct
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.wire import dialect
-from trunkline_server.wire.bulk import BulkCraft, Entry, Line, Page, Standing, id_of, index_of, results_at, share
+from trunkline_server.wire.bulk import (
+    UNTOLD,
+    BulkCraft,
+    Entry,
+    Line,
+    Page,
+    Standing,
+    id_of,
+    index_of,
+    results_at,
+    share,
+)
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.multipart import multipart
 
@@ -56,7 +67,7 @@ class Response(Struct):
     """As if the line had been asked alone."""
 
     status_code: int = 0
-    body: Raw = Raw(b"null")
+    body: Raw = UNTOLD
 
 
 class Result(Struct):

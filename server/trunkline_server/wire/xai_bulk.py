@@ -16,6 +16,7 @@ from trunkline_server.wire import dialect
 from trunkline_server.wire.bulk import (
     MEBIBYTE,
     PAGE_BYTES_MAX,
+    UNTOLD,
     BulkCraft,
     Entry,
     Line,
@@ -23,6 +24,7 @@ from trunkline_server.wire.bulk import (
     Standing,
     id_of,
     index_of,
+    is_told,
     results_at,
     share,
 )
@@ -48,7 +50,7 @@ class Batch(Struct):
 class Response(Struct):
     """The answer, by what was asked."""
 
-    chat_get_completion: Raw | None = None
+    chat_get_completion: Raw = UNTOLD
 
 
 class Outcome(Struct):
@@ -124,7 +126,7 @@ def _request(line: Line) -> dict[str, object]:
 def _entry(result: Result) -> Entry:
     index = index_of(result.batch_request_id)
     response = result.batch_result.response if result.batch_result else None
-    if response is None or response.chat_get_completion is None:
+    if response is None or not is_told(response.chat_get_completion):
         return Entry(index, 500, b"{}")
     return Entry(index, 200, bytes(response.chat_get_completion))
 

@@ -11,7 +11,18 @@ import orjson
 from msgspec import Raw, Struct
 
 from trunkline_server.wire import dialect
-from trunkline_server.wire.bulk import BulkCraft, Entry, Line, Page, Standing, id_of, index_of, results_at, share
+from trunkline_server.wire.bulk import (
+    UNTOLD,
+    BulkCraft,
+    Entry,
+    Line,
+    Page,
+    Standing,
+    id_of,
+    index_of,
+    results_at,
+    share,
+)
 from trunkline_server.wire.http import HttpRequest
 
 PATH: Final = "/v1/messages/batches"
@@ -40,8 +51,8 @@ class Outcome(Struct):
     """What came of a request."""
 
     type: str | None = None
-    message: Raw | None = None
-    error: Raw | None = None
+    message: Raw = UNTOLD
+    error: Raw = UNTOLD
 
 
 class Result(Struct):
@@ -89,9 +100,9 @@ class AnthropicBulk(BulkCraft):
         index, outcome = index_of(result.custom_id), result.result or Outcome()
         match outcome.type:
             case "succeeded":
-                return Page((Entry(index, 200, bytes(outcome.message or b"")),))
+                return Page((Entry(index, 200, bytes(outcome.message)),))
             case "errored":
-                return Page((Entry(index, 400, bytes(outcome.error or b"{}")),))
+                return Page((Entry(index, 400, bytes(outcome.error)),))
             case _:
                 return Page()
 

@@ -15,6 +15,7 @@ from trunkline_server.wire import dialect
 from trunkline_server.wire.bulk import (
     MEBIBYTE,
     PAGE_BYTES_MAX,
+    UNTOLD,
     BulkCraft,
     Entry,
     Line,
@@ -22,6 +23,7 @@ from trunkline_server.wire.bulk import (
     Standing,
     id_of,
     index_of,
+    is_told,
     results_at,
     share,
 )
@@ -50,7 +52,7 @@ class Answer(Struct):
     """What came of a request."""
 
     metadata: Name | None = None
-    response: Raw | None = None
+    response: Raw = UNTOLD
     error: Fault | None = None
 
 
@@ -138,7 +140,7 @@ def _request(line: Line) -> dict[str, object]:
 
 def _entry(answer: Answer) -> Entry | None:
     index = index_of(answer.metadata.key if answer.metadata else None)
-    if answer.response is not None:
+    if is_told(answer.response):
         return Entry(index, 200, bytes(answer.response))
     if answer.error is None:
         return None
