@@ -17,7 +17,7 @@ SOURCES := server tests tools
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
 # In CI a test that fails is tried once more, and told as a rerun: its machine may be shared with others.
-AGAIN := $(if $(CI),--reruns 1)
+AGAIN := $(if $(CI),--reruns 1 -r fEsR)
 
 unexport VIRTUAL_ENV
 ifdef PIP_INDEX_URL

@@ -20,12 +20,13 @@ from trunkline_server.edge.server import HttpServer
 
 @dataclass(frozen=True, slots=True)
 class FrontSettings:
-    """`allowed_origins` are the pages of browsers that may call."""
+    """`allowed_origins` are the pages of browsers that may call; `shared`: others serve at this address as well."""
 
     address: str
     allowed_origins: tuple[str, ...] = ()
     streams_per_key_max: int = 100
     limits: Limits = field(default_factory=Limits)
+    shared: bool = False
 
 
 def front(
@@ -47,4 +48,5 @@ def front(
             calls, Places(settings.streams_per_key_max, traffic), settings.limits, settings.allowed_origins
         ).routes(),
     ]
-    return HttpServer(settings.address, settings.limits, traffic, Router(routes, settings.allowed_origins))
+    router = Router(routes, settings.allowed_origins)
+    return HttpServer(settings.address, settings.limits, traffic, router, shared=settings.shared)

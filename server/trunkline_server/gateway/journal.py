@@ -72,6 +72,10 @@ class Unwritten:
         except asyncio.CancelledError:
             abandon(remote, operation)
             raise
+        except UpstreamFailure as failure:
+            if not failure.is_final:  # it may still go on
+                abandon(remote, operation)
+            raise
 
 
 UNWRITTEN: Final = Unwritten()
