@@ -23,6 +23,7 @@ from trunkline.v1 import (
     models_pb2,
     moderation_pb2,
     providers_pb2,
+    video_pb2,
 )
 from trunkline_server.cli import COMMANDS
 
@@ -45,6 +46,7 @@ MODULES = (
     models_pb2,
     moderation_pb2,
     providers_pb2,
+    video_pb2,
 )
 SERVICES = {name: service for module in MODULES for name, service in module.DESCRIPTOR.services_by_name.items()}
 MESSAGES = {name: message for module in MODULES for name, message in module.DESCRIPTOR.message_types_by_name.items()}
