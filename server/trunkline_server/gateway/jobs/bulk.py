@@ -29,7 +29,7 @@ from trunkline_server.gateway.routes import Route
 from trunkline_server.providers.bulk import Bulk
 from trunkline_server.store.bulk import ROWS, Carried
 from trunkline_server.store.operations import Operations
-from trunkline_server.wire.bulk import BulkCraft, Line, Standing
+from trunkline_server.wire.bulk import BulkCraft, Entry, Line, Standing
 
 _log = logging.getLogger(__name__)
 
@@ -116,10 +116,14 @@ class BulkJob:
 
     async def _bring_home(self, batch: Carried, route: Route, bulk: Bulk, operation: str, standing: Standing) -> None:
         for request in standing.results or ():
+            waiting: list[Entry] = []
             async with aclosing(bulk.results(operation, request)) as pages:
                 async for entries in pages:
-                    for start in range(0, len(entries), ROWS):
-                        await self.items.bring(batch, route, entries[start : start + ROWS])
+                    waiting.extend(entries)
+                    while len(waiting) >= ROWS:
+                        await self.items.bring(batch, route, waiting[:ROWS])
+                        del waiting[:ROWS]
+            await self.items.bring(batch, route, waiting)
 
     async def _end_rest(self, batch: Carried, route: Route, standing: Standing) -> None:
         """What the provider has not answered."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -64,8 +65,7 @@ class BulkItems:
         """Ends the items that are answered; of those that have ended, and of names that are not ours, nothing comes."""
         by_index = {entry.index: entry for entry in entries}
         items = await self.carriage.named(batch.id, list(by_index))
-        for index, item in items.items():
-            await self._end(item, route, by_index[index])
+        await asyncio.gather(*(self._end(item, route, by_index[index]) for index, item in items.items()))
 
     async def give_up(self, batch: Carried) -> None:
         """What runs of a batch is not allowed for any more."""
