@@ -19,7 +19,8 @@ KIND: Final = "bulk"
 """Of the job that carries a batch to its provider. It is no tenant's, and nobody can ask for one."""
 ROWS: Final = 100
 """Items that are in hand at once."""
-END_ROWS: Final = 500
+PART_ROWS: Final = 500
+"""Items that change by one statement."""
 
 
 class Carried(msgspec.Struct, frozen=True):
@@ -45,10 +46,10 @@ class Carriage:
         row = await self.database.fetchrow(_SQL.find, carrier)
         return None if row is None else Carried(*row)
 
-    async def begin(self, batch_id: UUID, lease_token: int) -> int:
-        """The provider gets what waits, unless the batch is cancelled or the lease lost; says how many run."""
-        count: int = await self.database.fetchval(_SQL.begin, batch_id, lease_token)
-        return count
+    async def begin(self, batch_id: UUID, lease_token: int) -> None:
+        """The provider gets what waits, unless the batch is cancelled or the lease lost."""
+        while await self.database.fetchval(_SQL.begin, batch_id, lease_token, PART_ROWS):
+            pass
 
     async def running(self, batch_id: UUID) -> AsyncGenerator[list[JobRow], None]:
         """In their order, some at a time."""
@@ -65,5 +66,5 @@ class Carriage:
 
     async def end_rest(self, batch_id: UUID, state: str, reason: str, error: bytes | None) -> None:
         """Whatever has not ended ends so, and costs nothing."""
-        while await self.database.fetchval(_SQL.end, batch_id, state, reason, error, END_ROWS):
+        while await self.database.fetchval(_SQL.end, batch_id, state, reason, error, PART_ROWS):
             pass

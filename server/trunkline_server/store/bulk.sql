@@ -6,7 +6,7 @@ FROM batch AS b JOIN job AS c ON c.id = b.carrier
 WHERE b.carrier = $1
 
 -- name: begin
-SELECT bulk_begin($1, $2)
+SELECT bulk_begin($1, $2, $3)
 
 -- name: running
 SELECT id, tenant_id, user_id, account, key_id, allowed_models, queue, kind, provider, model, priority, spec, stream, state,

@@ -28,17 +28,22 @@ BEGIN
     ORDER BY o.item_index, o.id;
 END $$;
 
--- The provider gets what still waits of a batch, unless somebody has cancelled it. Says how many run now.
-CREATE FUNCTION bulk_begin(of_batch uuid, with_token bigint) RETURNS bigint LANGUAGE plpgsql
+-- The provider gets what still waits of a batch, a part at a time, unless somebody has cancelled it. Says how many.
+CREATE FUNCTION bulk_begin(of_batch uuid, with_token bigint, most integer) RETURNS bigint LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    begun bigint;
 BEGIN
+    PERFORM 1 FROM batch JOIN job AS c ON c.id = batch.carrier
+    WHERE batch.id = of_batch AND NOT batch.cancelled AND c.lease_token = with_token AND c.state = 'running';
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
     UPDATE job SET state = 'running', attempt = 1, lease_token = 1, leased_until = 'infinity', revision = revision + 1,
                    started_at = clock_timestamp()
-    WHERE batch_id = of_batch AND state = 'queued'
-      AND EXISTS (SELECT 1 FROM batch JOIN job AS c ON c.id = batch.carrier
-                  WHERE batch.id = of_batch AND NOT batch.cancelled
-                    AND c.lease_token = with_token AND c.state = 'running');
-    RETURN (SELECT count(*) FROM job WHERE batch_id = of_batch AND state = 'running');
+    WHERE id IN (SELECT id FROM job WHERE batch_id = of_batch AND state = 'queued' ORDER BY id LIMIT most FOR UPDATE);
+    GET DIAGNOSTICS begun = ROW_COUNT;
+    RETURN begun;
 END $$;
 
 -- Ends what is left of a batch, a part at a time; says how many.
