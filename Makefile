@@ -24,7 +24,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help setup gen baseline lock run test test-fast test-real bench soak check check-code check-layers check-contract check-generated format clean
+.PHONY: help setup gen baseline lock run test test-fast test-real bench overload soak check check-code check-layers check-contract check-generated format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,11 +57,17 @@ test-real: $(READY) ## against real providers whose keys are in the environment
 bench: $(READY) ## measure speed on this machine
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+overload: $(READY) ## three times more calls than a gateway takes, for a minute (ARGS="--seconds 10")
+	@$(BIN)/python -m tests.bench.overload $(ARGS)
+
 soak: $(READY) ## a long run of the ledger: load, kill -9, and the proof (ARGS="--operations 1000000")
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 soak-jobs: $(READY) ## jobs under calamities: 5,000 of them while workers and the database die (ARGS="--jobs 500" ...)
 	@$(BIN)/python -m tests.bench.job_soak $(ARGS)
+
+bench-failover: $(READY) ## measure what callers notice when providers fail
+	@$(BIN)/python -m tests.bench.failover $(ARGS)
 
 check: check-code check-layers check-contract check-generated ## everything that can be known without running: format, lint, types, layers, contract
 

@@ -27,6 +27,7 @@ from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server
 from trunkline_server.door.sink import Sink
 from trunkline_server.edge.server import HttpServer
+from trunkline_server.edge.webhooks import WebhookDoor
 from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.house.background import Background
 from trunkline_server.house.chores import chores_for_all, chores_of_each
@@ -167,6 +168,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> H
         callers=callers,
         drain=drain,
         live=engine.live,
+        webhooks=WebhookDoor(settings.webhook_secrets, engine.background.hooks.inbound.take),
         shared=shared,
     )
     await database.listen(KEYS_CHANNEL, callers.forget)

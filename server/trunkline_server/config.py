@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from trunkline_server.core.cancel_billing import CancelBilling
+from trunkline_server.core.inbound_webhook import check_secret
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KEY_BYTES
 from trunkline_server.providers.builtin import NAMES
@@ -30,6 +31,7 @@ Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
 Ratio = Annotated[float, Meta(gt=0, le=1)]
+GuardLevel = Literal["off", "standard", "strict"]
 ProviderName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
@@ -177,6 +179,19 @@ class CacheSection(Section, frozen=True):
     memory_bytes_max: Count = 64 * 1024 * 1024
     answer_bytes_max: Positive = 1024 * 1024
     hit_price: str = "0"
+    embedding_model: str = ""
+    similar_entries_max: Positive = 10_000
+
+
+class GuardSection(Section, frozen=True):
+    """What is kept out of everybody's calls."""
+
+    input_harm: GuardLevel = "off"
+    input_personal_data: GuardLevel = "off"
+    output_harm: GuardLevel = "off"
+    output_personal_data: GuardLevel = "off"
+    action: Literal["mask", "redact", "refuse"] = "mask"
+    moderation_model: str = ""
 
 
 class OverloadSection(Section, frozen=True):
@@ -216,6 +231,7 @@ class ProviderSection(Section, frozen=True):
     query: dict[str, str] = field(default_factory=dict)
     free: bool = False
     cancel_billing: CancelBilling | None = None
+    webhook_secret: str = ""
     models: tuple[ModelSection, ...] = ()
 
     @property
@@ -256,6 +272,7 @@ class Settings(Section, frozen=True):
     events: EventsSection = field(default_factory=EventsSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     cache: CacheSection = field(default_factory=CacheSection)
+    guard: GuardSection = field(default_factory=GuardSection)
     overload: OverloadSection = field(default_factory=OverloadSection)
     egress: EgressSection = field(default_factory=EgressSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
@@ -263,6 +280,11 @@ class Settings(Section, frozen=True):
     @property
     def data_path(self) -> Path:
         return Path(self.data_dir).expanduser().absolute()
+
+    @property
+    def webhook_secrets(self) -> dict[str, str]:
+        """Of the providers that send webhooks, by name."""
+        return {name: section.webhook_secret for name, section in self.providers.items() if section.webhook_secret}
 
     @property
     def provider_settings(self) -> dict[str, ProviderSettings]:
@@ -402,6 +424,10 @@ def _check_secrets(secrets: SecretsSection) -> None:
 def _check_provider(name: str, provider: ProviderSection) -> None:
     if provider.base_url and not provider.base_url.startswith(("http://", "https://")):
         raise ConfigError(f"providers.{name}.base_url: must begin with http:// or https://")
+    try:
+        check_secret(provider.webhook_secret)
+    except ValueError:
+        raise ConfigError(f"providers.{name}.webhook_secret: is not base64 behind whsec_") from None
     for model in provider.models:
         if bool(model.input_price) != bool(model.output_price):
             raise ConfigError(

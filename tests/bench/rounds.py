@@ -44,6 +44,7 @@ class Cost:
     busy: float
     per_s: float
     gap_ms: float
+    gap_p50_ms: float
 
 
 async def cost(worker: Child, pid: int, beside: list[int], **order: object) -> Cost:
@@ -56,9 +57,8 @@ async def cost(worker: Child, pid: int, beside: list[int], **order: object) -> C
     if done["failed"] or not done["count"]:
         raise RuntimeError(f"{done['failed']} of {order} failed: {done.get('error')}")
     count = done["count"]
-    return Cost(
-        used / count * 1e6, beside_used / count * 1e6, used / wall_s, count / wall_s, done.get("gap_s", 0) * 1e3
-    )
+    gaps_ms = done.get("gap_s", 0) * 1e3, done.get("gap_p50_s", 0) * 1e3
+    return Cost(used / count * 1e6, beside_used / count * 1e6, used / wall_s, count / wall_s, *gaps_ms)
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,18 @@ class Bench:
     async def unary(self, seconds: float) -> Cost:
         return await self._gateway("whole", seconds, UNARY_AT_ONCE)
 
+    async def moved(self, seconds: float) -> Cost:
+        return await self._gateway("moved", seconds, UNARY_AT_ONCE)
+
     async def bursts(self, seconds: float) -> Cost:
         return await self._gateway("burst", seconds, BURSTS_AT_ONCE)
 
     async def paced(self) -> Cost:
         return await self._gateway("paced", 0, PACED_AT_ONCE)
+
+    async def paced_guarded(self) -> Cost:
+        """The same with personal data masked in the question, put back and looked for in the answer."""
+        return await self._gateway("paced guarded", 0, PACED_AT_ONCE)
 
     async def _gateway(self, kind: str, seconds: float, at_once: int) -> Cost:
         order = {"kind": kind, "seconds": seconds, "at_once": at_once}
@@ -136,25 +143,30 @@ async def _calls(bench: Bench, cores: Cores, pace: Pace) -> dict[str, float]:
     """Processor time per call and per delta."""
     await _warm(bench, pace.warm_s)
     settle_down(bench.gateway, cores)
-    echo, own_echo, client, unary, bursts = [], [], [], [], []
+    echo, own_echo, client, unary, moved, bursts = [], [], [], [], [], []
     for _ in range(pace.rounds):
         echo.append(await bench.unary_echo(pace.unary_s))
         own_echo.append(await bench.unary_own_echo(pace.unary_s))
         client.append(await bench.unary_client(pace.unary_s))
         unary.append(await bench.unary(pace.unary_s))
+        moved.append(await bench.moved(pace.unary_s))
         bursts.append(await bench.bursts(pace.burst_s))
-    paced = await bench.paced()
+    paced, guarded = await bench.paced(), await bench.paced_guarded()
     return {
         "echo_us": median(each.us for each in echo),
         "own_echo_us": median(each.us for each in own_echo),
         "client_us": median(each.us for each in client),
         "gateway_us": median(each.us for each in unary),
+        "moved_us": median(each.us for each in moved),
         "gateway_busy": median(each.busy for each in unary),
         "gateway_calls_per_s": median(each.per_s for each in unary),
         "database_us": median(each.beside_us for each in unary),
         "burst_delta_us": median(each.us for each in bursts),
         "paced_delta_us": paced.us,
         "paced_gap_ms": paced.gap_ms,
+        "paced_gap_p50_ms": paced.gap_p50_ms,
+        "guarded_gap_p50_ms": guarded.gap_p50_ms,
+        "guarded_delta_us": guarded.us,
     }
 
 
@@ -166,5 +178,5 @@ async def _pairs_per_s(home: Path, cores: Cores, pace: Pace) -> float:
 
 async def _warm(bench: Bench, seconds: float) -> None:
     """Connections made, code run, caches filled."""
-    for run in (bench.unary_echo, bench.unary_own_echo, bench.unary_client, bench.unary, bench.bursts):
+    for run in (bench.unary_echo, bench.unary_own_echo, bench.unary_client, bench.unary, bench.moved, bench.bursts):
         await asyncio.wait_for(run(seconds), 30)

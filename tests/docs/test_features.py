@@ -24,6 +24,7 @@ from trunkline.v1 import (
     moderation_pb2,
     providers_pb2,
     video_pb2,
+    webhooks_pb2,
 )
 from trunkline_server.cli import COMMANDS
 
@@ -47,6 +48,7 @@ MODULES = (
     moderation_pb2,
     providers_pb2,
     video_pb2,
+    webhooks_pb2,
 )
 SERVICES = {name: service for module in MODULES for name, service in module.DESCRIPTOR.services_by_name.items()}
 MESSAGES = {name: message for module in MODULES for name, message in module.DESCRIPTOR.message_types_by_name.items()}

@@ -13,7 +13,7 @@ from trunkline_server.edge.live.door import LiveDoor
 from trunkline_server.edge.live.places import Places
 from trunkline_server.edge.openai.door import OpenAIDoor
 from trunkline_server.edge.probes import probes
-from trunkline_server.edge.router import Router
+from trunkline_server.edge.router import Route, Router
 from trunkline_server.edge.rpc.door import RpcDoor
 from trunkline_server.edge.server import HttpServer
 
@@ -35,6 +35,7 @@ def front(
     procedures: Mapping[str, Procedure],
     ready: Callable[[], bool],
     live_calls: Callable[[], int],
+    *further: Route,
 ) -> HttpServer:
     """The door, not yet open."""
     traffic = Traffic()
@@ -47,6 +48,7 @@ def front(
         *LiveDoor(
             calls, Places(settings.streams_per_key_max, traffic), settings.limits, settings.allowed_origins
         ).routes(),
+        *further,
     ]
     router = Router(routes, settings.allowed_origins)
     return HttpServer(settings.address, settings.limits, traffic, router, shared=settings.shared)

@@ -11,11 +11,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pybreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN
 
 from trunkline.v1 import providers_pb2
+from trunkline_server.gateway import breaker_names
 from trunkline_server.gateway.breakers import Gate
-from trunkline_server.gateway.lines import Trunk
+from trunkline_server.gateway.line import Trunk
 
 BREAKERS_MAX: Final = 200
 """Told of one provider; those that are not closed come first."""
+
+LIMITS_MAX: Final = 200
 
 _STATES: Final = {
     STATE_CLOSED: providers_pb2.BREAKER_STATE_CLOSED,
@@ -40,6 +43,7 @@ def health_of(trunk: Trunk, now_s: float) -> providers_pb2.ProviderHealth:
         answer_latency=_duration(health.latency.typical_s(streaming=False)),
         in_flight_count=trunk.bulkhead.taken,
         breakers=[breaker_of(gate, now_s) for gate in gates],
+        limits=_limits(trunk),
     )
 
 
@@ -47,14 +51,31 @@ def breaker_of(gate: Gate, now_s: float) -> providers_pb2.Breaker:
     """As it stands."""
     counts = gate.counts()
     timed = not gate.is_closed and math.isfinite(gate.opens_until_s)
+    name, owner = breaker_names.read(gate.name)
     return providers_pb2.Breaker(
-        name=gate.name,
+        name=name,
+        own=owner is not None,
         state=_STATES[gate.breaker.current_state],
         call_count=counts.calls,
         failure_count=counts.failures,
         slow_count=counts.slow,
         probe_time=_timestamp(round(time.time() + gate.opens_until_s - now_s)) if timed else None,
     )
+
+
+def _limits(trunk: Trunk) -> list[providers_pb2.ProviderLimit]:
+    """By model, and as the provider named them."""
+    told = [(model, limit) for model, line in sorted(trunk.lines.items()) for limit in line.pace.limits()]
+    return [
+        providers_pb2.ProviderLimit(
+            model=model,
+            unit=limit.unit,
+            amount=limit.amount,
+            remaining=limit.remaining,
+            reset_time=_timestamp(limit.full_time_s),
+        )
+        for model, limit in told[:LIMITS_MAX]
+    ]
 
 
 def _timestamp(seconds: float) -> Timestamp | None:

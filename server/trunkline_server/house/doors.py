@@ -14,6 +14,7 @@ from trunkline_server.door.server import Drain, Server, ServerSettings
 from trunkline_server.edge.front import FrontSettings, front
 from trunkline_server.edge.limits import Limits
 from trunkline_server.edge.server import HttpServer
+from trunkline_server.edge.webhooks import WebhookDoor
 from trunkline_server.gateway.live import LiveCalls
 
 
@@ -25,6 +26,7 @@ def open_doors(
     callers: Callers,
     drain: Drain,
     live: LiveCalls,
+    webhooks: WebhookDoor,
     shared: bool,
 ) -> tuple[Server, HttpServer]:
     """gRPC and HTTP; both have still to be started. `shared`: other processes open theirs at the same addresses."""
@@ -32,9 +34,8 @@ def open_doors(
     rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
     procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
     server = Server(_grpc_settings(settings, shared=shared), rpcs, callers)
-    http = front(
-        _http_settings(settings, shared=shared), boundary, procedures, lambda: not drain.draining, lambda: len(live)
-    )
+    facts = (lambda: not drain.draining, lambda: len(live))
+    http = front(_http_settings(settings, shared=shared), boundary, procedures, *facts, *webhooks.routes())
     return server, http
 
 

@@ -11,12 +11,16 @@ from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KeyRing
 from trunkline_server.gateway.admission import Admission
+from trunkline_server.gateway.breaker_news import BreakerNews
 from trunkline_server.gateway.cache.memory import Memory
 from trunkline_server.gateway.cache.shelf import Shelf
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.gossip import Gossip
+from trunkline_server.gateway.guards import detectors
+from trunkline_server.gateway.guards.guards import Guards
+from trunkline_server.gateway.guards.policies import Policies
 from trunkline_server.gateway.learning import Learning
 from trunkline_server.gateway.limits.limiter import Limiter
 from trunkline_server.gateway.live import LiveCalls
@@ -27,9 +31,11 @@ from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.sync import Sync
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.background import Background
+from trunkline_server.house.guarding import house_guard
+from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.limiting import open_limiter, open_shared
-from trunkline_server.house.routing import open_routes, strategies_of
+from trunkline_server.house.routing import open_routes, require_known_chains, strategies_of
 from trunkline_server.house.start import StartError
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
@@ -40,6 +46,7 @@ from trunkline_server.store.leased_ledger import LeasedLedger
 from trunkline_server.store.ledger import Ledger, LedgerSettings
 from trunkline_server.store.migrate import migrate
 from trunkline_server.store.provider_accounts import ProviderAccounts
+from trunkline_server.store.teller import Teller
 from trunkline_server.store.tenant_keys import TenantKeys
 
 
@@ -61,14 +68,19 @@ class Engine:
     limiter: Limiter
     shelf: Shelf
     gateway: Gateway
+    teller: Teller
+    guards: Guards
     errands: Errands
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
-        """Hear of what others change, and keep up with it."""
-        for each in (self.ledger.accounts, self.learning, self.own, self.gossip, self.limiter.book, self.shelf):
+        """Hear of what others change, and keep up with it. Raises StartError."""
+        told = (self.learning, self.own, self.gossip, self.limiter.book, self.guards.policies)
+        for each in (self.ledger.accounts, self.shelf, *told):
             await each.follow()
-        keep(stack, self.learning.keep(), self.own.keep(), self.gossip.keep(), self.limiter.book.keep())
+        require_known_chains(self.routes)
+        stack.push_async_callback(self.teller.flush)
+        keep(stack, *(each.keep() for each in told), self.teller.keep())
 
 
 async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
@@ -80,13 +92,18 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     ledger = await _open_ledger(settings, database, stack)
     routes = open_routes(settings, stack)
     learning = Learning(routes, database)
-    accounts = ProviderAccounts(database, await _tenant_keys(settings, database, secret))
+    tenant_keys = await _tenant_keys(settings, database, secret)
+    accounts = ProviderAccounts(database, tenant_keys)
     live = LiveCalls()
     shared = open_shared(settings, stack)
     limiter = await open_limiter(settings, database, shared, replica_id)
     stack.push_async_callback(limiter.close)
-    gateway = _gateway(settings, routes, ledger, limiter, live)
+    teller = Teller(database)
+    routes.lines.turned = BreakerNews(teller.tell).turned
+    guards = Guards(Policies(database, house_guard(settings), detectors.installed()))
+    gateway = _gateway(settings, routes, ledger, limiter, live=live, teller=teller, guards=guards)
     policy = policy_of(settings)
+    hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
     errands = Errands(gateway, Media(Egress(policy)), policy)
     return Engine(
         replica_id=replica_id,
@@ -103,8 +120,10 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         limiter=limiter,
         shelf=Shelf(Memory(settings.cache.memory_bytes_max), shared, database),
         gateway=gateway,
+        teller=teller,
+        guards=guards,
         errands=errands,
-        background=await Background.open(settings, database, errands, ledger),
+        background=await Background.open(settings, database, errands, ledger, hooks),
     )
 
 
@@ -143,11 +162,20 @@ async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitS
     return ledger
 
 
-def _gateway(settings: Settings, routes: Routes, ledger: Ledger, limiter: Limiter, live: LiveCalls) -> Gateway:
+def _gateway(
+    settings: Settings,
+    routes: Routes,
+    ledger: Ledger,
+    limiter: Limiter,
+    *,
+    live: LiveCalls,
+    teller: Teller,
+    guards: Guards,
+) -> Gateway:
     chat, per_usd = settings.chat, from_decimal_text(settings.credits.per_usd)
     terms = Terms(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free")
     admission = Admission(Candidates(routes, strategies_of(settings)), ledger, limiter, terms)
     patience = GatewaySettings(
         chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s, settings.routing.hedging
     )
-    return Gateway(admission, Settlement(ledger, per_usd), live, patience)
+    return Gateway(admission, Settlement(ledger, per_usd, teller.tell), live, patience, guards)

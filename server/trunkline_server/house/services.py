@@ -31,6 +31,7 @@ from trunkline_server.door.status import to_status
 from trunkline_server.gateway.cache.recall import Recall
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.stops import Stops
+from trunkline_server.gateway.vitals import Vitals
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import cache_settings
 from trunkline_server.services.admin import AdminService, Replica
@@ -87,7 +88,7 @@ class Offered:
             embeddings_pb2: EmbeddingService(engine.errands),
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
-            moderation_pb2: ModerationService(engine.errands),
+            moderation_pb2: ModerationService(engine.errands, engine.guards.policies),
             limits_pb2: LimitService(engine.limiter, tokens),
             credits_pb2: CreditService(engine.ledger, tokens),
             analytics_pb2: AnalyticsService(engine.database, tokens),
@@ -95,7 +96,7 @@ class Offered:
             providers_pb2: ProviderService(
                 registry, engine.routes.lines, tokens, engine.accounts, engine.own, lambda: self._drain.draining
             ),
-            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf),
+            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf, self._vitals()),
         }
 
     def _chat(self) -> ChatService:
@@ -107,6 +108,18 @@ class Offered:
             media=engine.errands.media,
             policy=engine.errands.policy,
             describe=to_status,
+        )
+
+    def _vitals(self) -> Vitals:
+        engine, settings = self._engine, self._settings
+        return Vitals(
+            engine.database,
+            not settings.database_url,
+            settings.data_path,
+            engine.routes.registry,
+            engine.routes.lines,
+            engine.live,
+            lambda: self._drain.draining,
         )
 
     def _replica(self) -> Replica:

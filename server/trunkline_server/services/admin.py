@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -18,14 +16,22 @@ from trunkline_server.core.call import Call, Caller
 from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.moment import moment_of, timestamp
 from trunkline_server.core.page_token import PageTokens, Paging
+from trunkline_server.core.priority import Priority
 from trunkline_server.core.text import readable
 from trunkline_server.gateway.cache.shelf import Shelf, Stats
+from trunkline_server.gateway.vitals import Vitals, resident_memory_bytes
 from trunkline_server.store.keys import KeyRecord, Keys, NewKey
 from trunkline_server.store.page import Page
 from trunkline_server.store.tenants import Tenant, Tenants
 
 OVERLAP_S_DEFAULT: Final = 24 * 3600
 ALL_TENANTS: Final = "admin:tenants"
+PRIORITIES: Final = {
+    Priority.SHEDDABLE: admin_pb2.PRIORITY_SHEDDABLE,
+    Priority.BATCH: admin_pb2.PRIORITY_BATCH,
+    Priority.INTERACTIVE: admin_pb2.PRIORITY_INTERACTIVE,
+    Priority.CRITICAL: admin_pb2.PRIORITY_CRITICAL,
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class AdminService:
     tokens: PageTokens
     replica: Replica
     shelf: Shelf
+    vitals: Vitals
 
     async def create_tenant(self, call: Call, request: admin_pb2.CreateTenantRequest) -> admin_pb2.CreateTenantResponse:
         return admin_pb2.CreateTenantResponse(tenant=_tenant(await self.tenants.create(request.name)))
@@ -71,7 +78,8 @@ class AdminService:
     async def purge_cache(self, call: Call, request: admin_pb2.PurgeCacheRequest) -> admin_pb2.PurgeCacheResponse:
         if request.model and not request.provider:
             raise invalid("provider", "is needed to name a model")
-        count = await self.shelf.purge(call.caller.tenant_id, request.provider, request.model)
+        named = (readable("provider", request.provider), readable("model", request.model))
+        count = await self.shelf.purge(call.caller.tenant_id, *named)
         return admin_pb2.PurgeCacheResponse(purged_count=count)
 
     async def create_api_key(
@@ -86,6 +94,7 @@ class AdminService:
             created_by=call.caller.principal,
             models=request.allowed_models,
             expire_time=_future("expire_time", request.expire_time) if request.HasField("expire_time") else None,
+            priority=_priority(call.caller, request.priority),
         )
         record, secret = await self.keys.create(new)
         return admin_pb2.CreateApiKeyResponse(api_key=_api_key(record), secret=secret)
@@ -119,11 +128,16 @@ class AdminService:
             start_time=timestamp(replica.start_time),
             draining=replica.draining(),
             live_call_count=replica.live_call_count(),
-            resident_memory_bytes=_resident_memory_bytes(),
+            resident_memory_bytes=resident_memory_bytes(),
             database_ok=await self._database_ok(call.caller.tenant_id),
             database_embedded=replica.database_embedded,
             expired_reservation_count=replica.expired_reservation_count(),
         )
+
+    async def get_system_health(
+        self, call: Call, request: admin_pb2.GetSystemHealthRequest
+    ) -> admin_pb2.GetSystemHealthResponse:
+        return admin_pb2.GetSystemHealthResponse(health=await self.vitals.told())
 
     async def drain(self, call: Call, request: admin_pb2.DrainRequest) -> admin_pb2.DrainResponse:
         if not self.replica.draining():  # asked twice it would hurry, and a retry must not
@@ -177,8 +191,18 @@ def _check_gift(caller: Caller, scopes: Sequence[str], models: Sequence[str]) ->
 def _check_taking(caller: Caller, key: KeyRecord) -> None:
     """A new secret is the key itself: only who may everything that the key may gets it."""
     models = not caller.allowed_models or (key.models and all(caller.may_use(*_split(name)) for name in key.models))
-    if not (models and all(map(caller.may, key.scopes))):
+    urgent = key.priority > caller.priority and not caller.may(ALL_TENANTS)
+    if urgent or not (models and all(map(caller.may, key.scopes))):
         raise _forbidden("key_id", "the key may do more than your own")
+
+
+def _priority(caller: Caller, told: admin_pb2.Priority.ValueType) -> Priority:
+    """What a new key gets; who may act on all tenants says who goes first among them."""
+    if not told:
+        return min(Priority.INTERACTIVE, caller.priority)
+    if told > caller.priority and not caller.may(ALL_TENANTS):
+        raise _forbidden("priority", "your own key is less urgent")
+    return Priority(told)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -204,15 +228,6 @@ def _page(paging: Paging) -> Page:
     return Page(paging.limit, datetime.fromisoformat(after_time), after_id)
 
 
-def _resident_memory_bytes() -> int:
-    """What Linux counts; elsewhere the most that it ever was."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return pages * resource.getpagesize()
-
-
 def _tenant(tenant: Tenant) -> admin_pb2.Tenant:
     return admin_pb2.Tenant(
         tenant_id=ids.spell("tnt", tenant.tenant_id),
@@ -233,6 +248,7 @@ def _api_key(record: KeyRecord) -> admin_pb2.ApiKey:
         expire_time=timestamp(record.expire_time),
         revoke_time=timestamp(record.revoke_time),
         last_use_time=timestamp(record.last_use_time),
+        priority=PRIORITIES[record.priority],
     )
 
 
@@ -243,6 +259,7 @@ def _cache_stats(stats: Stats) -> admin_pb2.CacheStats:
         hit_count=stats.counts.hits,
         miss_count=stats.counts.misses,
         stale_count=stats.counts.stale,
+        similar_count=stats.counts.similar,
         entry_count=stats.entry_count,
         entry_bytes=stats.entry_bytes,
     )

@@ -18,7 +18,7 @@ import msgspec
 from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
 from trunkline_server.store import outbox, queries
-from trunkline_server.store.database import Database
+from trunkline_server.store.database import Connection, Database
 from trunkline_server.store.gather import Gather
 from trunkline_server.store.job import Changed, JobChange, JobCounts, JobOrder, JobRow, Ordered
 from trunkline_server.store.news import Announcer
@@ -78,6 +78,11 @@ class Jobs:
         if row is None:
             raise not_found("job", ids.spell("job", job_id))
         return job_of(row)
+
+    async def callback(self, job_id: UUID) -> tuple[str, bool]:
+        """Where its changes are told, and whether its progress is; empty: nowhere."""
+        row = await self._database.fetchrow(_SQL.callback, job_id)
+        return (row[0], row[1]) if row else ("", False)
 
     async def revision(self, tenant_id: UUID, job_id: UUID) -> tuple[int, bool]:
         """How often it has changed, and whether it is over."""
@@ -160,11 +165,24 @@ class Jobs:
         return [(row[0], row[1], row[2]) for row in await self._database.fetch(_SQL.events_after, job_id, place, limit)]
 
     async def _enqueue_many(self, orders: Sequence[JobOrder]) -> list[Ordered]:
-        return [Ordered(*row) for row in await self._database.fetch(_SQL.enqueue, spelled(orders))]
+        """One round trip, unless changes are told to somebody: that is written with the job."""
+        if not any(order.callback_uri for order in orders):
+            return [Ordered(*row) for row in await self._database.fetch(_SQL.enqueue, spelled(orders))]
+        async with self._database.transaction() as connection:
+            return await enqueue(connection, orders)
 
     async def _apply_many(self, changes: Sequence[JobChange]) -> list[Changed]:
         given = msgspec.json.encode(changes).decode()
         return [Changed(*row) for row in await self._database.fetch(_SQL.apply, given)]
+
+
+async def enqueue(connection: Connection, orders: Sequence[JobOrder]) -> list[Ordered]:
+    """Makes jobs within the caller's transaction."""
+    ordered = [Ordered(*row) for row in await connection.fetch(_SQL.enqueue, spelled(orders))]
+    for order in orders:
+        if order.callback_uri:
+            await connection.execute(_SQL.call_back, order.id, order.callback_uri, order.callback_progress)
+    return ordered
 
 
 def spelled(orders: Sequence[JobOrder]) -> str:

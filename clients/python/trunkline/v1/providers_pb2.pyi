@@ -62,6 +62,7 @@ class Provider(_message.Message):
     DISABLED_REASON_FIELD_NUMBER: _builtins.int
     CAPABILITIES_FIELD_NUMBER: _builtins.int
     HEALTH_FIELD_NUMBER: _builtins.int
+    OWN_HEALTH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name, as in `provider/model`."""
     wire: _builtins.str
@@ -78,6 +79,10 @@ class Provider(_message.Message):
     def health(self) -> Global___ProviderHealth:
         """How it does; unset when it is off."""
 
+    @_builtins.property
+    def own_health(self) -> Global___ProviderHealth:
+        """How calls that go out with the tenant's own key there do; unset where the tenant has none."""
+
     def __init__(
         self,
         *,
@@ -87,10 +92,11 @@ class Provider(_message.Message):
         disabled_reason: _builtins.str = ...,
         capabilities: _abc.Iterable[_models_pb2.Capability.ValueType] | None = ...,
         health: Global___ProviderHealth | None = ...,
+        own_health: Global___ProviderHealth | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health", "own_health", b"own_health"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "health", b"health", "name", b"name", "wire", b"wire"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "health", b"health", "name", b"name", "own_health", b"own_health", "wire", b"wire"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -113,6 +119,7 @@ class ProviderHealth(_message.Message):
     ANSWER_LATENCY_FIELD_NUMBER: _builtins.int
     IN_FLIGHT_COUNT_FIELD_NUMBER: _builtins.int
     BREAKERS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider."""
     last_failure_kind: _builtins.str
@@ -145,6 +152,10 @@ class ProviderHealth(_message.Message):
     def breakers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Breaker]:
         """Its breakers: the one of the gateway's key, called like the provider, and one for each model that was asked for."""
 
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderLimit]:
+        """What it last said is left for the gateway's key of its own limits. Those that were full again since are left out."""
+
     def __init__(
         self,
         *,
@@ -159,16 +170,57 @@ class ProviderHealth(_message.Message):
         answer_latency: _duration_pb2.Duration | None = ...,
         in_flight_count: _builtins.int = ...,
         breakers: _abc.Iterable[Global___Breaker] | None = ...,
+        limits: _abc.Iterable[Global___ProviderLimit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate", "answer_latency", b"answer_latency", "first_token_latency", b"first_token_latency", "last_check_time", b"last_check_time", "last_failure_time", b"last_failure_time", "success_rate", b"success_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate", "answer_latency", b"answer_latency", "attempt_count", b"attempt_count", "breakers", b"breakers", "failure_count", b"failure_count", "first_token_latency", b"first_token_latency", "in_flight_count", b"in_flight_count", "last_check_time", b"last_check_time", "last_failure_kind", b"last_failure_kind", "last_failure_time", b"last_failure_time", "provider", b"provider", "success_rate", b"success_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate", "answer_latency", b"answer_latency", "attempt_count", b"attempt_count", "breakers", b"breakers", "failure_count", b"failure_count", "first_token_latency", b"first_token_latency", "in_flight_count", b"in_flight_count", "last_check_time", b"last_check_time", "last_failure_kind", b"last_failure_kind", "last_failure_time", b"last_failure_time", "limits", b"limits", "provider", b"provider", "success_rate", b"success_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__success_rate: _TypeAlias = _typing.Literal["success_rate"]  # noqa: Y015
     _WhichOneofArgType__success_rate: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__success_rate) -> _WhichOneofReturnType__success_rate | None: ...
 
 Global___ProviderHealth: _TypeAlias = ProviderHealth  # noqa: Y015
+
+@_typing.final
+class ProviderLimit(_message.Message):
+    """A limit of a provider's own, as the headers of its answers tell it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    RESET_TIME_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model whose answer told it."""
+    unit: _builtins.str
+    """The provider's word for what is counted, such as `requests` or `input-tokens`."""
+    amount: _builtins.int
+    """How much there is in a window; 0 where it does not say."""
+    remaining: _builtins.int
+    """What is left of it."""
+    @_builtins.property
+    def reset_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is full again, or is taken to be where the provider does not say."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        amount: _builtins.int = ...,
+        remaining: _builtins.int = ...,
+        reset_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reset_time", b"reset_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "model", b"model", "remaining", b"remaining", "reset_time", b"reset_time", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderLimit: _TypeAlias = ProviderLimit  # noqa: Y015
 
 @_typing.final
 class Breaker(_message.Message):
@@ -182,6 +234,7 @@ class Breaker(_message.Message):
     FAILURE_COUNT_FIELD_NUMBER: _builtins.int
     SLOW_COUNT_FIELD_NUMBER: _builtins.int
     PROBE_TIME_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`provider/model`, or `provider` for the gateway's key there."""
     state: Global___BreakerState.ValueType
@@ -192,6 +245,8 @@ class Breaker(_message.Message):
     """How many of them failed."""
     slow_count: _builtins.int
     """How many of them were slow."""
+    own: _builtins.bool
+    """It is of calls that go out with the tenant's own key."""
     @_builtins.property
     def probe_time(self) -> _timestamp_pb2.Timestamp:
         """When an open one lets the next call through; unset where it stays open until it is reset."""
@@ -205,10 +260,11 @@ class Breaker(_message.Message):
         failure_count: _builtins.int = ...,
         slow_count: _builtins.int = ...,
         probe_time: _timestamp_pb2.Timestamp | None = ...,
+        own: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["probe_time", b"probe_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_count", b"call_count", "failure_count", b"failure_count", "name", b"name", "probe_time", b"probe_time", "slow_count", b"slow_count", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_count", b"call_count", "failure_count", b"failure_count", "name", b"name", "own", b"own", "probe_time", b"probe_time", "slow_count", b"slow_count", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -736,16 +792,20 @@ class ResetBreakerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name: `provider/model`, or `provider`."""
+    own: _builtins.bool
+    """The one of the tenant's own key there. That of the gateway's counts for all tenants, and takes the scope `admin:breakers`."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        own: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "own", b"own"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -782,16 +842,20 @@ class OpenBreakerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name: `provider/model`, or `provider`."""
+    own: _builtins.bool
+    """The one of the tenant's own key there. That of the gateway's counts for all tenants, and takes the scope `admin:breakers`."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        own: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "own", b"own"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

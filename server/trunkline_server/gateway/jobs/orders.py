@@ -54,6 +54,8 @@ class Wish:
     retry_of: UUID | None = None
     in_bulk: bool = False
     """The provider does it in a batch of its own."""
+    callback_uri: str = ""
+    callback_progress: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Orders:
             request_id=request_id or None,
             fingerprint=_fingerprint(call, given),
             labels=dict(wish.labels),
+            callback_uri=wish.callback_uri,
+            callback_progress=wish.callback_progress,
         )
 
     def carrier(self, first: JobOrder) -> JobOrder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core import limit_headers
 from trunkline_server.providers.provider import Provider, header
 from trunkline_server.wire.anthropic import VERSION, Anthropic
 from trunkline_server.wire.anthropic.bulk import AnthropicBulk
@@ -14,4 +15,5 @@ PROVIDER: Final = Provider(
     wire=Anthropic(),
     sign=header("x-api-key"),
     bulk=AnthropicBulk({"anthropic-version": VERSION}),
+    limit_headers=limit_headers.ANTHROPIC,
 )

@@ -11,6 +11,7 @@ from trunkline_server.wire.gemini import Gemini
 from trunkline_server.wire.gemini.bulk import GeminiBulk
 from trunkline_server.wire.gemini.embedding import GeminiEmbed
 from trunkline_server.wire.gemini.films import GeminiVideos
+from trunkline_server.wire.gemini.hearing import GeminiTranscription, GeminiTranslation
 from trunkline_server.wire.gemini.images import GeminiImageEdits, GeminiImages
 from trunkline_server.wire.gemini.speech import Speech
 
@@ -32,6 +33,8 @@ PROVIDER: Final = Provider(
         Operation.VIDEO: GeminiVideos(),
         Operation.EMBED: GeminiEmbed(),
         Operation.SPEECH: Speech(),
+        Operation.TRANSCRIPTION: GeminiTranscription(),
+        Operation.AUDIO_TRANSLATION: GeminiTranslation(),
     },
     bulk=GeminiBulk(),
     voices=voices(VOICES),
