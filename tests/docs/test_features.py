@@ -26,6 +26,7 @@ from trunkline.v1 import (
     moderation_pb2,
     prompts_pb2,
     providers_pb2,
+    video_pb2,
     webhooks_pb2,
 )
 from trunkline_server.cli import COMMANDS
@@ -52,6 +53,7 @@ MODULES = (
     moderation_pb2,
     prompts_pb2,
     providers_pb2,
+    video_pb2,
     webhooks_pb2,
 )
 SERVICES = {name: service for module in MODULES for name, service in module.DESCRIPTOR.services_by_name.items()}

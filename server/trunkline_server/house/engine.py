@@ -128,7 +128,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         guards=guards,
         errands=errands,
         talks=talks,
-        background=await Background.open(settings, database, errands, hooks),
+        background=await Background.open(settings, database, errands, ledger, hooks),
     )
 
 
