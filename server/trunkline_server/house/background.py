@@ -73,7 +73,7 @@ class Background:
         works: dict[str, JobKind] = {
             "chat": ChatJob(errands.gateway, errands.media, errands.policy),
             "speech": SpeechJob(errands),
-            **errand.works(errands, operations),
+            **errand.works(errands, operations, hooks.wakes),
         }
         orders = Orders(works, bulk, _order_settings(settings.jobs))
         news = News()
