@@ -8,6 +8,7 @@ import pytest
 
 from tests.docs.page import ROOT, codes, page, tables
 from trunkline.v1 import (
+    actions_pb2,
     admin_pb2,
     analytics_pb2,
     audio_pb2,
@@ -30,6 +31,7 @@ PAGE = page("features.md")
 FEATURES = tables(PAGE, "id")
 COUNTS = {"T": 23, "P": 11, "M": 7, "J": 8, "C": 5, "I": 2, "O": 8, "W": 8}
 MODULES = (
+    actions_pb2,
     admin_pb2,
     analytics_pb2,
     audio_pb2,

@@ -14,7 +14,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tests.fixtures.gateway import RunningGateway, question, user
 from tests.fixtures.nasty import variants
 from tests.fixtures.refusal import refusal_of, send
-from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, credits_pb2, limits_pb2, models_pb2, providers_pb2, usage_pb2
+from trunkline.v1 import (
+    actions_pb2,
+    admin_pb2,
+    chat_pb2,
+    content_pb2,
+    credits_pb2,
+    limits_pb2,
+    models_pb2,
+    providers_pb2,
+    usage_pb2,
+)
 from trunkline_server.core import question as question_rules
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import TrunklineError
@@ -59,7 +69,34 @@ SCHEMA: Final = question("hello", "sandbox/json")
 SCHEMA.output_format.json_schema.MergeFrom(
     content_pb2.JsonSchemaFormat(name="shape", description="d", json_schema='{"type": "object"}')
 )
+CHOICE: Final = actions_pb2.ActionChoice(value="s", label="S")
+ACTION: Final = actions_pb2.Action(
+    action_id="a", name="order", label="Order", description="d", dangerous=True, payload_json="{}"
+)
+ACTION.form.fields.add(name="city", label="City", chars_max=5, pattern="^O", placeholder="p", required=True)
+ACTION.form.fields.add(name="size", label="Size", type=actions_pb2.FORM_FIELD_TYPE_CHOICE, choices=[CHOICE])
+MENU: Final = actions_pb2.Action(action_id="m", name="menu", label="Menu")
+MENU.menu.MergeFrom(actions_pb2.MenuAction(choices=[CHOICE], chosen_min=1, chosen_max=1))
+UPLOAD: Final = actions_pb2.Action(action_id="u", name="upload", label="Upload")
+UPLOAD.file_upload.MergeFrom(actions_pb2.FileUploadAction(media_types=["image/*"], files_max=1, bytes_max=1))
+RICH.actions.extend((ACTION, MENU, UPLOAD))
 GOOD: Final[dict[str, Message]] = {
+    "ActionService/ListActionTypes": actions_pb2.ListActionTypesRequest(),
+    "ActionService/CreateActionHandler": actions_pb2.CreateActionHandlerRequest(
+        name="it",
+        action_pattern="order*",
+        types=[actions_pb2.ACTION_TYPE_FORM],
+        priority=1,
+        callback=actions_pb2.ActionCallback(uri="https://example.com/"),
+    ),
+    "ActionService/ListActionHandlers": actions_pb2.ListActionHandlersRequest(),
+    "ActionService/DeleteActionHandler": actions_pb2.DeleteActionHandlerRequest(handler_id="acth_" + "1" * 32),
+    "ActionService/ValidateAction": actions_pb2.ValidateActionRequest(
+        action=ACTION, arguments_json='{"city": "Oslo", "size": "s"}'
+    ),
+    "ActionService/ExecuteAction": actions_pb2.ExecuteActionRequest(
+        action=ACTION, arguments_json='{"city": "Oslo"}', confirmation_token="x", completion_id="c", request_id="r"
+    ),
     "ChatService/Complete": chat_pb2.CompleteRequest(input=RICH),
     "ChatService/CompleteMany": chat_pb2.CompleteManyRequest(inputs=[KEPT], max_concurrency=1),
     "ChatService/Stream": chat_pb2.StreamRequest(input=SCHEMA),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self, cast
 
-from trunkline.v1 import chat_pb2, errors_pb2, usage_pb2
+from trunkline.v1 import actions_pb2, chat_pb2, errors_pb2, usage_pb2
 from trunkline_server.core import money
+from trunkline_server.core.action_proposal import offered
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.cancel_billing import CancelBilling
@@ -196,6 +197,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
             price_version=self.bill.price_version,
             end_time=self.end_time,
             cache_status=self.cache_status,
+            actions=self.actions(),
         )
         return self.numbered(chat_pb2.ChatEvent(completed=completed))
 
@@ -224,6 +226,11 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         completion.outcome = self.outcome
         completion.price_version = self.bill.price_version
         completion.cache_status = self.cache_status
+        completion.actions.extend(self.actions())
+
+    def actions(self) -> Sequence[actions_pb2.Action]:
+        """What people can do with the answer."""
+        return offered(self.input, self.answer) if self.input.actions or self.input.tools else ()
 
     def partial(self) -> errors_pb2.PartialResult:
         partial = StreamedRun.partial(self)

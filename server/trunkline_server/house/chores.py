@@ -34,5 +34,6 @@ def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> 
         Chore("purge_answers", 600, results.purge),
         Chore("sync_models", SYNC_EVERY_S, engine.sync.all, SYNC_FIRST_WITHIN_S),
         *bookkeeping(engine.database, settings.credits.hold_retention_days),
+        *engine.actions.chores(),
         *engine.background.chores(),
     ]

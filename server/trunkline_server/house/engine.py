@@ -26,6 +26,7 @@ from trunkline_server.gateway.routes import Routes
 from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.sync import Sync
 from trunkline_server.gateway.terms import Terms
+from trunkline_server.house.actions import Actions
 from trunkline_server.house.background import Background
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.limiting import open_limiter, open_shared
@@ -62,6 +63,7 @@ class Engine:
     shelf: Shelf
     gateway: Gateway
     errands: Errands
+    actions: Actions
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
@@ -80,7 +82,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     ledger = await _open_ledger(settings, database, stack)
     routes = open_routes(settings, stack)
     learning = Learning(routes, database)
-    accounts = ProviderAccounts(database, await _tenant_keys(settings, database, secret))
+    tenant_keys = await _tenant_keys(settings, database, secret)
+    accounts = ProviderAccounts(database, tenant_keys)
     live = LiveCalls()
     shared = open_shared(settings, stack)
     limiter = await open_limiter(settings, database, shared, replica_id)
@@ -104,6 +107,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         shelf=Shelf(Memory(settings.cache.memory_bytes_max), shared, database),
         gateway=gateway,
         errands=errands,
+        actions=Actions.open(database, tenant_keys, secret, policy, stack),
         background=await Background.open(settings, database, errands),
     )
 

@@ -10,6 +10,7 @@ from typing import Final
 from google.protobuf.descriptor import ServiceDescriptor
 
 from trunkline.v1 import (
+    actions_pb2,
     admin_pb2,
     analytics_pb2,
     audio_pb2,
@@ -31,6 +32,7 @@ from trunkline_server.door.status import to_status
 from trunkline_server.gateway.cache.recall import Recall
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.stops import Stops
+from trunkline_server.house.actions import CALL_TIMEOUT_S
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import cache_settings
 from trunkline_server.services.admin import AdminService, Replica
@@ -95,6 +97,7 @@ class Offered:
             providers_pb2: ProviderService(
                 registry, engine.routes.lines, tokens, engine.accounts, engine.own, lambda: self._drain.draining
             ),
+            actions_pb2: engine.actions.service(tokens),
             admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf),
         }
 
@@ -129,6 +132,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
         **dict.fromkeys(_MEDIA, MEDIA_TIMEOUT_S),
         "Stream": settings.chat.stream_timeout_s,
         "CompleteMany": MANY_TIMEOUT_S,
+        "ExecuteAction": CALL_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
     }

@@ -1,16 +1,17 @@
-"""Fetches from addresses that callers give: only public ones, checked when dialled, with nothing of ours sent along."""
+"""Fetches from addresses that callers give, and posts to them: only public ones, checked when dialled, with nothing of
+ours sent along."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from trunkline_server.core.address import Address, EgressPolicy, not_allowed, parse
-from trunkline_server.core.errors import Reason, invalid
+from trunkline_server.core.errors import Reason, TrunklineError, invalid
 
 if TYPE_CHECKING:
     import httpcore
@@ -48,6 +49,15 @@ class Fetched:
     media_type: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a post was answered with; names of headers in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
 class Egress:
     """The guarded client. Its HTTP library is loaded with the first fetch."""
 
@@ -67,14 +77,56 @@ class Egress:
     async def fetch(self, url: str, *, bytes_max: int, field: str) -> Fetched:
         """The bytes at `url`, at most `bytes_max`; errors name `field`. URL_NOT_ALLOWED, MEDIA_INVALID."""
         address = parse(url, field, self._policy)
+        pool, failures = self._opened()
+        try:
+            async with asyncio.timeout(self._timeouts.total_s):
+                return await self._follow(pool, address, bytes_max, field)
+        except failures:
+            raise not_allowed(field) from None
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, bytes_max: int, field: str) -> Answered:
+        """Sends `body`, and reads at most `bytes_max` of the answer; a redirect is an answer like any other.
+
+        Raises URL_NOT_ALLOWED, also where nobody answers, and DEADLINE where somebody does so too late.
+        """
+        address = parse(url, field, self._policy)
+        pool, failures = self._opened()
+        deadline = asyncio.timeout(self._timeouts.total_s)
+        try:
+            async with deadline:
+                return await self._post(pool, address, body, headers, bytes_max)
+        except failures:
+            if deadline.expired():
+                raise TrunklineError(Reason.DEADLINE, "the address did not answer in time") from None
+            raise not_allowed(field) from None
+
+    def _opened(self) -> tuple[httpcore.AsyncConnectionPool, tuple[type[Exception], ...]]:
+        """The pool, and what may go wrong with it."""
         from trunkline_server.providers import guard  # noqa: PLC0415  brings the HTTP library, with the first fetch
 
         self._pool = self._pool or guard.pool(self._policy, self._resolve, self._network)
-        try:
-            async with asyncio.timeout(self._timeouts.total_s):
-                return await self._follow(self._pool, address, bytes_max, field)
-        except guard.FAILURES:
-            raise not_allowed(field) from None
+        return self._pool, guard.FAILURES
+
+    async def _post(
+        self,
+        pool: httpcore.AsyncConnectionPool,
+        address: Address,
+        body: bytes,
+        headers: Mapping[str, str],
+        bytes_max: int,
+    ) -> Answered:
+        sent = {"user-agent": "trunkline", "accept-encoding": "identity", **headers}
+        length = ("content-length", str(len(body)))
+        async with pool.stream(
+            "POST", address.url, headers=[*sent.items(), length], content=body, extensions=self._extensions()
+        ) as response:
+            told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+            data = bytearray()
+            async for piece in response.aiter_stream():
+                data += piece
+                if len(data) >= bytes_max:
+                    break
+            return Answered(response.status, told, bytes(data[:bytes_max]))
 
     async def close(self) -> None:
         if self._pool is not None:

@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
+from trunkline.v1 import actions_pb2 as _actions_pb2
 from trunkline.v1 import content_pb2 as _content_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
@@ -356,6 +357,7 @@ class ChatInput(_message.Message):
     OUTPUT_FORMAT_FIELD_NUMBER: _builtins.int
     ROUTING_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     PROVIDER_OPTIONS_JSON_FIELD_NUMBER: _builtins.int
     STRICT_PARAMETERS_FIELD_NUMBER: _builtins.int
@@ -399,6 +401,10 @@ class ChatInput(_message.Message):
         """Whether an answer that was kept may be the answer. Unset: it may not, and none is kept."""
 
     @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[_actions_pb2.Action]:
+        """What people can do with the answer; given back with it. Models and providers do not see them."""
+
+    @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The caller's own words for this call; they stand on its usage row. At most 16, keys of at most 63 characters."""
 
@@ -427,6 +433,7 @@ class ChatInput(_message.Message):
         output_format: _content_pb2.OutputFormat | None = ...,
         routing: Global___Routing | None = ...,
         cache: Global___CachePolicy | None = ...,
+        actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         provider_options_json: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         strict_parameters: _builtins.bool = ...,
@@ -434,7 +441,7 @@ class ChatInput(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "cache", b"cache", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parallel_tool_calls: _TypeAlias = _typing.Literal["parallel_tool_calls"]  # noqa: Y015
     _WhichOneofArgType__parallel_tool_calls: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls"]  # noqa: Y015
@@ -654,6 +661,7 @@ class Completion(_message.Message):
     CACHE_STATUS_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
     completion_id: _builtins.str
@@ -702,6 +710,10 @@ class Completion(_message.Message):
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
         """What the gateway had to change or leave out."""
 
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[_actions_pb2.Action]:
+        """What people can do with it: what the call brought, and what the model proposed through our tool; at most 20."""
+
     def __init__(
         self,
         *,
@@ -718,12 +730,13 @@ class Completion(_message.Message):
         cache_status: Global___CacheStatus.ValueType = ...,
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
         outcome: Global___Outcome.ValueType = ...,
         price_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1180,6 +1193,7 @@ class GenerationCompleted(_message.Message):
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     CACHE_STATUS_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
     """How it ended."""
     provider_response_id: _builtins.str
@@ -1212,6 +1226,10 @@ class GenerationCompleted(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended."""
 
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[_actions_pb2.Action]:
+        """What people can do with the answer: what the call brought, and what the model proposed through our tool; at most 20."""
+
     def __init__(
         self,
         *,
@@ -1225,10 +1243,11 @@ class GenerationCompleted(_message.Message):
         price_version: _builtins.str = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         cache_status: Global___CacheStatus.ValueType = ...,
+        actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

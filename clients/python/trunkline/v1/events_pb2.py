@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from trunkline.v1 import actions_pb2 as trunkline_dot_v1_dot_actions__pb2
 from trunkline.v1 import jobs_pb2 as trunkline_dot_v1_dot_jobs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/events.proto\x12\x0ctrunkline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17trunkline/v1/jobs.proto\"\xa9\x02\n\x05\x45vent\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12;\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x12\n\x04type\x18\x04 \x01(\tR\x04type\x12K\n\x11job_state_changed\x18\n \x01(\x0b\x32\x1d.trunkline.v1.JobStateChangedH\x00R\x0fjobStateChanged\x12\x44\n\x0e\x62\x61tch_progress\x18\x0b \x01(\x0b\x32\x1b.trunkline.v1.BatchProgressH\x00R\rbatchProgressB\t\n\x07payload\"\xc2\x02\n\x0fJobStateChanged\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x16.trunkline.v1.JobStateR\x05state\x12<\n\x0c\x64\x65lay_reason\x18\x03 \x01(\x0e\x32\x19.trunkline.v1.DelayReasonR\x0b\x64\x65layReason\x12\x1a\n\x08revision\x18\x04 \x01(\x03R\x08revision\x12#\n\rattempt_count\x18\x05 \x01(\x05R\x0c\x61ttemptCount\x12\x14\n\x05queue\x18\x06 \x01(\tR\x05queue\x12\x17\n\x07user_id\x18\x07 \x01(\tR\x06userId\x12\x19\n\x08\x62\x61tch_id\x18\x08 \x01(\tR\x07\x62\x61tchId\x12!\n\x0c\x65rror_reason\x18\t \x01(\tR\x0b\x65rrorReason\"\xb1\x02\n\rBatchProgress\x12\x19\n\x08\x62\x61tch_id\x18\x01 \x01(\tR\x07\x62\x61tchId\x12\x1f\n\x0btotal_count\x18\x02 \x01(\x03R\ntotalCount\x12%\n\x0erunnable_count\x18\x03 \x01(\x03R\rrunnableCount\x12#\n\rdelayed_count\x18\x04 \x01(\x03R\x0c\x64\x65layedCount\x12#\n\rrunning_count\x18\x05 \x01(\x03R\x0crunningCount\x12\'\n\x0fsucceeded_count\x18\x06 \x01(\x03R\x0esucceededCount\x12!\n\x0c\x66\x61iled_count\x18\x07 \x01(\x03R\x0b\x66\x61iledCount\x12\'\n\x0f\x63\x61ncelled_count\x18\x08 \x01(\x03R\x0e\x63\x61ncelledCount\"k\n\x10SubscribeRequest\x12\x18\n\x06\x63ursor\x18\x01 \x01(\tB\x00R\x06\x63ursor\x12%\n\x0e\x66rom_beginning\x18\x02 \x01(\x08R\rfromBeginning\x12\x16\n\x05types\x18\x03 \x03(\tB\x00R\x05types\"\x84\x01\n\x11SubscribeResponse\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.EventH\x00R\x05\x65vent\x12:\n\ncheckpoint\x18\x02 \x01(\x0b\x32\x18.trunkline.v1.CheckpointH\x00R\ncheckpointB\x06\n\x04told\"$\n\nCheckpoint\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\"\x17\n\x15ListEventTypesRequest\"G\n\x16ListEventTypesResponse\x12-\n\x05types\x18\x01 \x03(\x0b\x32\x17.trunkline.v1.EventTypeR\x05types\"9\n\tEventType\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message2\xc5\x01\n\x0c\x45ventService\x12S\n\tSubscribe\x12\x1e.trunkline.v1.SubscribeRequest\x1a\x1f.trunkline.v1.SubscribeResponse\"\x03\x90\x02\x01\x30\x01\x12`\n\x0eListEventTypes\x12#.trunkline.v1.ListEventTypesRequest\x1a$.trunkline.v1.ListEventTypesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/events.proto\x12\x0ctrunkline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atrunkline/v1/actions.proto\x1a\x17trunkline/v1/jobs.proto\"\x9a\x04\n\x05\x45vent\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12;\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x12\n\x04type\x18\x04 \x01(\tR\x04type\x12K\n\x11job_state_changed\x18\n \x01(\x0b\x32\x1d.trunkline.v1.JobStateChangedH\x00R\x0fjobStateChanged\x12\x44\n\x0e\x62\x61tch_progress\x18\x0b \x01(\x0b\x32\x1b.trunkline.v1.BatchProgressH\x00R\rbatchProgress\x12J\n\x10\x61\x63tion_validated\x18< \x01(\x0b\x32\x1d.trunkline.v1.ActionValidatedH\x00R\x0f\x61\x63tionValidated\x12G\n\x0f\x61\x63tion_executed\x18= \x01(\x0b\x32\x1c.trunkline.v1.ActionExecutedH\x00R\x0e\x61\x63tionExecuted\x12Z\n\x16\x61\x63tion_handler_changed\x18> \x01(\x0b\x32\".trunkline.v1.ActionHandlerChangedH\x00R\x14\x61\x63tionHandlerChangedB\t\n\x07payload\"\xc2\x02\n\x0fJobStateChanged\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x16.trunkline.v1.JobStateR\x05state\x12<\n\x0c\x64\x65lay_reason\x18\x03 \x01(\x0e\x32\x19.trunkline.v1.DelayReasonR\x0b\x64\x65layReason\x12\x1a\n\x08revision\x18\x04 \x01(\x03R\x08revision\x12#\n\rattempt_count\x18\x05 \x01(\x05R\x0c\x61ttemptCount\x12\x14\n\x05queue\x18\x06 \x01(\tR\x05queue\x12\x17\n\x07user_id\x18\x07 \x01(\tR\x06userId\x12\x19\n\x08\x62\x61tch_id\x18\x08 \x01(\tR\x07\x62\x61tchId\x12!\n\x0c\x65rror_reason\x18\t \x01(\tR\x0b\x65rrorReason\"\xb1\x02\n\rBatchProgress\x12\x19\n\x08\x62\x61tch_id\x18\x01 \x01(\tR\x07\x62\x61tchId\x12\x1f\n\x0btotal_count\x18\x02 \x01(\x03R\ntotalCount\x12%\n\x0erunnable_count\x18\x03 \x01(\x03R\rrunnableCount\x12#\n\rdelayed_count\x18\x04 \x01(\x03R\x0c\x64\x65layedCount\x12#\n\rrunning_count\x18\x05 \x01(\x03R\x0crunningCount\x12\'\n\x0fsucceeded_count\x18\x06 \x01(\x03R\x0esucceededCount\x12!\n\x0c\x66\x61iled_count\x18\x07 \x01(\x03R\x0b\x66\x61iledCount\x12\'\n\x0f\x63\x61ncelled_count\x18\x08 \x01(\x03R\x0e\x63\x61ncelledCount\"\xcd\x01\n\x0f\x41\x63tionValidated\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x39\n\x0b\x61\x63tion_type\x18\x03 \x01(\x0e\x32\x18.trunkline.v1.ActionTypeR\nactionType\x12\x14\n\x05valid\x18\x04 \x01(\x08R\x05valid\x12\x1f\n\x0btoken_given\x18\x05 \x01(\x08R\ntokenGiven\x12\x17\n\x07user_id\x18\x06 \x01(\tR\x06userId\"\xd3\x02\n\x0e\x41\x63tionExecuted\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x1b\n\taction_id\x18\x02 \x01(\tR\x08\x61\x63tionId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x39\n\x0b\x61\x63tion_type\x18\x04 \x01(\x0e\x32\x18.trunkline.v1.ActionTypeR\nactionType\x12\x1d\n\nhandler_id\x18\x05 \x01(\tR\thandlerId\x12\x32\n\x06status\x18\x06 \x01(\x0e\x32\x1a.trunkline.v1.ActionStatusR\x06status\x12!\n\x0c\x65rror_reason\x18\x07 \x01(\tR\x0b\x65rrorReason\x12\x17\n\x07user_id\x18\x08 \x01(\tR\x06userId\x12#\n\rcompletion_id\x18\t \x01(\tR\x0c\x63ompletionId\"c\n\x14\x41\x63tionHandlerChanged\x12\x1d\n\nhandler_id\x18\x01 \x01(\tR\thandlerId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07\x64\x65leted\x18\x03 \x01(\x08R\x07\x64\x65leted\"k\n\x10SubscribeRequest\x12\x18\n\x06\x63ursor\x18\x01 \x01(\tB\x00R\x06\x63ursor\x12%\n\x0e\x66rom_beginning\x18\x02 \x01(\x08R\rfromBeginning\x12\x16\n\x05types\x18\x03 \x03(\tB\x00R\x05types\"\x84\x01\n\x11SubscribeResponse\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.EventH\x00R\x05\x65vent\x12:\n\ncheckpoint\x18\x02 \x01(\x0b\x32\x18.trunkline.v1.CheckpointH\x00R\ncheckpointB\x06\n\x04told\"$\n\nCheckpoint\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\"\x17\n\x15ListEventTypesRequest\"G\n\x16ListEventTypesResponse\x12-\n\x05types\x18\x01 \x03(\x0b\x32\x17.trunkline.v1.EventTypeR\x05types\"9\n\tEventType\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message2\xc5\x01\n\x0c\x45ventService\x12S\n\tSubscribe\x12\x1e.trunkline.v1.SubscribeRequest\x1a\x1f.trunkline.v1.SubscribeResponse\"\x03\x90\x02\x01\x30\x01\x12`\n\x0eListEventTypes\x12#.trunkline.v1.ListEventTypesRequest\x1a$.trunkline.v1.ListEventTypesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,24 +38,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSERVICE'].methods_by_name['Subscribe']._serialized_options = b'\220\002\001'
   _globals['_EVENTSERVICE'].methods_by_name['ListEventTypes']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['ListEventTypes']._serialized_options = b'\220\002\001'
-  _globals['_EVENT']._serialized_start=102
-  _globals['_EVENT']._serialized_end=399
-  _globals['_JOBSTATECHANGED']._serialized_start=402
-  _globals['_JOBSTATECHANGED']._serialized_end=724
-  _globals['_BATCHPROGRESS']._serialized_start=727
-  _globals['_BATCHPROGRESS']._serialized_end=1032
-  _globals['_SUBSCRIBEREQUEST']._serialized_start=1034
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=1141
-  _globals['_SUBSCRIBERESPONSE']._serialized_start=1144
-  _globals['_SUBSCRIBERESPONSE']._serialized_end=1276
-  _globals['_CHECKPOINT']._serialized_start=1278
-  _globals['_CHECKPOINT']._serialized_end=1314
-  _globals['_LISTEVENTTYPESREQUEST']._serialized_start=1316
-  _globals['_LISTEVENTTYPESREQUEST']._serialized_end=1339
-  _globals['_LISTEVENTTYPESRESPONSE']._serialized_start=1341
-  _globals['_LISTEVENTTYPESRESPONSE']._serialized_end=1412
-  _globals['_EVENTTYPE']._serialized_start=1414
-  _globals['_EVENTTYPE']._serialized_end=1471
-  _globals['_EVENTSERVICE']._serialized_start=1474
-  _globals['_EVENTSERVICE']._serialized_end=1671
+  _globals['_EVENT']._serialized_start=130
+  _globals['_EVENT']._serialized_end=668
+  _globals['_JOBSTATECHANGED']._serialized_start=671
+  _globals['_JOBSTATECHANGED']._serialized_end=993
+  _globals['_BATCHPROGRESS']._serialized_start=996
+  _globals['_BATCHPROGRESS']._serialized_end=1301
+  _globals['_ACTIONVALIDATED']._serialized_start=1304
+  _globals['_ACTIONVALIDATED']._serialized_end=1509
+  _globals['_ACTIONEXECUTED']._serialized_start=1512
+  _globals['_ACTIONEXECUTED']._serialized_end=1851
+  _globals['_ACTIONHANDLERCHANGED']._serialized_start=1853
+  _globals['_ACTIONHANDLERCHANGED']._serialized_end=1952
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=1954
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=2061
+  _globals['_SUBSCRIBERESPONSE']._serialized_start=2064
+  _globals['_SUBSCRIBERESPONSE']._serialized_end=2196
+  _globals['_CHECKPOINT']._serialized_start=2198
+  _globals['_CHECKPOINT']._serialized_end=2234
+  _globals['_LISTEVENTTYPESREQUEST']._serialized_start=2236
+  _globals['_LISTEVENTTYPESREQUEST']._serialized_end=2259
+  _globals['_LISTEVENTTYPESRESPONSE']._serialized_start=2261
+  _globals['_LISTEVENTTYPESRESPONSE']._serialized_end=2332
+  _globals['_EVENTTYPE']._serialized_start=2334
+  _globals['_EVENTTYPE']._serialized_end=2391
+  _globals['_EVENTSERVICE']._serialized_start=2394
+  _globals['_EVENTSERVICE']._serialized_end=2591
 # @@protoc_insertion_point(module_scope)

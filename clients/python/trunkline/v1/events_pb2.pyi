@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from trunkline.v1 import actions_pb2 as _actions_pb2
 from trunkline.v1 import jobs_pb2 as _jobs_pb2
 import builtins as _builtins
 import sys
@@ -32,6 +33,9 @@ class Event(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     JOB_STATE_CHANGED_FIELD_NUMBER: _builtins.int
     BATCH_PROGRESS_FIELD_NUMBER: _builtins.int
+    ACTION_VALIDATED_FIELD_NUMBER: _builtins.int
+    ACTION_EXECUTED_FIELD_NUMBER: _builtins.int
+    ACTION_HANDLER_CHANGED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Its id, `evt_...`."""
     cursor: _builtins.str
@@ -50,6 +54,18 @@ class Event(_message.Message):
     def batch_progress(self) -> Global___BatchProgress:
         """A batch came further."""
 
+    @_builtins.property
+    def action_validated(self) -> Global___ActionValidated:
+        """Somebody asked whether an action is whole."""
+
+    @_builtins.property
+    def action_executed(self) -> Global___ActionExecuted:
+        """An action was executed, or was not."""
+
+    @_builtins.property
+    def action_handler_changed(self) -> Global___ActionHandlerChanged:
+        """Who executes actions has changed."""
+
     def __init__(
         self,
         *,
@@ -59,12 +75,15 @@ class Event(_message.Message):
         type: _builtins.str = ...,
         job_state_changed: Global___JobStateChanged | None = ...,
         batch_progress: Global___BatchProgress | None = ...,
+        action_validated: Global___ActionValidated | None = ...,
+        action_executed: Global___ActionExecuted | None = ...,
+        action_handler_changed: Global___ActionHandlerChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch_progress", b"batch_progress", "create_time", b"create_time", "job_state_changed", b"job_state_changed", "payload", b"payload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "batch_progress", b"batch_progress", "create_time", b"create_time", "job_state_changed", b"job_state_changed", "payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_progress", b"batch_progress", "create_time", b"create_time", "cursor", b"cursor", "event_id", b"event_id", "job_state_changed", b"job_state_changed", "payload", b"payload", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "batch_progress", b"batch_progress", "create_time", b"create_time", "cursor", b"cursor", "event_id", b"event_id", "job_state_changed", b"job_state_changed", "payload", b"payload", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "action_validated", "action_executed", "action_handler_changed"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -173,6 +192,132 @@ class BatchProgress(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchProgress: _TypeAlias = BatchProgress  # noqa: Y015
+
+@_typing.final
+class ActionValidated(_message.Message):
+    """Somebody asked whether an action is whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ACTION_TYPE_FIELD_NUMBER: _builtins.int
+    VALID_FIELD_NUMBER: _builtins.int
+    TOKEN_GIVEN_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    action_id: _builtins.str
+    """Its id in the answer."""
+    name: _builtins.str
+    """What it does."""
+    action_type: _actions_pb2.ActionType.ValueType
+    """Its type."""
+    valid: _builtins.bool
+    """Nothing is wrong with it."""
+    token_given: _builtins.bool
+    """A token to confirm it was given out."""
+    user_id: _builtins.str
+    """Who asked; empty for the tenant itself."""
+    def __init__(
+        self,
+        *,
+        action_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        action_type: _actions_pb2.ActionType.ValueType = ...,
+        valid: _builtins.bool = ...,
+        token_given: _builtins.bool = ...,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "action_type", b"action_type", "name", b"name", "token_given", b"token_given", "user_id", b"user_id", "valid", b"valid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActionValidated: _TypeAlias = ActionValidated  # noqa: Y015
+
+@_typing.final
+class ActionExecuted(_message.Message):
+    """An action was executed, or was not. Its arguments are not told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    ACTION_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ACTION_TYPE_FIELD_NUMBER: _builtins.int
+    HANDLER_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    ERROR_REASON_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    COMPLETION_ID_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """The execution, `aexec_...`."""
+    action_id: _builtins.str
+    """The action's id in the answer."""
+    name: _builtins.str
+    """What it does."""
+    action_type: _actions_pb2.ActionType.ValueType
+    """Its type."""
+    handler_id: _builtins.str
+    """The handler that it ended with."""
+    status: _actions_pb2.ActionStatus.ValueType
+    """How it ended."""
+    error_reason: _builtins.str
+    """Why it failed."""
+    user_id: _builtins.str
+    """Whose it was; empty for the tenant itself."""
+    completion_id: _builtins.str
+    """The answer that it stands in."""
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        action_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        action_type: _actions_pb2.ActionType.ValueType = ...,
+        handler_id: _builtins.str = ...,
+        status: _actions_pb2.ActionStatus.ValueType = ...,
+        error_reason: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        completion_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "action_type", b"action_type", "completion_id", b"completion_id", "error_reason", b"error_reason", "execution_id", b"execution_id", "handler_id", b"handler_id", "name", b"name", "status", b"status", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActionExecuted: _TypeAlias = ActionExecuted  # noqa: Y015
+
+@_typing.final
+class ActionHandlerChanged(_message.Message):
+    """Who executes actions has changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDLER_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
+    handler_id: _builtins.str
+    """The handler."""
+    name: _builtins.str
+    """Its name."""
+    deleted: _builtins.bool
+    """It is gone."""
+    def __init__(
+        self,
+        *,
+        handler_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        deleted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "handler_id", b"handler_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActionHandlerChanged: _TypeAlias = ActionHandlerChanged  # noqa: Y015
 
 @_typing.final
 class SubscribeRequest(_message.Message):

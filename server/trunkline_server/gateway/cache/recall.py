@@ -213,7 +213,7 @@ class Recall:
         """Only whole answers of the model that was meant, and none that is very large."""
         if not _is_keepable(whole, wish.key):
             return
-        for field in ("completion_id", "usage", "cost", "charge", "attempts", "warnings"):
+        for field in ("completion_id", "usage", "cost", "charge", "attempts", "warnings", "actions"):
             whole.ClearField(field)
         told = whole.SerializeToString()
         if len(told) <= self._settings.answer_bytes_max:
