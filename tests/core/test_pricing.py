@@ -16,6 +16,7 @@ from trunkline_server.core.pricing import (
     BEGINNING,
     FREE,
     PART_OF,
+    PER_UNITS,
     USUAL_PARTS,
     Price,
     Tier,
@@ -23,6 +24,7 @@ from trunkline_server.core.pricing import (
     disjoint,
     in_force,
     most,
+    most_used,
     price_unknown,
 )
 
@@ -294,3 +296,24 @@ def test_plain_calls_cost_what_the_general_rule_says(counts: list[int], prices: 
     general = usage_pb2.Usage(unit_counts={"searches": 0})
     general.MergeFrom(usage)
     assert bill(price, usage, NANOS) == bill(price, general, NANOS)
+
+
+USED = usage_pb2.Usage(input_tokens=10, output_tokens=100, unit_counts={"images": 2})
+
+
+def test_the_most_of_other_work_counts_what_has_a_price() -> None:
+    paying = frozenset(("images", "output", "output_image"))
+    assert most_used(flat(images=7 * PER_UNITS), USED, paying, NANOS).cost_nano_usd == 14
+    assert most_used(flat(input=PER_UNITS, output=2 * PER_UNITS), USED, paying, NANOS).cost_nano_usd == 210
+
+
+def test_the_most_of_other_work_counts_the_dearest_part() -> None:
+    price = flat(input=PER_UNITS, input_image=3 * PER_UNITS, output=2 * PER_UNITS, output_image=5 * PER_UNITS)
+    assert most_used(price, USED, frozenset(("output",)), NANOS).cost_nano_usd == 10 * 3 + 100 * 5
+
+
+@pytest.mark.parametrize("units", [{"pages": 1}, {"input": 1}, {"characters": 1}])
+def test_a_price_for_something_else_is_no_price(units: dict[str, int]) -> None:
+    with pytest.raises(TrunklineError) as caught:
+        most_used(flat(**units), USED, frozenset(("images", "output")), NANOS)
+    assert caught.value.reason == Reason.PRICE_UNKNOWN

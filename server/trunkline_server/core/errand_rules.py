@@ -81,7 +81,7 @@ def _moderation(input: moderation_pb2.ModerationInput) -> None:
     if not (input.texts or input.images):
         raise invalid("input.texts", "is empty, and so is images: there is nothing to judge")
     for index, text in enumerate(input.texts):
-        check_name(text, f"input.texts[{index}]")
+        _check_words(text, f"input.texts[{index}]")
     _check_length(sum(map(len, input.texts)), "input.texts")
 
 

@@ -14,12 +14,16 @@ from trunkline_server.core.errors import TrunklineError, invalid
 from trunkline_server.door.boundary import Boundary, Procedure, Visit
 from trunkline_server.edge.exchange import Exchange, Headers, Reply
 
+FILES_BYTES_MAX: Final = 33 * 1024 * 1024
+"""A recording of 32 MiB and the form around it."""
 _TIMEOUT_UNITS_S: Final[Mapping[str, float]] = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
 class Spelling(ABC):
     """How one call is spelled; made anew for each. A stream begins with its first message, so that an early failure
-    is a clean status. What is never streamed needs only the first three."""
+    is a clean status. What is never streamed needs only the first three. `takes_files`: a body may be larger."""
+
+    takes_files = False
 
     @abstractmethod
     async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
@@ -45,8 +49,8 @@ class Spelling(ABC):
         """The end of a stream."""
         return b""
 
-    def break_off(self, visit: Visit, error: TrunklineError) -> bytes:
-        """The end of a stream that failed."""
+    def break_off(self, visit: Visit, error: TrunklineError) -> bytes | None:
+        """The end of a stream that failed; None where its form has no word for that, so that the connection ends."""
         return b""
 
 
@@ -80,7 +84,8 @@ class Calls:
         told_s = time_told_s(exchange)
         visit.turn_to(procedure, told_s)
         await visit.identify()
-        chosen, request = await spelling.read(visit, await exchange.body(self.body_bytes_max))
+        bytes_max = FILES_BYTES_MAX if spelling.takes_files else self.body_bytes_max
+        chosen, request = await spelling.read(visit, await exchange.body(bytes_max))
         if chosen is not procedure:
             visit.turn_to(chosen, told_s)
         return chosen, request
@@ -109,10 +114,10 @@ def _fail(exchange: Exchange, visit: Visit, spelling: Spelling, error: BaseExcep
         visit.left()
         raise asyncio.CancelledError from None
     told = visit.failed(error)
-    if exchange.begun:
-        exchange.end(spelling.break_off(visit, told))
-    else:
+    if not exchange.begun:
         exchange.respond(spelling.refuse(visit, told))
+    elif (last := spelling.break_off(visit, told)) is not None:
+        exchange.end(last)
 
 
 def metadata_of(exchange: Exchange) -> Headers:

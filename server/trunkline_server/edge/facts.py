@@ -6,7 +6,7 @@ import math
 
 from google.protobuf.message import Message
 
-from trunkline.v1 import chat_pb2
+from trunkline.v1 import chat_pb2, receipt_pb2
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.door.boundary import Visit
 from trunkline_server.edge.exchange import Headers
@@ -33,5 +33,8 @@ def _origin(answer: Message | None) -> tuple[str, str]:
             return answer.completion.provider, answer.completion.model
         case chat_pb2.StreamResponse():
             return answer.event.started.provider, answer.event.started.model
+        case Message() if "receipt" in answer.DESCRIPTOR.fields_by_name:
+            receipt: receipt_pb2.Receipt = getattr(answer, "receipt")  # noqa: B009 - of many types
+            return receipt.provider, receipt.model
         case _:
             return "", ""

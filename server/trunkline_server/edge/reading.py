@@ -10,12 +10,13 @@ import msgspec
 from google.protobuf import json_format
 
 from trunkline.v1 import chat_pb2, content_pb2
+from trunkline_server.core.errand import InputT
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 
 Shape = TypeVar("Shape")
 
 EXTENSION: Final = "trunkline"
-"""Where such a request may carry fields of a ChatInput that its API has no word for."""
+"""Where such a request may carry fields of the input that its API has no word for."""
 
 
 def decode(data: bytes, shape: type[Shape]) -> Shape:
@@ -31,12 +32,16 @@ def decode(data: bytes, shape: type[Shape]) -> Shape:
 
 def extended(extension: msgspec.Raw, model: str) -> chat_pb2.ChatInput:
     """The beginning of a question. Raises VALIDATION."""
-    input = chat_pb2.ChatInput()
+    return extend(chat_pb2.ChatInput(), extension, model)
+
+
+def extend(input: InputT, extension: msgspec.Raw, model: str) -> InputT:
+    """The beginning of what is asked for, of whatever kind. Raises VALIDATION."""
     if given := raw_text(extension):
         try:
             json_format.Parse(given, input)
         except (json_format.ParseError, ValueError, RecursionError):
-            raise invalid(EXTENSION, "must be an object with fields of trunkline.v1.ChatInput") from None
+            raise invalid(EXTENSION, f"must be an object with fields of {input.DESCRIPTOR.full_name}") from None
     input.model = model
     return input
 

@@ -141,9 +141,11 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
         try:
             return await self._polled(craft)
         except asyncio.CancelledError:
-            task = asyncio.get_running_loop().create_task(self._abandon(craft))
-            _abandoning.add(task)
-            task.add_done_callback(_abandoning.discard)
+            self._leave(craft)
+            raise
+        except UpstreamFailure as failure:
+            if failure.kind in _PASSING:
+                self._leave(craft)
             raise
 
     async def _polled(self, craft: LongCraft[InputT, BodyT]) -> Product[BodyT]:
@@ -160,6 +162,12 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
             failures = 0
             if not isinstance(state, Pending):
                 return state
+
+    def _leave(self, craft: LongCraft[InputT, BodyT]) -> None:
+        """Nobody waits any more for what may still go on: have it stopped, without waiting for that either."""
+        task = asyncio.get_running_loop().create_task(self._abandon(craft))
+        _abandoning.add(task)
+        task.add_done_callback(_abandoning.discard)
 
     async def _abandon(self, craft: LongCraft[InputT, BodyT]) -> None:
         try:

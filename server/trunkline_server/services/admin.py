@@ -16,7 +16,7 @@ from trunkline.v1 import admin_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.call import Call, Caller
 from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
-from trunkline_server.core.moment import timestamp
+from trunkline_server.core.moment import moment_of, timestamp
 from trunkline_server.core.page_token import PageTokens, Paging
 from trunkline_server.core.text import readable
 from trunkline_server.gateway.cache.shelf import Shelf, Stats
@@ -191,10 +191,7 @@ def _forbidden(path: str, description: str) -> TrunklineError:
 
 
 def _future(path: str, told: Timestamp) -> datetime:
-    try:
-        moment = told.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        raise invalid(path, "is no time") from None
+    moment = moment_of(path, told)
     if moment <= datetime.now(UTC):
         raise invalid(path, "is in the past")
     return moment

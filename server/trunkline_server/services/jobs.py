@@ -13,6 +13,7 @@ from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
+from trunkline_server.core.moment import moment_of
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
 from trunkline_server.gateway.job_reports import Describe, job_message, stats_message
@@ -114,7 +115,7 @@ class JobService:
         return jobs_pb2.RetryJobResponse(job=job)
 
     async def get_job_stats(self, call: Call, request: jobs_pb2.GetJobStatsRequest) -> jobs_pb2.GetJobStatsResponse:
-        since = request.since_time.ToDatetime(UTC) if request.HasField("since_time") else None
+        since = moment_of("since_time", request.since_time) if request.HasField("since_time") else None
         counts = await self.jobs.stats(
             call.caller.tenant_id,
             user_id=readable("user_id", request.user_id),
@@ -142,7 +143,7 @@ def job_id_of(text: str) -> UUID:
 def _wait_s(request: jobs_pb2.CreateJobRequest) -> float:
     if not request.HasField("schedule_time"):
         return 0.0
-    wait_s = (request.schedule_time.ToDatetime(UTC) - datetime.now(UTC)).total_seconds()
+    wait_s = (moment_of("schedule_time", request.schedule_time) - datetime.now(UTC)).total_seconds()
     if wait_s > SCHEDULE_S_MAX:
         raise invalid("schedule_time", "must be within 30 days")
     return max(wait_s, 0.0)

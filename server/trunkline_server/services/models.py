@@ -21,6 +21,7 @@ from trunkline_server.core.text import readable
 from trunkline_server.gateway.learning import Learning
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.gateway.sync import ASK_S_MAX, Sync, Synced
+from trunkline_server.providers.abilities import abilities_of
 from trunkline_server.providers.provider import Provider
 
 NOTING_S: Final = 2.0
@@ -138,7 +139,7 @@ def _model(provider: Provider, name: str, entry: ModelEntry | None, price: Price
         provider=provider.name,
         provider_model=name,
         display_name=entry.display_name if entry else "",
-        capabilities=sorted(provider.wire.capabilities),
+        capabilities=sorted(abilities_of(provider, price)),
         context_window=entry.context_window if entry else 0,
         max_output_tokens=entry.max_output_tokens if entry else 0,
         price=_price(provider.name, name, price) if price else None,

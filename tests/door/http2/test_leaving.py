@@ -17,7 +17,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.fixtures.both_servers import PREFIX, Service, client, ours, rpcs
-from tests.fixtures.raw_http2 import DATA, END_HEADERS, GOAWAY, HEADERS, PING, Peer, frame, header_block
+from tests.fixtures.raw_http2 import (
+    DATA,
+    END_HEADERS,
+    GOAWAY,
+    HEADERS,
+    PING,
+    RESET,
+    WINDOW_UPDATE,
+    Peer,
+    frame,
+    header_block,
+)
 from tests.fixtures.until import until
 from trunkline_server.door.code import Code
 from trunkline_server.door.http2.exchange import Exchange, Rpc
@@ -66,6 +77,7 @@ async def test_calls_after_the_last_word_are_not_served() -> None:
         peer.say(frame(PING, ping.payload, ACK))
         await peer.hear_until(GOAWAY)
         peer.call(ECHO, b"too late", stream=3)
+        peer.say(frame(WINDOW_UPDATE, b"\0\0\0\1", stream=3) + frame(RESET, bytes(4), stream=3))
         peer.say(frame(PING, bytes(8)))
         await peer.hear_until(PING, flags=ACK)
         await listener.stop(0)

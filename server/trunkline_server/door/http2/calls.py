@@ -110,10 +110,8 @@ class Calls:
 
     def _charge(self, stream: int, size: int) -> None:
         """The window of the connection is given back at once; those of the calls hold back whoever sends too much."""
-        if stream == 0 or stream > self.last_id:
-            if self._connection.left and stream & 1:
-                return
-            raise Fault(Error.PROTOCOL_ERROR, "data of a stream that was not opened")
+        if not self._was_opened(stream):
+            return
         self._credit -= size
         self._taken += size
         if self._credit < 0:
@@ -147,9 +145,7 @@ class Calls:
     def widen(self, stream: int, increment: int) -> None:
         """A caller takes more of an answer."""
         exchange = self.open.get(stream)
-        if stream > self.last_id:
-            raise Fault(Error.PROTOCOL_ERROR, "a window of a stream that was not opened")
-        if exchange is None or exchange.left:  # it was on its way when the call ended
+        if not self._was_opened(stream) or exchange is None or exchange.left:  # it was on its way when the call ended
             return
         if not increment:
             self._break(exchange, Error.PROTOCOL_ERROR)
@@ -160,8 +156,8 @@ class Calls:
 
     def reset(self, stream: int) -> None:
         """The caller leaves."""
-        if stream == 0 or stream > self.last_id:
-            raise Fault(Error.PROTOCOL_ERROR, "a stream is reset that was not opened")
+        if not self._was_opened(stream):
+            return
         self._count_reset()
         exchange = self.open.get(stream)
         if exchange is not None:
@@ -188,6 +184,14 @@ class Calls:
         self._count_reset()
         self._outflow.put(frames.rst_stream(exchange.id, error))
         exchange.leave()
+
+    def _was_opened(self, stream: int) -> bool:
+        """Not when it came after our last word, which its caller could not know of: what follows it is passed over."""
+        if 0 < stream <= self.last_id:
+            return True
+        if self._connection.left and stream & 1:
+            return False
+        raise Fault(Error.PROTOCOL_ERROR, "a frame of a stream that was not opened")
 
     def _count_reset(self) -> None:
         if not self._resets.spend(self._connection.heard_at):

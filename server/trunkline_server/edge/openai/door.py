@@ -7,7 +7,7 @@ from typing import Final
 
 from trunkline_server.edge.calls import Calls
 from trunkline_server.edge.exchange import Exchange
-from trunkline_server.edge.openai import chat, models
+from trunkline_server.edge.openai import chat, embeddings, images, models, moderations, speech, transcripts
 from trunkline_server.edge.openai.responses import Responses
 from trunkline_server.edge.router import Route
 
@@ -24,6 +24,13 @@ class OpenAIDoor:
         return [
             Route("POST", "/v1/chat/completions", self.chat_completions),
             Route("POST", "/v1/responses", self.responses),
+            Route("POST", "/v1/embeddings", self.embeddings),
+            Route("POST", "/v1/images/generations", self.image_generations),
+            Route("POST", "/v1/images/edits", self.image_edits),
+            Route("POST", "/v1/audio/speech", self.speech),
+            Route("POST", "/v1/audio/transcriptions", self.transcriptions),
+            Route("POST", "/v1/audio/translations", self.translations),
+            Route("POST", "/v1/moderations", self.moderations),
             Route("GET", _MODELS, self.list_models),
             Route("GET", f"{_MODELS}/*", self.get_model),
         ]
@@ -33,6 +40,27 @@ class OpenAIDoor:
 
     async def responses(self, exchange: Exchange) -> None:
         await self.calls.serve(exchange, chat.COMPLETE, Responses(self.calls.procedures))
+
+    async def embeddings(self, exchange: Exchange) -> None:
+        await self.calls.serve(exchange, embeddings.EMBED, embeddings.Embeddings())
+
+    async def image_generations(self, exchange: Exchange) -> None:
+        await self.calls.serve(exchange, images.GENERATE, images.Generations())
+
+    async def image_edits(self, exchange: Exchange) -> None:
+        await self.calls.serve(exchange, images.EDIT, images.Edits(exchange))
+
+    async def speech(self, exchange: Exchange) -> None:
+        await self.calls.serve(exchange, speech.SPEAK, speech.Speech())
+
+    async def transcriptions(self, exchange: Exchange) -> None:
+        await self.calls.serve(exchange, transcripts.TRANSCRIBE, transcripts.Transcriptions(exchange))
+
+    async def translations(self, exchange: Exchange) -> None:
+        await self.calls.serve(exchange, transcripts.TRANSLATE, transcripts.Translations(exchange))
+
+    async def moderations(self, exchange: Exchange) -> None:
+        await self.calls.serve(exchange, moderations.MODERATE, moderations.Moderations())
 
     async def list_models(self, exchange: Exchange) -> None:
         await self.calls.serve(exchange, models.LIST, models.ListModels())

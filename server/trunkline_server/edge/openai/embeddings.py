@@ -1,0 +1,60 @@
+"""`/v1/embeddings`."""
+
+from __future__ import annotations
+
+from array import array
+from base64 import b64encode
+from sys import byteorder
+from typing import Any, Final
+
+from google.protobuf.message import Message
+from msgspec import Raw, Struct
+
+from trunkline.v1 import embeddings_pb2
+from trunkline_server.door.boundary import Procedure, Visit
+from trunkline_server.edge.exchange import Reply
+from trunkline_server.edge.openai.errand import Errand, told
+from trunkline_server.edge.reading import decode, extend
+
+EMBED: Final = "/trunkline.v1.EmbeddingService/Embed"
+
+
+class EmbeddingsRequest(Struct):
+    model: str
+    input: str | list[str]
+    dimensions: int | None = None
+    encoding_format: str | None = None
+    trunkline: Raw = Raw()
+
+
+class Embeddings(Errand):
+    """The official client asks for base64, and unpacks it unseen."""
+
+    def __init__(self) -> None:
+        self._packed = False
+
+    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
+        request = decode(body, EmbeddingsRequest)
+        self._packed = request.encoding_format == "base64"
+        input = extend(embeddings_pb2.EmbedInput(), request.trunkline, request.model)
+        input.texts[:] = [request.input] if isinstance(request.input, str) else request.input
+        if request.dimensions is not None:
+            input.dimensions = request.dimensions
+        return visit.procedure, embeddings_pb2.EmbedRequest(input=input)
+
+    def write(self, visit: Visit, response: Any) -> Reply:
+        used = response.receipt.usage.input_tokens
+        data = [
+            {"object": "embedding", "index": index, "embedding": self._spelled(each)}
+            for index, each in enumerate(response.embeddings)
+        ]
+        usage = {"prompt_tokens": used, "total_tokens": used}
+        return told(visit, response, {"object": "list", "data": data, "model": response.receipt.model, "usage": usage})
+
+    def _spelled(self, embedding: embeddings_pb2.Embedding) -> str | list[float]:
+        if not self._packed:
+            return list(embedding.values)
+        numbers = array("f", embedding.values)
+        if byteorder == "big":
+            numbers.byteswap()
+        return b64encode(numbers.tobytes()).decode()
