@@ -162,6 +162,13 @@ class EventsSection(Section, frozen=True):
     keep_days: Positive = 7
 
 
+class ConversationsSection(Section, frozen=True):
+    """How long conversations are kept. 0: for ever, of those in which nobody speaks."""
+
+    deleted_keep_days: Positive = 30
+    idle_keep_days: Count = 0
+
+
 class LimitsSection(Section, frozen=True):
     """Rate limits."""
 
@@ -254,6 +261,7 @@ class Settings(Section, frozen=True):
     credits: CreditsSection = field(default_factory=CreditsSection)
     jobs: JobsSection = field(default_factory=JobsSection)
     events: EventsSection = field(default_factory=EventsSection)
+    conversations: ConversationsSection = field(default_factory=ConversationsSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     cache: CacheSection = field(default_factory=CacheSection)
     overload: OverloadSection = field(default_factory=OverloadSection)

@@ -262,7 +262,7 @@ def test_addresses_are_judged_by_the_operators_policy() -> None:
 
 def test_too_many_parts() -> None:
     message = content_pb2.Message(role=content_pb2.ROLE_USER, parts=[content_pb2.Part(text={})] * 1000)  # type: ignore[arg-type]
-    fits = chat_pb2.ChatInput(messages=[message] * (PARTS_MAX // 1000))
+    fits = chat_pb2.ChatInput(model="m", messages=[message] * (PARTS_MAX // 1000))
     check(fits)
     fits.messages.append(message)
     with pytest.raises(TrunklineError, match="one too many"):

@@ -11,10 +11,12 @@ from trunkline.v1 import (
     actions_pb2,
     admin_pb2,
     analytics_pb2,
+    assistants_pb2,
     audio_pb2,
     batches_pb2,
     chat_pb2,
     content_pb2,
+    conversations_pb2,
     credits_pb2,
     embeddings_pb2,
     events_pb2,
@@ -23,6 +25,7 @@ from trunkline.v1 import (
     limits_pb2,
     models_pb2,
     moderation_pb2,
+    prompts_pb2,
     providers_pb2,
 )
 from trunkline_server.cli import COMMANDS
@@ -34,10 +37,12 @@ MODULES = (
     actions_pb2,
     admin_pb2,
     analytics_pb2,
+    assistants_pb2,
     audio_pb2,
     batches_pb2,
     chat_pb2,
     content_pb2,
+    conversations_pb2,
     credits_pb2,
     embeddings_pb2,
     events_pb2,
@@ -46,6 +51,7 @@ MODULES = (
     limits_pb2,
     models_pb2,
     moderation_pb2,
+    prompts_pb2,
     providers_pb2,
 )
 SERVICES = {name: service for module in MODULES for name, service in module.DESCRIPTOR.services_by_name.items()}

@@ -34,14 +34,33 @@ _MAY_SAY: Final[Mapping[int, frozenset[str]]] = {
 
 def check(input: chat_pb2.ChatInput, policy: EgressPolicy = PUBLIC) -> None:
     """Raises VALIDATION, URL_NOT_ALLOWED or MEDIA_INVALID, with the path of the field."""
+    _check_whole(input)
     _Conversation(policy).check(input.messages)
-    if input.tools or input.HasField("tool_choice"):
-        _check_tools(input)
-    if input.HasField("output_format"):
-        _check_format(input.output_format)
+    check_shape(input)
     if input.actions:
         action.check_all(input.actions, "input.actions")
     check_terms(input)
+
+
+def check_messages(messages: Iterable[content_pb2.Message], call_ids: Iterable[str], policy: EgressPolicy) -> None:
+    """Messages by themselves, which may answer these tool calls; as `check`, with `messages` for the path."""
+    _Conversation(policy, "messages", call_ids).check_all(messages)
+
+
+def check_shape(input: chat_pb2.ChatInput, path: str = "input") -> None:
+    """The tools, and the shape of the answer."""
+    if input.tools or input.HasField("tool_choice"):
+        _check_tools(input, path)
+    if input.HasField("output_format"):
+        _check_format(input.output_format, path)
+
+
+def _check_whole(input: chat_pb2.ChatInput) -> None:
+    """What it refers to was put in its place before, where that can be done."""
+    if not input.model:
+        raise invalid("input.model", "is missing, and neither an assistant nor a conversation names one")
+    if input.HasField("prompt") or input.conversation_id or input.assistant_id:
+        raise invalid("input", "names a prompt, a conversation or an assistant, which only calls of ChatService can")
 
 
 def check_terms(input: Input) -> None:
@@ -58,22 +77,27 @@ def check_terms(input: Input) -> None:
 class _Conversation:
     """The messages, first to last, and what they told so far: the calls that may be answered, the number of parts."""
 
-    __slots__ = ("_call_ids", "_parts", "_policy")
+    __slots__ = ("_call_ids", "_parts", "_path", "_policy")
 
-    def __init__(self, policy: EgressPolicy) -> None:
+    def __init__(self, policy: EgressPolicy, path: str = "input.messages", call_ids: Iterable[str] = ()) -> None:
         self._policy = policy
-        self._call_ids: set[str] = set()
+        self._path = path
+        self._call_ids = set(call_ids)
         self._parts = 0
 
     def check(self, messages: Iterable[content_pb2.Message]) -> None:
+        if not self.check_all(messages):
+            raise invalid(self._path, "has only instructions; at least one message must be someone else's")
+
+    def check_all(self, messages: Iterable[content_pb2.Message]) -> bool:
+        """Whether there is one that is no instruction."""
         asked = False
         for index, message in enumerate(messages):
             asked = asked or message.role not in _INSTRUCTIONS
             if message.name:
-                check_name(message.name, f"input.messages[{index}].name")
-            self._check_parts(message.parts, _MAY_SAY.get(message.role, frozenset()), "input.messages", index)
-        if not asked:
-            raise invalid("input.messages", "has only instructions; at least one message must be someone else's")
+                check_name(message.name, f"{self._path}[{index}].name")
+            self._check_parts(message.parts, _MAY_SAY.get(message.role, frozenset()), self._path, index)
+        return asked
 
     def _check_parts(
         self, parts: Iterable[content_pb2.Part], allowed: frozenset[str], place: str, message: int | None = None
@@ -159,16 +183,16 @@ def check_data(data: bytes, declared: str, kind: str, path: str) -> str:
     return media.check_file(data, declared, f"{path}.data")
 
 
-def _check_tools(input: chat_pb2.ChatInput) -> None:
+def _check_tools(input: chat_pb2.ChatInput, root: str) -> None:
     names: set[str] = set()
     for index, tool in enumerate(input.tools):
-        path = f"input.tools[{index}]"
+        path = f"{root}.tools[{index}]"
         name = _check_hosted(tool.hosted, path) if tool.HasField("hosted") else _check_function(tool.function, path)
         if name and name in names:
             raise invalid(f"{path}.function.name", "is the name of an earlier tool")
         names.add(name)
     if input.HasField("tool_choice"):
-        _check_choice(input.tool_choice, names)
+        _check_choice(input.tool_choice, names, f"{root}.tool_choice")
 
 
 def _check_function(function: content_pb2.FunctionTool, path: str) -> str:
@@ -196,16 +220,16 @@ def _check_hosted(hosted: content_pb2.HostedTool, path: str) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _check_choice(choice: content_pb2.ToolChoice, names: set[str]) -> None:
+def _check_choice(choice: content_pb2.ToolChoice, names: set[str], path: str) -> None:
     if not names:
-        raise invalid("input.tool_choice", "needs tools to choose from")
+        raise invalid(path, "needs tools to choose from")
     if choice.WhichOneof("kind") == "tool_name" and choice.tool_name not in names:
-        raise invalid("input.tool_choice.tool_name", "is the name of no tool of this question")
+        raise invalid(f"{path}.tool_name", "is the name of no tool of this question")
 
 
-def _check_format(output_format: content_pb2.OutputFormat) -> None:
+def _check_format(output_format: content_pb2.OutputFormat, root: str) -> None:
     if output_format.WhichOneof("kind") == "json_schema":
-        schema.compile(output_format.json_schema.json_schema, "input.output_format.json_schema.json_schema")
+        schema.compile(output_format.json_schema.json_schema, f"{root}.output_format.json_schema.json_schema")
 
 
 def _check_max_cost(input: Input) -> None:

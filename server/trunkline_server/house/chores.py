@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from trunkline_server.config import Settings
 from trunkline_server.door.caller import Callers
+from trunkline_server.gateway.talks.turns import RENEW_S
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import limit_chores
 from trunkline_server.store.idempotency import Idempotency
@@ -24,6 +26,7 @@ def chores_of_each(engine: Engine, keys: Keys, callers: Callers) -> list[Chore]:
         Chore("note_key_use", 60, lambda: keys.note_use(callers.take_used())),
         Chore("refresh_catalogue", 300, engine.learning.refresh),
         Chore("refresh_provider_accounts", 300, engine.own.refresh),
+        Chore("renew_turns", RENEW_S, engine.talks.turns.renew),
         *limit_chores(engine.limiter),
     ]
 
@@ -35,5 +38,12 @@ def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> 
         Chore("sync_models", SYNC_EVERY_S, engine.sync.all, SYNC_FIRST_WITHIN_S),
         *bookkeeping(engine.database, settings.credits.hold_retention_days),
         *engine.actions.chores(),
+        Chore("purge_conversations", 600, lambda: engine.talks.conversations.purge(*_kept(settings))),
         *engine.background.chores(),
     ]
+
+
+def _kept(settings: Settings) -> tuple[timedelta, timedelta]:
+    """Conversations: how long when they are deleted, and how long when nobody speaks in them."""
+    given = settings.conversations
+    return timedelta(days=given.deleted_keep_days), timedelta(days=given.idle_keep_days)

@@ -25,6 +25,7 @@ from trunkline_server.gateway.own_accounts import OwnAccounts
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.sync import Sync
+from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.actions import Actions
 from trunkline_server.house.background import Background
@@ -64,6 +65,7 @@ class Engine:
     gateway: Gateway
     errands: Errands
     actions: Actions
+    talks: Talks
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
@@ -90,6 +92,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     stack.push_async_callback(limiter.close)
     gateway = _gateway(settings, routes, ledger, limiter, live)
     policy = policy_of(settings)
+    talks = Talks.over(database, gateway)
+    stack.push_async_callback(talks.drained)
     errands = Errands(gateway, Media(Egress(policy)), policy)
     return Engine(
         replica_id=replica_id,
@@ -108,6 +112,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         gateway=gateway,
         errands=errands,
         actions=Actions.open(database, tenant_keys, secret, policy, stack),
+        talks=talks,
         background=await Background.open(settings, database, errands),
     )
 

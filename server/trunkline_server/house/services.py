@@ -13,14 +13,17 @@ from trunkline.v1 import (
     actions_pb2,
     admin_pb2,
     analytics_pb2,
+    assistants_pb2,
     audio_pb2,
     chat_pb2,
+    conversations_pb2,
     credits_pb2,
     embeddings_pb2,
     images_pb2,
     limits_pb2,
     models_pb2,
     moderation_pb2,
+    prompts_pb2,
     providers_pb2,
 )
 from trunkline_server import __version__
@@ -37,14 +40,17 @@ from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import cache_settings
 from trunkline_server.services.admin import AdminService, Replica
 from trunkline_server.services.analytics import AnalyticsService
+from trunkline_server.services.assistants import AssistantService
 from trunkline_server.services.audio import AudioService
 from trunkline_server.services.chat import ChatService
+from trunkline_server.services.conversations import ConversationService
 from trunkline_server.services.credits import CreditService
 from trunkline_server.services.embeddings import EmbeddingService
 from trunkline_server.services.images import ImageService
 from trunkline_server.services.limits import LimitService
 from trunkline_server.services.models import ModelService
 from trunkline_server.services.moderation import ModerationService
+from trunkline_server.services.prompts import PromptService
 from trunkline_server.services.providers import ProviderService
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
@@ -98,12 +104,18 @@ class Offered:
                 registry, engine.routes.lines, tokens, engine.accounts, engine.own, lambda: self._drain.draining
             ),
             actions_pb2: engine.actions.service(tokens),
+            prompts_pb2: PromptService(engine.talks.cast.prompts, tokens, engine.errands.policy),
+            assistants_pb2: AssistantService(engine.talks.cast.assistants, tokens),
+            conversations_pb2: ConversationService(
+                engine.talks.conversations, engine.talks.minutes.messages, tokens, engine.errands.policy
+            ),
             admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf),
         }
 
     def _chat(self) -> ChatService:
         engine = self._engine
         return ChatService(
+            talks=engine.talks,
             gateway=Recall(engine.gateway, engine.ledger, engine.shelf, cache_settings(self._settings)),
             completions=Completions(Usage(engine.database), self._results, engine.live),
             stops=self.stops,

@@ -24,6 +24,7 @@ from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.settlement import CHARGE_TRAILER
 from trunkline_server.gateway.stops import Stops
+from trunkline_server.gateway.talks.talks import Talks
 
 CONCURRENCY_DEFAULT: Final = 8
 
@@ -34,6 +35,7 @@ Describe = Callable[[TrunklineError, str], status_pb2.Status]
 class ChatService:
     """`describe` words an error as a status, for the items of CompleteMany."""
 
+    talks: Talks
     gateway: Recall
     completions: Completions
     stops: Stops
@@ -42,19 +44,18 @@ class ChatService:
     describe: Describe
 
     async def complete(self, call: Call, request: chat_pb2.CompleteRequest) -> chat_pb2.CompleteResponse:
-        input = await self._whole(call, request.input)
-        run = await self.gateway.complete(call, input)
         response = chat_pb2.CompleteResponse()
-        run.write(response.completion)
+        await self._complete(call, request.input, response.completion)
         return response
 
     async def stream(
         self, call: Call, request: chat_pb2.StreamRequest
     ) -> AsyncGenerator[chat_pb2.StreamResponse, None]:
-        input = await self._whole(call, request.input)
-        async with aclosing(self.gateway.stream(call, input)) as events:
-            async for event in events:
-                yield chat_pb2.StreamResponse(event=event)
+        async with self.talks.turn(call, request.input) as turn:
+            input = await self._whole(call, turn.input)
+            async with aclosing(turn.heard(self.gateway.stream(call, input))) as events:
+                async for event in events:
+                    yield chat_pb2.StreamResponse(event=event)
 
     async def cancel_completion(
         self, call: Call, request: chat_pb2.CancelCompletionRequest
@@ -78,7 +79,7 @@ class ChatService:
         return chat_pb2.CompleteManyResponse(results=results)
 
     async def count_tokens(self, call: Call, request: chat_pb2.CountTokensRequest) -> chat_pb2.CountTokensResponse:
-        input = await self._whole(call, request.input)
+        input = await self._whole(call, await self.talks.question(call, request.input))
         admission = self.gateway.admission
         route = admission.candidates.first(call, input)
         work = ChatWork(input)
@@ -92,21 +93,27 @@ class ChatService:
         return chat_pb2.CountTokensResponse(input_tokens=tokens, source=source)
 
     async def quote(self, call: Call, request: chat_pb2.QuoteRequest) -> chat_pb2.QuoteResponse:
-        input = await self._whole(call, request.input)
+        input = await self._whole(call, await self.talks.question(call, request.input))
         return await self.gateway.admission.quote(call, input)
+
+    async def _complete(self, call: Call, input: chat_pb2.ChatInput, completion: chat_pb2.Completion) -> None:
+        """The answer, written in place: it can be long."""
+        async with self.talks.turn(call, input) as turn:
+            run = await self.gateway.complete(call, await self._whole(call, turn.input))
+            run.write(completion)
+            await turn.told(completion)
 
     async def _item(
         self, call: Call, places: asyncio.Semaphore, input: chat_pb2.ChatInput
     ) -> chat_pb2.CompleteManyResult:
         """One question among many: its error is its result."""
         own = replace(call, trailers={}, facts={})
+        result = chat_pb2.CompleteManyResult()
         async with places:
             try:
-                run = await self.gateway.complete(own, await self._whole(own, input))
+                await self._complete(own, input, result.completion)
             except TrunklineError as error:
-                return chat_pb2.CompleteManyResult(error=self.describe(error, call.request_id))
-        result = chat_pb2.CompleteManyResult()
-        run.write(result.completion)
+                result.error.CopyFrom(self.describe(error, call.request_id))
         return result
 
     async def _whole(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:

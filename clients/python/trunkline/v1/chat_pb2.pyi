@@ -223,6 +223,8 @@ class _WarningCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WarningCo
     """The provider reported no usage; it was estimated."""
     WARNING_CODE_OUTPUT_REPAIRED: _WarningCode.ValueType  # 5
     """The first answer did not meet the output format; this is the repaired one."""
+    WARNING_CODE_HISTORY_TRIMMED: _WarningCode.ValueType  # 20
+    """The oldest turns of the conversation were not sent: they did not fit."""
 
 class WarningCode(_WarningCode, metaclass=_WarningCodeEnumTypeWrapper):
     """What kind of thing was changed."""
@@ -239,6 +241,8 @@ WARNING_CODE_USAGE_ESTIMATED: WarningCode.ValueType  # 4
 """The provider reported no usage; it was estimated."""
 WARNING_CODE_OUTPUT_REPAIRED: WarningCode.ValueType  # 5
 """The first answer did not meet the output format; this is the repaired one."""
+WARNING_CODE_HISTORY_TRIMMED: WarningCode.ValueType  # 20
+"""The oldest turns of the conversation were not sent: they did not fit."""
 Global___WarningCode: _TypeAlias = WarningCode  # noqa: Y015
 
 class _CacheMode:
@@ -349,6 +353,9 @@ class ChatInput(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    ASSISTANT_ID_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     REASONING_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
@@ -363,14 +370,28 @@ class ChatInput(_message.Message):
     STRICT_PARAMETERS_FIELD_NUMBER: _builtins.int
     MAX_COST_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """`provider/model` (`openai/gpt-4o`), or a model's own name (`gpt-4o`), which means all providers that have it."""
+    """`provider/model` (`openai/gpt-4o`), or a model's own name (`gpt-4o`), which means all providers that have it. May be
+    left out where the assistant or the conversation names one.
+    """
+    conversation_id: _builtins.str
+    """A conversation: its history goes before what is new, and what is new is kept in it with the answer. Needs the
+    scope `conversations:write`. Errors: RESOURCE_NOT_FOUND.
+    """
+    assistant_id: _builtins.str
+    """An assistant of the tenant's, by id or name: what the call leaves open comes from it. Errors: RESOURCE_NOT_FOUND."""
     parallel_tool_calls: _builtins.bool
     """Let the model call several tools at once. Unset: the provider's default."""
     strict_parameters: _builtins.bool
     """Refuse what the provider cannot take (PARAMETER_UNSUPPORTED), instead of dropping it with a warning."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.Message]:
-        """The conversation so far, oldest first; at least one message that is no instruction."""
+        """The conversation so far, oldest first; at least one message that is no instruction, here or in `prompt`. With a
+        `conversation_id` only what is new.
+        """
+
+    @_builtins.property
+    def prompt(self) -> Global___PromptRef:
+        """A prompt of the tenant's, whose messages come before these."""
 
     @_builtins.property
     def sampling(self) -> Global___Sampling:
@@ -425,6 +446,9 @@ class ChatInput(_message.Message):
         *,
         model: _builtins.str = ...,
         messages: _abc.Iterable[_content_pb2.Message] | None = ...,
+        prompt: Global___PromptRef | None = ...,
+        conversation_id: _builtins.str = ...,
+        assistant_id: _builtins.str = ...,
         sampling: Global___Sampling | None = ...,
         reasoning: Global___Reasoning | None = ...,
         tools: _abc.Iterable[_content_pb2.Tool] | None = ...,
@@ -439,15 +463,97 @@ class ChatInput(_message.Message):
         strict_parameters: _builtins.bool = ...,
         max_cost: _usage_pb2.Amount | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "cache", b"cache", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parallel_tool_calls: _TypeAlias = _typing.Literal["parallel_tool_calls"]  # noqa: Y015
     _WhichOneofArgType__parallel_tool_calls: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parallel_tool_calls) -> _WhichOneofReturnType__parallel_tool_calls | None: ...
 
 Global___ChatInput: _TypeAlias = ChatInput  # noqa: Y015
+
+@_typing.final
+class PromptRef(_message.Message):
+    """A prompt of the tenant's, filled in for one call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class VariablesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
+    prompt: _builtins.str
+    """Its id or name. Errors: RESOURCE_NOT_FOUND."""
+    version: _builtins.int
+    """The version; 0: its default. Errors: PROMPT_VERSION_NOT_FOUND."""
+    @_builtins.property
+    def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What goes into its variables, by name; of every type as text. Errors: VALIDATION, which names the variable."""
+
+    def __init__(
+        self,
+        *,
+        prompt: _builtins.str = ...,
+        version: _builtins.int = ...,
+        variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "variables", b"variables", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromptRef: _TypeAlias = PromptRef  # noqa: Y015
+
+@_typing.final
+class PromptUse(_message.Message):
+    """Which prompt a call used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """The prompt."""
+    name: _builtins.str
+    """Its name."""
+    version: _builtins.int
+    """The version."""
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "prompt_id", b"prompt_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromptUse: _TypeAlias = PromptUse  # noqa: Y015
 
 @_typing.final
 class Sampling(_message.Message):
@@ -664,6 +770,8 @@ class Completion(_message.Message):
     ACTIONS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
     completion_id: _builtins.str
     """The gateway's id of the call, `cmpl_...`."""
     provider: _builtins.str
@@ -678,6 +786,8 @@ class Completion(_message.Message):
     """How it ended."""
     price_version: _builtins.str
     """The price list entry that the cost comes from."""
+    conversation_id: _builtins.str
+    """The conversation that it was kept in."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the call came in."""
@@ -714,6 +824,10 @@ class Completion(_message.Message):
     def actions(self) -> _containers.RepeatedCompositeFieldContainer[_actions_pb2.Action]:
         """What people can do with it: what the call brought, and what the model proposed through our tool; at most 20."""
 
+    @_builtins.property
+    def prompt(self) -> Global___PromptUse:
+        """The prompt that was used, in the version that was used."""
+
     def __init__(
         self,
         *,
@@ -733,10 +847,12 @@ class Completion(_message.Message):
         actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
         outcome: Global___Outcome.ValueType = ...,
         price_version: _builtins.str = ...,
+        conversation_id: _builtins.str = ...,
+        prompt: Global___PromptUse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "prompt", b"prompt", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "conversation_id", b"conversation_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt", b"prompt", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -972,15 +1088,23 @@ class GenerationStarted(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
     completion_id: _builtins.str
     """The gateway's id of the call."""
     provider: _builtins.str
     """The provider that answers."""
     model: _builtins.str
     """The model that answers."""
+    conversation_id: _builtins.str
+    """The conversation that the answer is kept in."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the call came in."""
+
+    @_builtins.property
+    def prompt(self) -> Global___PromptUse:
+        """The prompt that is used, in the version that is used."""
 
     def __init__(
         self,
@@ -989,10 +1113,12 @@ class GenerationStarted(_message.Message):
         provider: _builtins.str = ...,
         model: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        conversation_id: _builtins.str = ...,
+        prompt: Global___PromptUse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "prompt", b"prompt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_id", b"completion_id", "create_time", b"create_time", "model", b"model", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_id", b"completion_id", "conversation_id", b"conversation_id", "create_time", b"create_time", "model", b"model", "prompt", b"prompt", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

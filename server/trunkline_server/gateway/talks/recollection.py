@@ -1,0 +1,98 @@
+"""What of a conversation's history goes with a call: as much as its settings and the model's context window allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from trunkline.v1 import chat_pb2, content_pb2, conversations_pb2
+from trunkline_server.core import history, persona
+from trunkline_server.core.call import Call
+from trunkline_server.core.errors import invalid
+from trunkline_server.core.estimate import input_tokens
+from trunkline_server.gateway.candidates import Candidates
+from trunkline_server.gateway.routes import Route
+from trunkline_server.store.conversation_messages import ConversationMessages, Earlier
+from trunkline_server.store.conversations import Conversation
+
+MESSAGES_DEFAULT: Final = 200
+TOKENS_MAX: Final = 1_000_000
+"""Of a history that goes to a model whose context window is not known."""
+ANSWER_TOKENS: Final = 4096
+
+
+@dataclass(frozen=True)
+class Recollection:
+    """`candidates` tell which model a call means."""
+
+    messages: ConversationMessages
+    candidates: Candidates
+
+    async def whole(
+        self, call: Call, input: chat_pb2.ChatInput, kept: Conversation
+    ) -> tuple[chat_pb2.ChatInput, chat_pb2.Warning | None]:
+        """The question with its history, and a warning where some of that was left out."""
+        settings = conversations_pb2.ConversationSettings.FromString(kept.settings)
+        whole = _with_settings(input, settings, kept.system_prompt)
+        said = list(whole.messages)
+        lead = next((place for place, each in enumerate(said) if not history.is_instruction(each)), len(said))
+        new = said[lead:]
+        limit = settings.max_messages or MESSAGES_DEFAULT
+        earlier = await self._earlier(kept, limit, self._room_tokens(call, whole), is_bound=history.answers_calls(new))
+        sent = history.sendable([each.message.message for each in earlier], new)
+        messages = [*said[:lead], *sent, *new]
+        whole.ClearField("messages")
+        whole.messages.extend(messages)
+        return whole, _warning(kept.message_count, kept.message_count - len(earlier))
+
+    async def _earlier(self, kept: Conversation, limit: int, tokens: int, *, is_bound: bool) -> list[Earlier]:
+        """The newest whole turns; at least the last one where the call answers tool calls in it."""
+        if not kept.message_count:
+            return []
+        tail = await self.messages.tail(kept.conversation_id, limit, tokens)
+        is_all = len(tail) == kept.message_count
+        turns = tail[history.first_whole([each.begins_turn for each in tail], is_all=is_all) :]
+        if not turns and is_bound:
+            return await self.messages.last_turn(kept.conversation_id)
+        return turns
+
+    def _room_tokens(self, call: Call, input: chat_pb2.ChatInput) -> int:
+        """What the context window leaves beside the question and its answer."""
+        if not input.model:
+            raise invalid("input.model", "is missing, and neither an assistant nor the conversation names one")
+        route = self.candidates.first(call, input)
+        if not route.context_window:
+            return TOKENS_MAX
+        return max(route.context_window - input_tokens(input) - _answer_tokens(input, route), 0)
+
+
+def _answer_tokens(input: chat_pb2.ChatInput, route: Route) -> int:
+    """Room for the answer: what was asked for, else what is usual."""
+    if input.sampling.HasField("max_output_tokens"):
+        return input.sampling.max_output_tokens
+    most = route.entry.max_output_tokens if route.entry is not None else 0
+    return min(most or ANSWER_TOKENS, ANSWER_TOKENS, route.context_window // 4)
+
+
+def _with_settings(
+    input: chat_pb2.ChatInput, settings: conversations_pb2.ConversationSettings, system_prompt: str
+) -> chat_pb2.ChatInput:
+    """A copy with what the conversation says and the call leaves open."""
+    messages: list[content_pb2.Message] = [persona.instruction(system_prompt)] if system_prompt else []
+    whole = chat_pb2.ChatInput(messages=messages)
+    whole.MergeFrom(input)
+    whole.ClearField("conversation_id")
+    whole.model = whole.model or settings.default_model
+    if settings.HasField("temperature"):
+        persona.lend_sampling(chat_pb2.Sampling(temperature=settings.temperature), whole)
+    return whole
+
+
+def _warning(total: int, left_out: int) -> chat_pb2.Warning | None:
+    if left_out <= 0:
+        return None
+    return chat_pb2.Warning(
+        code=chat_pb2.WARNING_CODE_HISTORY_TRIMMED,
+        field="conversation_id",
+        message=f"the oldest {left_out} of {total} messages of the conversation were not sent",
+    )

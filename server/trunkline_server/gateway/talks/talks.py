@@ -1,0 +1,128 @@
+"""The way into the room: what a call leans on is put into it, and what is said in a conversation is kept there.
+
+plain call ──▶ as it is
+prompt, assistant ──▶ filled in
+conversation ──▶ filled in ──▶ its turn comes ──▶ history ──▶ answered ──▶ kept, as far as the answer came
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+from trunkline.v1 import chat_pb2
+from trunkline_server.core import ids
+from trunkline_server.core.call import Call
+from trunkline_server.core.errors import Reason, TrunklineError, not_found
+from trunkline_server.gateway.gateway import Gateway
+from trunkline_server.gateway.talks.cast import Cast
+from trunkline_server.gateway.talks.recollection import Recollection
+from trunkline_server.gateway.talks.talk import Minutes, Talk
+from trunkline_server.gateway.talks.titles import Titles
+from trunkline_server.gateway.talks.turn import MarkedTurn, Turn
+from trunkline_server.gateway.talks.turns import Turns
+from trunkline_server.store.assistants import Assistants
+from trunkline_server.store.conversation_messages import ConversationMessages
+from trunkline_server.store.conversations import Conversations, Reader
+from trunkline_server.store.database import Database
+from trunkline_server.store.prompts import Prompts
+from trunkline_server.store.usage import Usage
+
+SCOPE = "conversations:write"
+
+
+@dataclass(frozen=True)
+class Talks:
+    """Stands around the gateway for ChatService."""
+
+    cast: Cast
+    conversations: Conversations
+    recollection: Recollection
+    turns: Turns
+    minutes: Minutes
+    titles: Titles
+
+    @classmethod
+    def over(cls, database: Database, gateway: Gateway) -> Self:
+        conversations, messages = Conversations(database), ConversationMessages(database)
+        return cls(
+            cast=Cast(Prompts(database), Assistants(database)),
+            conversations=conversations,
+            recollection=Recollection(messages, gateway.admission.candidates),
+            turns=Turns(conversations),
+            minutes=Minutes(conversations, messages, Usage(database)),
+            titles=Titles(gateway, conversations),
+        )
+
+    def turn(self, call: Call, input: chat_pb2.ChatInput) -> AbstractAsyncContextManager[Turn]:
+        """The call's turn, with the whole question once it is entered."""
+        return self._turn(call, input) if _leans(input) else Turn(input)
+
+    async def question(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
+        """The whole question that a call would ask now."""
+        if not _leans(input):
+            return input
+        filled, _ = await self._filled(call, input)
+        if not filled.conversation_id:
+            return filled
+        kept = await self.conversations.find(_reader(call), _conversation_id(filled))
+        whole, _ = await self.recollection.whole(call, filled, kept)
+        return whole
+
+    async def drained(self) -> None:
+        """What was said is kept."""
+        await self.titles.drained()
+        await self.minutes.drained()
+
+    @asynccontextmanager
+    async def _turn(self, call: Call, input: chat_pb2.ChatInput) -> AsyncIterator[Turn]:
+        filled, prompt = await self._filled(call, input)
+        if filled.conversation_id:
+            async with self._talk(call, filled, prompt) as talk:
+                yield talk
+        else:
+            yield Turn(filled) if prompt is None else MarkedTurn(filled, prompt)
+
+    @asynccontextmanager
+    async def _talk(
+        self, call: Call, input: chat_pb2.ChatInput, prompt: chat_pb2.PromptUse | None
+    ) -> AsyncIterator[Talk]:
+        async with self.turns.taken(_reader(call), _conversation_id(input)) as (turn_id, kept):
+            talk = Talk(call, input, kept, turn_id, self.minutes, prompt=prompt)
+            try:
+                talk.input, talk.warning = await self.recollection.whole(call, input, kept)
+                yield talk
+            except BaseException as error:
+                await talk.end(error)
+                raise
+            await talk.end(None)
+        self.titles.want(call, talk)
+
+    async def _filled(
+        self, call: Call, input: chat_pb2.ChatInput
+    ) -> tuple[chat_pb2.ChatInput, chat_pb2.PromptUse | None]:
+        """A copy: the request stays as it came."""
+        if input.conversation_id and not call.caller.may(SCOPE):
+            message = f"the API key lacks the scope {SCOPE!r}"
+            raise TrunklineError(Reason.SCOPE_MISSING, message, metadata={"scope": SCOPE})
+        filled = chat_pb2.ChatInput()
+        filled.CopyFrom(input)
+        return filled, await self.cast.fill(call, filled)
+
+
+def _leans(input: chat_pb2.ChatInput) -> bool:
+    return bool(input.conversation_id or input.assistant_id or input.HasField("prompt"))
+
+
+def _reader(call: Call) -> Reader:
+    return Reader(call.caller.tenant_id, call.user_id)
+
+
+def _conversation_id(input: chat_pb2.ChatInput) -> UUID:
+    conversation_id = ids.parse("conv", input.conversation_id)
+    if conversation_id is None:
+        raise not_found("conversation", input.conversation_id)
+    return conversation_id

@@ -1,0 +1,8 @@
+"""The fixtures of what people build with chat: prompts, assistants, conversations."""
+
+from __future__ import annotations
+
+from tests.fixtures.gateway import gateway, start_gateway
+from tests.fixtures.postgres import database, postgres_server, postgres_url
+
+__all__ = ["database", "gateway", "postgres_server", "postgres_url", "start_gateway"]
