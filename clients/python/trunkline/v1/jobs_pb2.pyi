@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from trunkline.v1 import chat_pb2 as _chat_pb2
+from trunkline.v1 import tasks_pb2 as _tasks_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -100,25 +101,31 @@ Global___DelayReason: _TypeAlias = DelayReason  # noqa: Y015
 
 @_typing.final
 class JobSpec(_message.Message):
-    """What is to be done. The numbers 2 to 8 are for embed, image, speech, transcription, video, task and tool."""
+    """What is to be done. The numbers 2 to 6 and 8 are for embed, image, speech, transcription, video and tool."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CHAT_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chat(self) -> _chat_pb2.ChatInput:
         """A chat call."""
+
+    @_builtins.property
+    def task(self) -> _tasks_pb2.TaskInput:
+        """A task."""
 
     def __init__(
         self,
         *,
         chat: _chat_pb2.ChatInput | None = ...,
+        task: _tasks_pb2.TaskInput | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "task", b"task", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "task", b"task", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat"]  # noqa: Y015
+    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat", "task"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_work) -> _WhichOneofReturnType_work | None: ...
 
@@ -131,20 +138,26 @@ class JobResult(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COMPLETION_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def completion(self) -> _chat_pb2.Completion:
         """Of a chat call."""
+
+    @_builtins.property
+    def task(self) -> _tasks_pb2.TaskResult:
+        """Of a task."""
 
     def __init__(
         self,
         *,
         completion: _chat_pb2.Completion | None = ...,
+        task: _tasks_pb2.TaskResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "result", b"result", "task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "result", b"result", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion", "task"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
