@@ -18,6 +18,8 @@ from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.jobs.chat import ChatJob
 from trunkline_server.gateway.jobs.kind import JobKind
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
+from trunkline_server.gateway.jobs.task import TaskJob
+from trunkline_server.house.tasks import tasks_over
 from trunkline_server.services.batches import BatchService
 from trunkline_server.services.events import EventService
 from trunkline_server.services.jobs import JobService
@@ -50,7 +52,10 @@ class Background:
     @classmethod
     async def open(cls, settings: Settings, database: Database, errands: Errands) -> Background:
         """Hears of news once this returns."""
-        works: dict[str, JobKind] = {"chat": ChatJob(errands.gateway, errands.media, errands.policy)}
+        works: dict[str, JobKind] = {
+            "chat": ChatJob(errands.gateway, errands.media, errands.policy),
+            "task": TaskJob(tasks_over(settings.tasks, database, errands.gateway)),
+        }
         orders = Orders(works, _order_settings(settings.jobs))
         news = News()
         await news.follow(database, outbox.CHANNEL)

@@ -9,7 +9,7 @@ from typing import Final
 
 from trunkline.v1 import tasks_pb2
 from trunkline_server.core.errors import invalid
-from trunkline_server.core.tasks.task import Rules, Said, closed, listed
+from trunkline_server.core.tasks.task import Rules, Said, Task, closed, listed
 
 SENTIMENTS: Final = ("positive", "negative", "neutral", "mixed")
 TOPICS_MAX: Final = 5
@@ -17,14 +17,12 @@ THRESHOLD: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Classify:
+class Classify(Task):
     """Scores of pieces are weighed by their lengths."""
 
+    name = "classify"
+
     input: tasks_pb2.ClassifyInput
-    name: str = "classify"
-    may_cut: bool = True
-    repeats: bool = False
-    exact: bool = True
 
     @property
     def text(self) -> str:
@@ -49,14 +47,11 @@ class Classify:
             "examples": listed(f"{example.text!r}: {example.label}" for example in self.input.examples),
         }
 
-    def rules(self, *, is_piece: bool) -> Rules:
+    def rules(self) -> Rules:
         label: Rules = {"enum": list(self._known)} if self._known else {"type": "string", "minLength": 1}
         score = closed({"label": label, "score": {"type": "number", "minimum": 0, "maximum": 1}})
         most = len(self._known) or TOPICS_MAX
         return closed({"scores": {"type": "array", "items": score, "minItems": 1, "maxItems": most}})
-
-    def again(self, said: Sequence[Said]) -> str:
-        return ""
 
     def write(self, said: Sequence[Said], result: tasks_pb2.TaskResult) -> None:
         scores = self._weighed(said)

@@ -11,7 +11,7 @@ import orjson
 from trunkline.v1 import tasks_pb2
 from trunkline_server.core import json_text, schema
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
-from trunkline_server.core.tasks.task import Rules, Said, closed, listed
+from trunkline_server.core.tasks.task import Rules, Said, Task, closed, listed
 
 INTEGER_MAX: Final = 2**53
 _DATE: Final = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
@@ -26,14 +26,12 @@ _TEXT: Final[Rules] = {"type": "string"}
 
 
 @dataclass(frozen=True, slots=True)
-class Extract:
+class Extract(Task):
     """Of several pieces the first that has a fact counts; lists are put together."""
 
+    name = "extract"
+
     input: tasks_pb2.ExtractInput
-    name: str = "extract"
-    may_cut: bool = True
-    repeats: bool = False
-    exact: bool = True
 
     @property
     def text(self) -> str:
@@ -54,14 +52,18 @@ class Extract:
         )
         return {"fields": listed(about), "instructions": self.input.instructions}
 
-    def rules(self, *, is_piece: bool) -> Rules:
+    def rules(self) -> Rules:
         if self.input.json_schema:
             own: Rules = orjson.loads(self.input.json_schema)
-            return {"type": "object"} if is_piece else own
-        return closed({field.name: _rules(field, is_piece=is_piece) for field in self.input.fields})
+            return own
+        return self._rules(may_lack=False)
 
-    def again(self, said: Sequence[Said]) -> str:
-        return ""
+    def piece_rules(self) -> Rules:
+        """A piece need not have what the text has to have."""
+        return {"type": "object"} if self.input.json_schema else self._rules(may_lack=True)
+
+    def _rules(self, *, may_lack: bool) -> Rules:
+        return closed({field.name: _rules(field, may_lack=may_lack) for field in self.input.fields})
 
     def write(self, said: Sequence[Said], result: tasks_pb2.TaskResult) -> None:
         found: dict[str, Any] = {}
@@ -93,10 +95,9 @@ class Extract:
             raise TrunklineError(Reason.OUTPUT_INVALID, f"the answer does not meet extract.json_schema: {faults[0]}")
 
 
-def _rules(field: tasks_pb2.ExtractField, *, is_piece: bool) -> Rules:
-    """A piece need not have what the text has to have."""
+def _rules(field: tasks_pb2.ExtractField, *, may_lack: bool) -> Rules:
     rules = _RULES.get(field.type, _TEXT)
-    return rules if field.required and not is_piece else {"anyOf": [rules, {"type": "null"}]}
+    return rules if field.required and not may_lack else {"anyOf": [rules, {"type": "null"}]}
 
 
 def _merge(found: dict[str, Any], answer: Mapping[str, Any]) -> None:

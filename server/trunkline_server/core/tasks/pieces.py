@@ -8,9 +8,7 @@ from typing import Final
 
 from trunkline_server.core.estimate import text_tokens
 
-_PAUSES: Final = tuple(
-    re.compile(pattern) for pattern in (r"(?<=\n\n)", r"(?<=\n)", r"(?<=[.!?。！？])(?=\s)", r"(?<= )")
-)
+_PAUSES: Final = tuple(map(re.compile, (r"(?<=\n\n)", r"(?<=\n)", r"(?<=[.!?])(?=\s)", r"(?<= )")))
 """Paragraphs, lines, sentences, words: each is tried where the one before leaves pieces that are too long."""
 
 

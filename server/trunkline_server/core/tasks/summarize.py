@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunkline.v1 import tasks_pb2
-from trunkline_server.core.tasks.task import Rules, Said, closed
+from trunkline_server.core.tasks.task import Rules, Said, Task, closed
 
 _LENGTHS: Final[Mapping[int, str]] = {
     tasks_pb2.SUMMARY_LENGTH_SHORT: "one or two sentences",
@@ -20,21 +20,17 @@ _STYLES: Final[Mapping[int, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Summarize:
+class Summarize(Task):
     """Of a long text the summaries of its pieces are summarized again."""
 
+    name = "summarize"
+    combines = True
+
     input: tasks_pb2.SummarizeInput
-    name: str = "summarize"
-    may_cut: bool = True
-    repeats: bool = False
-    exact: bool = True
 
     @property
     def text(self) -> str:
         return self.input.text
-
-    def check(self) -> None:
-        """Its fields do not depend on each other."""
 
     def words(self) -> Mapping[str, str]:
         given = self.input
@@ -46,11 +42,11 @@ class Summarize:
             "language": given.language or "the language of the text",
         }
 
-    def rules(self, *, is_piece: bool) -> Rules:
+    def rules(self) -> Rules:
         return closed({"summary": {"type": "string", "minLength": 1}})
 
-    def again(self, said: Sequence[Said]) -> str:
-        return "\n\n".join(answer["summary"] for _, answer in said) if len(said) > 1 else ""
+    def gathered(self, said: Sequence[Said]) -> str:
+        return "\n\n".join(answer["summary"] for _, answer in said)
 
     def write(self, said: Sequence[Said], result: tasks_pb2.TaskResult) -> None:
         result.summarize.text = "\n\n".join(answer["summary"].strip() for _, answer in said)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from trunkline.v1 import tasks_pb2
 
@@ -17,41 +18,45 @@ class Said(NamedTuple):
     answer: Any
 
 
-class Task(Protocol):
+class Task(ABC):
     """One kind of task, with what its caller wants."""
 
-    @property
-    def name(self) -> str:
-        """As in `tasks/classify`."""
+    name: ClassVar[str]
+    """As in `tasks/classify`."""
+    may_cut: ClassVar[bool] = True
+    """Its text may be cut into pieces."""
+    combines: ClassVar[bool] = False
+    """The answers to several pieces are asked about once more, to become one."""
+    repeats: ClassVar[bool] = False
+    """The answer is about as long as the text."""
+    exact: ClassVar[bool] = True
+    """The likeliest words are the best ones."""
 
     @property
+    @abstractmethod
     def text(self) -> str:
         """What may be long."""
 
-    @property
-    def may_cut(self) -> bool:
-        """It may be cut into pieces."""
-
-    @property
-    def repeats(self) -> bool:
-        """The answer is about as long as the text."""
-
-    @property
-    def exact(self) -> bool:
-        """The likeliest words are the best ones."""
-
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027 - most have nothing to check
         """What lies between its fields. Raises VALIDATION."""
 
+    @abstractmethod
     def words(self) -> Mapping[str, str]:
         """The values of the prompt's variables, but for `text` and `part`."""
 
-    def rules(self, *, is_piece: bool) -> Rules:
+    @abstractmethod
+    def rules(self) -> Rules:
         """The form of an answer, as a JSON Schema."""
 
-    def again(self, said: Sequence[Said]) -> str:
-        """What is asked about once more, in place of the text, because several answers do not make one; or nothing."""
+    def piece_rules(self) -> Rules:
+        """The same for a piece of several."""
+        return self.rules()
 
+    def gathered(self, said: Sequence[Said]) -> str:
+        """The answers as a text, for whoever combines."""
+        return "\n\n".join(piece for piece, _ in said)
+
+    @abstractmethod
     def write(self, said: Sequence[Said], result: tasks_pb2.TaskResult) -> None:
         """Makes the result. Raises OUTPUT_INVALID."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunkline.v1 import tasks_pb2
-from trunkline_server.core.tasks.task import Rules, Said, closed, listed
+from trunkline_server.core.tasks.task import Rules, Said, Task, closed, listed
 
 _FORMALITIES: Final[Mapping[int, str]] = {
     tasks_pb2.FORMALITY_FORMAL: "Speak to people formally, as among strangers.",
@@ -16,21 +16,17 @@ _FORMALITIES: Final[Mapping[int, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Translate:
+class Translate(Task):
     """Pieces are put together with the white space that stood between them."""
 
+    name = "translate"
+    repeats = True
+
     input: tasks_pb2.TranslateInput
-    name: str = "translate"
-    may_cut: bool = True
-    repeats: bool = True
-    exact: bool = True
 
     @property
     def text(self) -> str:
         return self.input.text
-
-    def check(self) -> None:
-        """Its fields do not depend on each other."""
 
     def words(self) -> Mapping[str, str]:
         return {
@@ -40,12 +36,9 @@ class Translate:
             "glossary": listed(f"{entry.source} = {entry.target}" for entry in self.input.glossary),
         }
 
-    def rules(self, *, is_piece: bool) -> Rules:
+    def rules(self) -> Rules:
         word: Rules = {"type": "string", "minLength": 1}
         return closed({"source_language": word, "translation": word})
-
-    def again(self, said: Sequence[Said]) -> str:
-        return ""
 
     def write(self, said: Sequence[Said], result: tasks_pb2.TaskResult) -> None:
         told = result.translate
