@@ -17,5 +17,5 @@ METHODS: Final = ("Classify", "Extract", "Summarize", "Translate", "GenerateCode
 
 def tasks_over(given: TasksSection, database: Database, asker: Asker, at_once: int = 1) -> Tasks:
     """Tasks that ask so many questions about one text at once."""
-    settings = TaskSettings(dict(given.models), given.piece_tokens, at_once)
+    settings = TaskSettings({str(task): models for task, models in given.models.items()}, given.piece_tokens, at_once)
     return Tasks(asker, TaskPrompts(Prompts(database), shipped_prompts()), settings)
