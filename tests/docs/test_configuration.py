@@ -43,6 +43,8 @@ OTHER = {
     "cache.hit_price": "7",
     "egress.allow_private_hosts": '["other"]',
     "egress.allow_http_hosts": '["other"]',
+    "tasks.models": '{"default": ["sandbox/json"]}',
+    "tasks.piece_tokens": "500",
     "providers": '{"other": {}}',
 }
 """Another value than the default, for settings that are no plain number."""

@@ -27,6 +27,7 @@ from trunkline.v1 import (
     moderation_pb2,
     prompts_pb2,
     providers_pb2,
+    tasks_pb2,
 )
 from trunkline_server.cli import COMMANDS
 
@@ -53,6 +54,7 @@ MODULES = (
     moderation_pb2,
     prompts_pb2,
     providers_pb2,
+    tasks_pb2,
 )
 SERVICES = {name: service for module in MODULES for name, service in module.DESCRIPTOR.services_by_name.items()}
 MESSAGES = {name: message for module in MODULES for name, message in module.DESCRIPTOR.message_types_by_name.items()}

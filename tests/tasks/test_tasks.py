@@ -1,4 +1,4 @@
-"""Tasks over the socket: typed results, made by a model that reads; long texts, budgets, bills, prompts of one's own."""
+"""Tasks over the socket: typed results of a model that reads; long texts, budgets, bills, prompts of one's own."""
 
 from __future__ import annotations
 
@@ -195,15 +195,20 @@ async def test_a_wrong_answer_is_asked_for_once_more(reading: RunningGateway, re
     assert await refused(summarize(reading, "the keynote")) == "OUTPUT_INVALID"
 
 
-async def test_a_model_that_knows_no_schema_is_told_it(start_gateway: StartGateway, reader: Reader) -> None:
-    environment = {"HUGGINGFACE_API_KEY": "k", "HUGGINGFACE_BASE_URL": reader.upstream.url}
-    gateway = await start_gateway(environment, chat={"unknown_price": "free"})
-    reader.wrong = 1
-    told = await summarize(gateway, "the keynote", model="huggingface/some/model")
-    assert (told.result.text, len(told.receipt.calls)) == ("keynote", 2)
-    assert "response_format" not in reader.asked[0]
+async def test_a_model_that_takes_no_form_is_told_it_in_words(reading: RunningGateway, reader: Reader) -> None:
+    reader.formal = False
+    text = "\n\n".join(["One more paragraph of this text, and then another."] * 20)
+    told = await translate(reading, text, max_cost=credits(10**9))
+    assert told.result.text == text.upper()
+    assert sum("response_format" in each for each in reader.asked) == 1
+    assert len(told.receipt.calls) == told.receipt.piece_count > 1
+
+
+async def test_what_it_is_told_in_words_is_asked_for_once_more_too(reading: RunningGateway, reader: Reader) -> None:
+    reader.formal, reader.wrong = False, 1
+    assert (await summarize(reading, "the keynote")).result.text == "keynote"
     reader.wrong = 2
-    assert await refused(summarize(gateway, "the keynote", model="huggingface/some/model")) == "OUTPUT_INVALID"
+    assert await refused(summarize(reading, "the keynote")) == "OUTPUT_INVALID"
 
 
 # Models and prompts.

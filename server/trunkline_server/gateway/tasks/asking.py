@@ -28,9 +28,9 @@ ROOM_MIN: Final = 128
 PIECES_MAX: Final = 500
 REPEATED_SHARE: Final = 0.6
 """Of the longest answer, where the answer is as long as the text: other languages take more tokens."""
-_WITHOUT_FORMAT: Final = (
-    "Answer with JSON that meets this JSON Schema, and nothing else: no explanation, no code fence.\n"
-)
+_FORM: Final = "Answer with JSON that meets this JSON Schema, and with nothing else, not even a code fence.\n"
+_WITHOUT_FORM: Final = frozenset((Reason.PROVIDER_REJECTED, Reason.CAPABILITY_UNSUPPORTED))
+"""What a call ends with where a model cannot be held to a form."""
 
 
 class Asker(Protocol):
@@ -44,9 +44,10 @@ class Asker(Protocol):
         """The answer to a question."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Asking:
-    """`base` is a question without its words; `bill` grows with each that is asked."""
+    """`base` is a question without its words; `bill` grows with each that is asked. A model whose provider refuses the
+    form of an answer is told of it in words from then on."""
 
     asker: Asker
     call: Call
@@ -54,15 +55,14 @@ class Asking:
     prompt: TaskPrompt
     base: chat_pb2.ChatInput
     bill: TaskBill = field(default_factory=TaskBill)
+    is_told: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_told = models_pb2.CAPABILITY_JSON_SCHEMA not in self.route.upstream.provider.capabilities
 
     @property
     def route(self) -> Route:
         return self.asker.admission.candidates.first(self.call, self.base)
-
-    @property
-    def is_native(self) -> bool:
-        """The model's provider holds answers to a schema by itself."""
-        return models_pb2.CAPABILITY_JSON_SCHEMA in self.route.upstream.provider.capabilities
 
     def pieces(self, text: str, piece_tokens: int) -> list[str]:
         """The text in pieces that the model takes. Raises VALIDATION where they would be too many."""
@@ -75,23 +75,37 @@ class Asking:
 
     def questions(self, pieces: Sequence[str]) -> list[chat_pb2.ChatInput]:
         """What is asked about each."""
-        rules, count = self._rules(alone=len(pieces) == 1), len(pieces)
+        if len(pieces) == 1:
+            return [self._question(pieces[0], "", self.task.rules())]
+        rules, count = self.task.piece_rules(), len(pieces)
         parts = [f"This is part {number} of {count} of a longer text.\n" for number in range(1, count + 1)]
-        return [
-            self._question(piece, part if count > 1 else "", rules) for piece, part in zip(pieces, parts, strict=True)
-        ]
+        return [self._question(piece, part, rules) for piece, part in zip(pieces, parts, strict=True)]
 
     async def ask(self, piece: str, input: chat_pb2.ChatInput, *, alone: bool) -> Said:
         """One of them. Raises OUTPUT_INVALID, CREDIT_INSUFFICIENT."""
-        rules = self._rules(alone=alone)
-        if self.base.HasField("max_cost"):
-            input.max_cost.nanos = self.bill.left_nanos(self.base.max_cost.nanos)
-        run = await self._answered(input)
-        if not self.is_native:
-            run = await self._mended(input, run, rules)
-        return Said(piece, _read(run, rules))
+        rules = self.task.rules() if alone else self.task.piece_rules()
+        if not self.is_told:
+            try:
+                return Said(piece, _read(await self._answered(input), rules))
+            except TrunklineError as error:
+                if error.reason not in _WITHOUT_FORM:
+                    raise
+                self.is_told = True
+        return Said(piece, _read(await self._told(input, rules), rules))
+
+    async def _told(self, formed: chat_pb2.ChatInput, rules: Rules) -> ChatRun:
+        """The form is told in words; a wrong answer is asked for once more, as the gateway does by itself otherwise."""
+        input = chat_pb2.ChatInput()
+        input.CopyFrom(formed)
+        input.ClearField("output_format")
+        input.messages.add(role=content_pb2.ROLE_USER).parts.add().text.text = _FORM + orjson.dumps(rules).decode()
+        run, output = await self._answered(input), Output(formed)
+        return await self._answered(output.repair(input, run.answer)) if output.faults(run.answer) else run
 
     async def _answered(self, input: chat_pb2.ChatInput) -> ChatRun:
+        """Within what is left to spend."""
+        if self.base.HasField("max_cost"):
+            input.max_cost.nanos = self.bill.left_nanos(self.base.max_cost.nanos)
         inner = replace(self.call, trailers={}, facts={})
         try:
             run = await self.asker.complete(inner, input)
@@ -100,30 +114,12 @@ class Asking:
         self.bill.runs.append(run)
         return run
 
-    async def _mended(self, input: chat_pb2.ChatInput, run: ChatRun, rules: Rules) -> ChatRun:
-        """A wrong answer is asked for once more, as the gateway does where it knows the form."""
-        wanted = chat_pb2.ChatInput()
-        _fill_format(wanted, self.task.name, rules)
-        output = Output(wanted)
-        if not output.faults(run.answer):
-            return run
-        again = output.repair(input, run.answer)
-        if self.base.HasField("max_cost"):
-            again.max_cost.nanos = self.bill.left_nanos(self.base.max_cost.nanos)
-        return await self._answered(again)
-
-    def _rules(self, *, alone: bool) -> Rules:
-        return self.task.rules() if alone else self.task.piece_rules()
-
     def _question(self, text: str, part: str, rules: Rules) -> chat_pb2.ChatInput:
         input = chat_pb2.ChatInput()
         input.CopyFrom(self.base)
         input.messages.extend(self.prompt.render({**self.task.words(), "text": text, "part": part}))
-        if self.is_native:
-            _fill_format(input, self.task.name, rules)
-        else:
-            told = input.messages.add(role=content_pb2.ROLE_USER).parts.add()
-            told.text.text = _WITHOUT_FORMAT + orjson.dumps(rules).decode()
+        input.output_format.json_schema.name = self.task.name
+        input.output_format.json_schema.json_schema = orjson.dumps(rules).decode()
         return input
 
     def _room(self, piece_tokens: int) -> int:
@@ -163,11 +159,6 @@ def _check(base: chat_pb2.ChatInput) -> None:
     except TrunklineError as error:
         wrong = error.violations[0]
         raise invalid(wrong.field.replace("input.", "options.", 1), wrong.description, error.reason) from None
-
-
-def _fill_format(input: chat_pb2.ChatInput, name: str, rules: Rules) -> None:
-    input.output_format.json_schema.name = name
-    input.output_format.json_schema.json_schema = orjson.dumps(rules).decode()
 
 
 def _read(run: ChatRun, rules: Rules) -> object:
