@@ -15,7 +15,7 @@ from tests.fixtures.acts import USER, button, execute, form, happened, register,
 from tests.fixtures.gateway import RunningGateway, StartGateway, reason_of
 from tests.fixtures.upstream import RESET, Upstream
 from tests.providers.thirdparty.distribution import install, on_the_path
-from trunkline.v1 import actions_pb2
+from trunkline.v1 import actions_pb2, admin_pb2
 from trunkline_server.core.webhook import is_signed
 from trunkline_server.gateway.actions.plugins import GROUP
 
@@ -236,6 +236,24 @@ async def test_handlers_are_listed_in_order_and_forgotten(desk: RunningGateway, 
     forget = actions_pb2.DeleteActionHandlerRequest(handler_id=last.handler_id)
     await desk.actions.DeleteActionHandler(forget, metadata=desk.metadata())
     assert await refused(desk.actions.DeleteActionHandler(forget, metadata=desk.metadata())) == "RESOURCE_NOT_FOUND"
+
+
+async def test_another_tenants_handlers_are_not_there(desk: RunningGateway, clerk: Upstream) -> None:
+    made = await register(desk, "clerk", clerk.url)
+    tenant = admin_pb2.CreateTenantRequest(name="other")
+    other = (await desk.admin.CreateTenant(tenant, metadata=desk.metadata())).tenant
+    wanted = admin_pb2.CreateApiKeyRequest(name="all", scopes=["*"], tenant_id=other.tenant_id)
+    key = (await desk.admin.CreateApiKey(wanted, metadata=desk.metadata())).secret
+    theirs = desk.metadata(key=key)
+
+    listed = await desk.actions.ListActionHandlers(actions_pb2.ListActionHandlersRequest(), metadata=theirs)
+    forget = actions_pb2.DeleteActionHandlerRequest(handler_id=made.handler.handler_id)
+    run = actions_pb2.ExecuteActionRequest(action=button())
+
+    assert not listed.handlers
+    assert await refused(desk.actions.DeleteActionHandler(forget, metadata=theirs)) == "RESOURCE_NOT_FOUND"
+    assert await refused(desk.actions.ExecuteAction(run, metadata=theirs)) == "RESOURCE_NOT_FOUND"
+    assert clerk.requests == []
 
 
 async def test_what_happens_is_told(desk: RunningGateway, clerk: Upstream) -> None:

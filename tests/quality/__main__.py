@@ -1,6 +1,7 @@
 """`make quality`: how well a model does our tasks, through a gateway that runs.
 
-The gateway is that of `TRUNKLINE_ADDRESS` and `TRUNKLINE_API_KEY`. Not a part of `make test`: it asks a real model, which costs money, and runs the code that the model writes.
+The gateway is that of `TRUNKLINE_ADDRESS` and `TRUNKLINE_API_KEY`. Not a part of `make test`: it
+asks a real model, which costs money, and runs the code that the model writes.
 """
 
 from __future__ import annotations

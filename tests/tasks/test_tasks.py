@@ -12,7 +12,7 @@ from tests.fixtures.books import Books
 from tests.fixtures.gateway import RunningGateway, StartGateway, question, reason_of
 from tests.fixtures.jobs import ended
 from tests.fixtures.reader import Reader
-from trunkline.v1 import chat_pb2, jobs_pb2, prompts_pb2, tasks_pb2, usage_pb2
+from trunkline.v1 import batches_pb2, chat_pb2, jobs_pb2, prompts_pb2, tasks_pb2, usage_pb2
 
 LABELS = [tasks_pb2.ClassLabel(name=name) for name in ("spam", "ham")]
 
@@ -303,3 +303,22 @@ async def test_a_job_that_could_not_be_asked_is_not_made(reading: RunningGateway
     ):
         request = jobs_pb2.CreateJobRequest(spec=jobs_pb2.JobSpec(task=task))
         assert await refused(reading.jobs.CreateJob(request, metadata=reading.metadata())) == "VALIDATION"
+
+
+async def test_many_texts_are_a_batch(reading: RunningGateway) -> None:
+    specs = [
+        jobs_pb2.JobSpec(task=tasks_pb2.TaskInput(summarize=tasks_pb2.SummarizeInput(text=f"the keyword{number}")))
+        for number in range(3)
+    ]
+    items = [batches_pb2.BatchItemSpec(custom_id=f"n{number}", spec=each) for number, each in enumerate(specs)]
+    request = batches_pb2.CreateBatchRequest(items=items)
+    batch_id = (await reading.batches.CreateBatch(request, metadata=reading.metadata("ada"))).batch.batch_id
+
+    watch = batches_pb2.WatchBatchRequest(batch_id=batch_id)
+    async for _ in reading.batches.WatchBatch(watch, metadata=reading.metadata(), timeout=50):
+        pass
+    page = await reading.batches.ListBatchItems(
+        batches_pb2.ListBatchItemsRequest(batch_id=batch_id), metadata=reading.metadata()
+    )
+
+    assert [item.result.task.summarize.text for item in page.items] == ["keyword0", "keyword1", "keyword2"]
