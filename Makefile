@@ -17,7 +17,7 @@ SOURCES := server tests tools
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
 # In CI a test that fails is tried once more, and told as a rerun: its machine may be shared with others.
-AGAIN := $(if $(CI),--reruns 1)
+AGAIN := $(if $(CI),--reruns 1 -r fEsR)
 
 unexport VIRTUAL_ENV
 ifdef PIP_INDEX_URL
@@ -65,6 +65,9 @@ soak: $(READY) ## a long run of the ledger: load, kill -9, and the proof (ARGS="
 
 soak-jobs: $(READY) ## jobs under calamities: 5,000 of them while workers and the database die (ARGS="--jobs 500" ...)
 	@$(BIN)/python -m tests.bench.job_soak $(ARGS)
+
+bench-failover: $(READY) ## measure what callers notice when providers fail
+	@$(BIN)/python -m tests.bench.failover $(ARGS)
 
 check: check-code check-layers check-contract check-generated ## everything that can be known without running: format, lint, types, layers, contract
 

@@ -6,10 +6,13 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 import uvloop
 
@@ -24,6 +27,7 @@ from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server
 from trunkline_server.door.sink import Sink
 from trunkline_server.edge.server import HttpServer
+from trunkline_server.edge.webhooks import WebhookDoor
 from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.house.background import Background
 from trunkline_server.house.chores import chores_for_all, chores_of_each
@@ -40,6 +44,8 @@ from trunkline_server.store.opening import DatabaseUnusable, opening
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.worker.schedules import Runner
 
+SERVING: Final = b"s"
+"""What a supervisor hears from a process that serves."""
 NAMED_BY_CALLER = frozenset(("/trunkline.v1.CreditService/GrantCredits", "/trunkline.v1.CreditService/Reserve"))
 
 
@@ -66,9 +72,11 @@ class House:
         await self.gateway.drained()
 
 
-def run(settings: Settings) -> int:
-    """Serve until a signal; the exit code."""
-    return _live(_serve, settings)
+def run(settings: Settings, supervisor: socket.socket | None = None) -> int:
+    """Serve until a signal; the exit code. One of several that share their addresses has a supervisor: it is told that
+    this one serves, and when it is gone this one goes as well.
+    """
+    return _live(partial(_serve, supervisor=supervisor), settings)
 
 
 def work(settings: Settings) -> int:
@@ -107,23 +115,27 @@ async def _work(settings: Settings) -> None:
             await working.task
 
 
-async def _serve(settings: Settings) -> None:
-    async with opened(settings) as house:
+async def _serve(settings: Settings, supervisor: socket.socket | None) -> None:
+    async with opened(settings, shared=supervisor is not None) as house:
         _obey_signals(house.drain)
         _announce(house)
+        if supervisor is not None:
+            _follow(supervisor, house.drain)
         await house.until_gone()
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[House]:
-    """The whole gateway, serving; everything is closed in reverse at the end. Raises StartError."""
+async def opened(settings: Settings, *, shared: bool = False) -> AsyncIterator[House]:
+    """The whole gateway, serving; everything is closed in reverse at the end. `shared`: other processes serve at the
+    same addresses. Raises StartError.
+    """
     async with AsyncExitStack() as stack:
         with _starting():
-            house = await _open(settings, stack)
+            house = await _open(settings, stack, shared=shared)
         yield house
 
 
-async def _open(settings: Settings, stack: AsyncExitStack) -> House:
+async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> House:
     addresses = AddressFile(settings.data_path / "addresses.json")
     addresses.forget_unless(settings.grpc.address)
     engine = await open_engine(settings, stack)
@@ -153,6 +165,8 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> House:
         callers=callers,
         drain=drain,
         live=engine.live,
+        webhooks=WebhookDoor(settings.webhook_secrets, engine.background.hooks.inbound.take),
+        shared=shared,
     )
     await database.listen(KEYS_CHANNEL, callers.forget)
     await offered.stops.follow()
@@ -215,6 +229,12 @@ def _obey_signals(drain: Drain) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, drain.ask)
     loop.add_signal_handler(signal.SIGINT, lambda: drain.ask(hurry=True))
+
+
+def _follow(supervisor: socket.socket, drain: Drain) -> None:
+    """Its silence is all that is ever heard of it: it is gone."""
+    supervisor.send(SERVING)
+    asyncio.get_running_loop().add_reader(supervisor, lambda: drain.ask(hurry=True))
 
 
 def _announce(house: House) -> None:

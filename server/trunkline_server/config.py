@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from trunkline_server.core.cancel_billing import CancelBilling
+from trunkline_server.core.inbound_webhook import check_secret
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KEY_BYTES
 from trunkline_server.providers.builtin import NAMES
@@ -232,6 +233,7 @@ class ProviderSection(Section, frozen=True):
     query: dict[str, str] = field(default_factory=dict)
     free: bool = False
     cancel_billing: CancelBilling | None = None
+    webhook_secret: str = ""
     models: tuple[ModelSection, ...] = ()
 
     @property
@@ -281,6 +283,11 @@ class Settings(Section, frozen=True):
     @property
     def data_path(self) -> Path:
         return Path(self.data_dir).expanduser().absolute()
+
+    @property
+    def webhook_secrets(self) -> dict[str, str]:
+        """Of the providers that send webhooks, by name."""
+        return {name: section.webhook_secret for name, section in self.providers.items() if section.webhook_secret}
 
     @property
     def provider_settings(self) -> dict[str, ProviderSettings]:
@@ -420,6 +427,10 @@ def _check_secrets(secrets: SecretsSection) -> None:
 def _check_provider(name: str, provider: ProviderSection) -> None:
     if provider.base_url and not provider.base_url.startswith(("http://", "https://")):
         raise ConfigError(f"providers.{name}.base_url: must begin with http:// or https://")
+    try:
+        check_secret(provider.webhook_secret)
+    except ValueError:
+        raise ConfigError(f"providers.{name}.webhook_secret: is not base64 behind whsec_") from None
     for model in provider.models:
         if bool(model.input_price) != bool(model.output_price):
             raise ConfigError(

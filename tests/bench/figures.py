@@ -19,6 +19,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     own_echo_us: float
     client_us: float
     gateway_us: float
+    moved_us: float
+    """Of a call that its first provider fails, and the second answers."""
     gateway_busy: float
     """The share of its core that it used under unary load."""
     gateway_calls_per_s: float
@@ -36,6 +38,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         """What can be compared between machines: costs over the floors measured in the same minute."""
         return {
             "unary over floors": self.gateway_us / (self.echo_us + self.client_us),
+            "moved call over floors": self.moved_us / (self.gateway_us + self.client_us),
             "burst delta over echo": self.burst_delta_us / self.echo_us,
             "paced delta over echo": self.paced_delta_us / self.echo_us,
         }
@@ -53,6 +56,8 @@ def told(figures: Figures) -> str:
         ("  calls a second", f"{figures.gateway_calls_per_s:.0f}", ""),
         ("  of its core in use", f"{figures.gateway_busy:.0%}", ""),
         ("  in PostgreSQL beside it", f"{figures.database_us:.0f} us", ""),
+        ("unary call that moves: the gateway", f"{figures.moved_us:.0f} us", ""),
+        ("  over a call and one more request", f"{ratios['moved call over floors']:.2f}", "1.6"),
         ("streamed delta, in bursts", f"{figures.burst_delta_us:.1f} us", "10"),
         ("streamed delta, every 20 ms", f"{figures.paced_delta_us:.1f} us", ""),
         ("  largest gap of 64 streams", f"{figures.paced_gap_ms:.0f} ms", "200"),

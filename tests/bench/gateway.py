@@ -1,8 +1,9 @@
-"""The gateway as its users start it: `trunkline serve` with a database of its own; its one provider is our upstream."""
+"""The gateway as its users start it: `trunkline serve` with a database of its own; its providers are our upstream."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,6 +17,7 @@ import grpc
 import msgspec
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.bench.load import FALLBACK_MODEL, MOVED_MODEL
 from tests.bench.processes import Child, Cores, below, pin, started
 
 START_S: Final = 20.0
@@ -85,6 +87,9 @@ def _environment(home: Path, upstream_url: str) -> dict[str, str]:
         "TRUNKLINE_CREDITS__DEFAULT_GRANT": "1000000",
         "OPENAI_API_KEY": "sk-bench",
         "OPENAI_BASE_URL": upstream_url,
+        "MISTRAL_API_KEY": "sk-bench",
+        "MISTRAL_BASE_URL": upstream_url,
+        "TRUNKLINE_ROUTING__CHAINS": json.dumps({MOVED_MODEL: [FALLBACK_MODEL]}),
     }
 
 

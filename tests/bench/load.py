@@ -15,20 +15,23 @@ import grpc
 import uvloop
 
 from tests.bench.child import orders, say
-from tests.bench.upstream import WORD
+from tests.bench.upstream import ABSENT_MODEL, WORD
 from trunkline.v1 import chat_pb2, content_pb2
 
 CONNECTIONS: Final = 4
 COMPLETE: Final = "/trunkline.v1.ChatService/Complete"
 STREAM: Final = "/trunkline.v1.ChatService/Stream"
 MODEL: Final = "openai/gpt-4o-mini"
+MOVED_MODEL: Final = f"openai/{ABSENT_MODEL}"
+"""Its provider does not have it, so that each call moves to the next one, and no breaker minds."""
+FALLBACK_MODEL: Final = "mistral/mistral-large-latest"
 
 
-def question(kind: str) -> chat_pb2.ChatInput:
+def question(kind: str, model: str = MODEL) -> chat_pb2.ChatInput:
     """A short question; `kind` is the word that the upstream looks for."""
     text = content_pb2.TextPart(text=f"Say something of {kind} length about the city of Lisbon, please.")
     message = content_pb2.Message(role=content_pb2.ROLE_USER, parts=[content_pb2.Part(text=text)])
-    return chat_pb2.ChatInput(model=MODEL, messages=[message])
+    return chat_pb2.ChatInput(model=model, messages=[message])
 
 
 @dataclass
@@ -58,10 +61,10 @@ class Load:
         for channel in self._channels:
             await channel.close()
 
-    async def unary(self, seconds: float, at_once: int) -> Seen:
+    async def unary(self, seconds: float, at_once: int, model: str = MODEL) -> Seen:
         """Calls one after another in each place until the time is over."""
         seen, until = Seen(), self._loop.time() + seconds
-        request = chat_pb2.CompleteRequest(input=question("whole")).SerializeToString()
+        request = chat_pb2.CompleteRequest(input=question("whole", model)).SerializeToString()
 
         async def call(place: int) -> None:
             ask: Any = self._channels[place % CONNECTIONS].unary_unary(COMPLETE)
@@ -111,6 +114,8 @@ async def main() -> None:
     async for order in orders():
         if order["kind"] == "whole":
             say(vars(await load.unary(order["seconds"], order["at_once"])))
+        elif order["kind"] == "moved":
+            say(vars(await load.unary(order["seconds"], order["at_once"], MOVED_MODEL)))
         else:
             say(vars(await load.streams(order["kind"], order["seconds"], order["at_once"])))
     await load.close()

@@ -86,6 +86,9 @@ class Bench:
     async def unary(self, seconds: float) -> Cost:
         return await self._gateway("whole", seconds, UNARY_AT_ONCE)
 
+    async def moved(self, seconds: float) -> Cost:
+        return await self._gateway("moved", seconds, UNARY_AT_ONCE)
+
     async def bursts(self, seconds: float) -> Cost:
         return await self._gateway("burst", seconds, BURSTS_AT_ONCE)
 
@@ -136,12 +139,13 @@ async def _calls(bench: Bench, cores: Cores, pace: Pace) -> dict[str, float]:
     """Processor time per call and per delta."""
     await _warm(bench, pace.warm_s)
     settle_down(bench.gateway, cores)
-    echo, own_echo, client, unary, bursts = [], [], [], [], []
+    echo, own_echo, client, unary, moved, bursts = [], [], [], [], [], []
     for _ in range(pace.rounds):
         echo.append(await bench.unary_echo(pace.unary_s))
         own_echo.append(await bench.unary_own_echo(pace.unary_s))
         client.append(await bench.unary_client(pace.unary_s))
         unary.append(await bench.unary(pace.unary_s))
+        moved.append(await bench.moved(pace.unary_s))
         bursts.append(await bench.bursts(pace.burst_s))
     paced = await bench.paced()
     return {
@@ -149,6 +153,7 @@ async def _calls(bench: Bench, cores: Cores, pace: Pace) -> dict[str, float]:
         "own_echo_us": median(each.us for each in own_echo),
         "client_us": median(each.us for each in client),
         "gateway_us": median(each.us for each in unary),
+        "moved_us": median(each.us for each in moved),
         "gateway_busy": median(each.busy for each in unary),
         "gateway_calls_per_s": median(each.per_s for each in unary),
         "database_us": median(each.beside_us for each in unary),
@@ -166,5 +171,5 @@ async def _pairs_per_s(home: Path, cores: Cores, pace: Pace) -> float:
 
 async def _warm(bench: Bench, seconds: float) -> None:
     """Connections made, code run, caches filled."""
-    for run in (bench.unary_echo, bench.unary_own_echo, bench.unary_client, bench.unary, bench.bursts):
+    for run in (bench.unary_echo, bench.unary_own_echo, bench.unary_client, bench.unary, bench.moved, bench.bursts):
         await asyncio.wait_for(run(seconds), 30)

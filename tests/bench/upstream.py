@@ -1,6 +1,7 @@
 """A provider as fast as Python allows: one raw protocol, every answer made beforehand.
 
 A word in the prompt decides the answer: `burst` (many chunks a write), `paced` (a chunk every 20 ms), else a whole one.
+One model is not there.
 """
 
 from __future__ import annotations
@@ -33,6 +34,15 @@ def _whole() -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
+def _absent() -> bytes:
+    error = {"message": "The model does not exist", "type": "invalid_request_error", "code": "model_not_found"}
+    body = json.dumps({"error": error}).encode()
+    return b"HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
+
+
 def _event(delta: dict[str, str] | None, finish: str | None = None) -> bytes:
     choices = [] if delta is None else [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]
     usage = _USAGE if delta is None else None
@@ -45,6 +55,9 @@ def _transfer(data: bytes) -> bytes:
 
 
 WHOLE: Final = _whole()
+ABSENT_MODEL: Final = "gpt-4o"
+ABSENT: Final = _absent()
+_ASKS_ABSENT: Final = f'"{ABSENT_MODEL}"'.encode()
 STREAM_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 )
@@ -91,7 +104,7 @@ class Connection(asyncio.Protocol):
         elif b"paced" in body:
             self._stream(iter([1] * PACED_CHUNKS), PACED_PAUSE_S)
         else:
-            self._transport.write(WHOLE)
+            self._transport.write(ABSENT if _ASKS_ABSENT in body else WHOLE)
 
     def _stream(self, sizes: Iterator[int], pause_s: float) -> None:
         self._transport.write(STREAM_HEAD)

@@ -19,6 +19,7 @@ OUTSIDE = ("TRUNKLINE_", *(name.upper() for name in NAMES))
 
 Typed = Callable[..., Result]
 Called = Callable[..., Awaitable[Result]]
+CalledAt = Callable[[RunningGateway], Called]
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +48,21 @@ def typed() -> Typed:
 
 
 @pytest.fixture
-def called(gateway: RunningGateway, typed: Typed) -> Called:
+def called_at(typed: Typed) -> CalledAt:
+    """Types commands that speak to some gateway, with its admin key."""
+
+    def at(gateway: RunningGateway) -> Called:
+        given = {"TRUNKLINE_ADDRESS": gateway.house.grpc_address, "TRUNKLINE_API_KEY": gateway.key}
+
+        async def run(*arguments: str, stdin: str | bytes = "") -> Result:
+            return await asyncio.to_thread(typed, *arguments, given=given, stdin=stdin)
+
+        return run
+
+    return at
+
+
+@pytest.fixture
+def called(gateway: RunningGateway, called_at: CalledAt) -> Called:
     """Types a command that speaks to the gateway, with its admin key."""
-    given = {"TRUNKLINE_ADDRESS": gateway.house.grpc_address, "TRUNKLINE_API_KEY": gateway.key}
-
-    async def run(*arguments: str, stdin: str | bytes = "") -> Result:
-        return await asyncio.to_thread(typed, *arguments, given=given, stdin=stdin)
-
-    return run
+    return called_at(gateway)

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from tests.cli.conftest import Called, Typed
+from tests.cli.conftest import Called, CalledAt, Typed
+from tests.fixtures.dialects import DIALECTS
 from tests.fixtures.gateway import RunningGateway, StartGateway
 from tests.fixtures.until import until
 from tests.fixtures.upstream import Upstream
@@ -108,6 +109,7 @@ async def test_providers(called: Called) -> None:
 
 async def test_testing_all_providers_that_are_on(called: Called) -> None:
     tested = await called("providers", "test")
+    assert (await called("providers", "test", "--all")).exit_code == tested.exit_code
     assert tested.exit_code == 0
     assert tested.stdout.startswith("sandbox: ok, ")
     assert tested.stdout.count("\n") == 1
@@ -143,11 +145,38 @@ async def test_how_providers_do(called: Called) -> None:
 async def test_breakers(called: Called) -> None:
     opened = await called("breakers", "open", "sandbox/echo")
     assert opened.stdout == "sandbox/echo is open\n"
-    rows = [row.split()[:2] for row in (await called("breakers", "list")).stdout.splitlines()]
-    assert rows == [["BREAKER", "STATE"], ["sandbox/echo", "open"], ["sandbox", "closed"]]
+    rows = [row.split()[:3] for row in (await called("breakers", "list")).stdout.splitlines()]
+    gateways = [["sandbox/echo", "gateway", "open"], ["sandbox", "gateway", "closed"]]
+    assert rows == [["BREAKER", "KEY", "STATE"], *gateways]
     refused = await called("chat", "--model", "sandbox/echo", "hi")
     assert refused.stderr.startswith("trunkline: CIRCUIT_OPEN: ")
     assert (await called("breakers", "reset", "sandbox/echo")).stdout == "sandbox/echo is closed\n"
     assert (await called("chat", "--model", "sandbox/echo", "hi")).stdout == "hi\n"
+    assert (await called("breakers", "reset", "--own", "sandbox/echo")).exit_code == 1
     missing = await called("breakers", "reset", "nobody")
     assert missing.stderr.startswith("trunkline: RESOURCE_NOT_FOUND: ")
+
+
+async def test_how_the_replica_does(called: Called) -> None:
+    told = await called("system", "health")
+    assert told.exit_code == 0
+    assert "status      ok" in told.stdout
+    assert "external, answers in" in told.stdout
+    assert "problems" not in told.stdout
+    await called("breakers", "open", "sandbox/echo")
+    told = await called("system", "health")
+    assert told.exit_code == 1
+    assert "problems    breakers" in told.stdout
+    assert "sandbox/echo is open" in told.stdout
+    assert json.loads((await called("system", "health", "--json")).stdout)["status"] == "SYSTEM_STATUS_DEGRADED"
+
+
+async def test_how_its_connections_do(start_gateway: StartGateway, called_at: CalledAt) -> None:
+    async with Upstream() as upstream:
+        upstream.respond(lambda _: upstream.whole(json=DIALECTS[0].whole("yes", 1)))
+        called = called_at(await start_gateway(DIALECTS[0].environment(upstream.url)))
+        for _ in range(2):
+            await called("chat", "--no-stream", "--model", DIALECTS[0].name, "hi")
+        assert "providers" not in (await called("system", "health")).stdout
+        told = (await called("system", "health", "--detailed")).stdout
+    assert "openai: 0 of 256 in use, 1 idle, 2 exchanges, 50% over kept connections" in told

@@ -56,12 +56,18 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
     harmless |= {"chat.unknown_price", "providers.own.base_url", "providers.own.key_header", "providers.own.wire"}
     harmless |= {"routing.strategy", "routing.universal_fallback", "cache.hit_price"}
     own = config.ProviderSection(
-        base_url="http://h", wire="openai", api_key=SECRET, headers={"a": SECRET}, query={"a": SECRET}
+        base_url="http://h",
+        wire="openai",
+        api_key=SECRET,
+        headers={"a": SECRET},
+        query={"a": SECRET},
+        webhook_secret=SECRET,
     )
     texts = {name for name, value in _texts(msgspec.to_builtins(Settings(providers={"own": own})))}
     given = {"TRUNKLINE_PROVIDERS__OWN__API_KEY": SECRET, "TRUNKLINE_PROVIDERS__OWN__BASE_URL": "http://h"}
+    given["TRUNKLINE_PROVIDERS__OWN__WEBHOOK_SECRET"] = SECRET
     masked = {"database_url", "redis_url", "auth.pepper", "providers.own.api_key", "providers.own.headers.a"}
-    masked |= {"providers.own.query.a"}
+    masked |= {"providers.own.query.a", "providers.own.webhook_secret"}
     assert texts == harmless | masked
     assert SECRET not in typed("config", "check", given=given).output
 

@@ -51,8 +51,11 @@ async def test_the_life_of_a_batch(called: Called, gateway: RunningGateway) -> N
 async def test_events_are_told_in_order(called: Called, gateway: RunningGateway) -> None:
     job = await create(gateway, spec())
     await ended(gateway, job.job_id)
-    told = await called("events", "tail", "--from-beginning", "--limit", "3", "--json")
+    told = await called("events", "tail", "--from-beginning", "--type", "JobStateChanged", "--limit", "3", "--json")
     states = [json.loads(line)["jobStateChanged"]["state"] for line in told.stdout.splitlines()]
     assert states == ["JOB_STATE_QUEUED", "JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"]
-    assert job.job_id in (await called("events", "tail", "--from-beginning", "--limit", "1")).stdout
+    assert (
+        job.job_id
+        in (await called("events", "tail", "--from-beginning", "--type", "JobStateChanged", "--limit", "1")).stdout
+    )
     assert "BatchProgress" in (await called("events", "types")).stdout

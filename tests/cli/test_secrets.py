@@ -1,15 +1,19 @@
-"""`secrets rotate-kek` and the accounts of `providers`: keys go in, and stay in."""
+"""`secrets rotate-kek`, `rotate-dek` and the accounts of `providers`: keys go in, and stay in."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
 
 import pytest
 
 from tests.cli.conftest import Called, Typed
 from tests.fixtures.gateway import StartGateway
+from trunkline_server.core import ids
 from trunkline_server.core.sealing import KeyRing
 from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.installation import installation_secret
@@ -21,15 +25,30 @@ KEY = "sk-canary-of-acme"
 KEK = {f"TRUNKLINE_SECRETS__KEK__{version}": b64encode(bytes([version]) * 32).decode() for version in (1, 2)}
 
 
-async def seal_one(url: str) -> None:
-    """As a gateway without `secrets.kek` does it."""
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[tuple[Database, ProviderAccounts]]:
+    """As a gateway without `secrets.kek` has it."""
     database = await Database.open(DatabaseSettings(url, command_timeout_s=10))
     try:
-        tenant_id = (await Tenants(database).create("acme")).tenant_id
         keys = TenantKeys(database, KeyRing.of({}, await installation_secret(database)))
-        await ProviderAccounts(database, keys).create(Actor(tenant_id, "", ""), "openai", "a", KEY, make_default=True)
+        yield database, ProviderAccounts(database, keys)
     finally:
         await database.close()
+
+
+async def seal_one(url: str, tenant: str = "acme") -> UUID:
+    """A tenant that has an account."""
+    async with opened(url) as (database, accounts):
+        tenant_id = (await Tenants(database).create(tenant)).tenant_id
+        await accounts.create(Actor(tenant_id, "", ""), "openai", "a", KEY, make_default=True)
+        return tenant_id
+
+
+async def sealed_ones(url: str) -> list[tuple[int, str]]:
+    """The version of the key that each is sealed with, and what is in it."""
+    async with opened(url) as (database, accounts):
+        rows = await database.fetch("SELECT * FROM provider_account ORDER BY create_time")
+        return [(row["key_version"], await accounts.api_key(row["tenant_id"], row["account_id"])) for row in rows]
 
 
 def test_wrapping_anew(typed: Typed, postgres_url: str) -> None:
@@ -42,6 +61,16 @@ def test_wrapping_anew(typed: Typed, postgres_url: str) -> None:
     lacking = typed("secrets", "rotate-kek", given=given)
     assert (lacking.exit_code, lacking.stdout) == (1, "")
     assert lacking.stderr.startswith("trunkline: secrets.kek: lacks the key")
+
+
+def test_sealing_anew(typed: Typed, postgres_url: str) -> None:
+    first, _ = (asyncio.run(seal_one(postgres_url, tenant)) for tenant in ("acme", "other"))
+    given = {"TRUNKLINE_DATABASE_URL": postgres_url}
+    assert typed("secrets", "rotate-dek", given=given).stdout == "2 keys at providers are newly sealed\n"
+    tenant = ids.spell("tnt", first)
+    assert typed("secrets", "rotate-dek", "--tenant", tenant, given=given).stdout.startswith("1 keys at providers")
+    assert asyncio.run(sealed_ones(postgres_url)) == [(3, KEY), (2, KEY)]
+    assert typed("secrets", "rotate-dek", "--tenant", "acme", given=given).exit_code == 2
 
 
 @pytest.mark.parametrize("key", ["short", "!" * 44, b64encode(b"k" * 31).decode()])

@@ -13,10 +13,7 @@ from trunkline_server.core.failure import (
     Retry,
     UpstreamFailure,
     of_status,
-    retry_after,
 )
-
-NOON_S = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
 
 
 def test_every_class_has_its_rule() -> None:
@@ -65,35 +62,6 @@ def test_before_content_others_may_be_asked() -> None:
 )
 def test_class_by_status(status: int, headers: dict[str, str], kind: FailureKind) -> None:
     assert of_status(status, headers).kind is kind
-
-
-@pytest.mark.parametrize(
-    ("headers", "wait_s"),
-    [
-        ({}, None),
-        ({"retry-after": "1"}, 1.0),
-        ({"retry-after": " 0.25 "}, 0.25),
-        ({"retry-after": "3600"}, 3600.0),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:30 GMT"}, 30.0),
-        ({"retry-after": "Wed, 21 Oct 2015 07:27:30 GMT"}, None),
-        ({"retry-after": "-5"}, None),
-        ({"retry-after": "0"}, None),
-        ({"retry-after": "abc"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "9" * 400}, None),
-        ({"retry-after": "Wed, 21 Oct 99999 07:27:30 GMT"}, None),
-        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
-        ({"retry-after-ms": "-1", "retry-after": "9"}, 9.0),
-    ],
-)
-def test_retry_after(headers: dict[str, str], wait_s: float | None) -> None:
-    assert retry_after(headers, 429, NOON_S) == wait_s
-
-
-@pytest.mark.parametrize("status", [200, 302, 400, 404])
-def test_retry_after_means_nothing_elsewhere(status: int) -> None:
-    assert retry_after({"retry-after": "5", "retry-after-ms": "5"}, status) is None
 
 
 @pytest.mark.parametrize(("told", "retries"), [("true", 1), ("false", 0), ("maybe", 2), (None, 2)])

@@ -28,6 +28,7 @@ from trunkline.v1 import (
     prompts_pb2,
     providers_pb2,
     tasks_pb2,
+    webhooks_pb2,
 )
 from trunkline_server.cli import COMMANDS
 
@@ -55,6 +56,7 @@ MODULES = (
     prompts_pb2,
     providers_pb2,
     tasks_pb2,
+    webhooks_pb2,
 )
 SERVICES = {name: service for module in MODULES for name, service in module.DESCRIPTOR.services_by_name.items()}
 MESSAGES = {name: message for module in MODULES for name, message in module.DESCRIPTOR.message_types_by_name.items()}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from trunkline_server.gateway.breakers import EARLY_S, WINDOW_S, BreakerRules, Gate, Outcome
+from trunkline_server.gateway.breakers import EARLY_S, UNCOUNTED, WINDOW_S, BreakerRules, Gate, Outcome, Way
 from trunkline_server.gateway.window import Window
 
 OPEN_S = 30.0
@@ -154,7 +154,7 @@ def test_where_there_is_nowhere_else_to_go_it_is_tried_early_but_not_often(gate:
     until_s = gate.opens_until_s
     probes = 0
     while clock.now_s < until_s - 1:
-        generation = gate.acquire(early=True)
+        generation = gate.acquire(Way.EARLY)
         if generation is not None:
             probes += 1
             gate.release(generation, Outcome.DOWN)
@@ -169,7 +169,7 @@ def test_where_there_is_nowhere_else_to_go_it_is_tried_early_but_not_often(gate:
 def test_one_that_is_held_open_stays_so_until_it_is_reset(gate: Gate, clock: Clock) -> None:
     gate.hold_open()
     clock.now_s += 1e6
-    assert gate.acquire(early=True) is None
+    assert gate.acquire(Way.EARLY) is None
     gate.reset()
     assert gate.is_closed
     assert gate.counts().calls == 0
@@ -235,3 +235,40 @@ def test_a_window_counts_exactly_what_is_in_it() -> None:
         assert window.calls == len(live)
         assert window.failures == sum(each[1] for each in live)
         assert window.slow == sum(each[2] for each in live)
+
+
+def failing_often(gate: Gate) -> Gate:
+    for count in range(40):
+        call(gate, Outcome.FAILURE if count % 2 else Outcome.SUCCESS)
+    assert not gate.is_closed
+    return gate
+
+
+def test_one_that_only_fails_too_often_can_be_borne_with(gate: Gate) -> None:
+    failing_often(gate)
+    assert gate.fails_too_often
+    assert gate.acquire() is None
+    assert gate.may_pass(Way.ANYWAY)
+    assert gate.acquire(Way.ANYWAY) == UNCOUNTED
+    for _ in range(5):
+        gate.release(UNCOUNTED, Outcome.SUCCESS)
+    assert not gate.is_closed
+
+
+def test_one_that_is_down_or_held_open_is_not_borne_with(gate: Gate) -> None:
+    assert opened(gate).acquire(Way.ANYWAY) is None
+    gate.reset()
+    failing_often(gate).hold_open()
+    assert gate.acquire(Way.ANYWAY) is None
+
+
+def test_one_that_fails_too_often_is_probed_by_one_call_at_a_time_like_any_other(gate: Gate, clock: Clock) -> None:
+    failing_often(gate)
+    clock.now_s += LONGEST_S
+    generation = gate.acquire(Way.ANYWAY)
+    assert generation not in (None, UNCOUNTED)
+    assert gate.acquire() is None
+    gate.release(generation or 0, Outcome.SUCCESS)
+    assert call(gate, Outcome.SUCCESS)
+    assert gate.is_closed
+    assert not gate.fails_too_often

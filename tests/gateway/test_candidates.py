@@ -11,7 +11,8 @@ import pytest
 from tests.fixtures.dialects import DIALECTS
 from tests.fixtures.fleet import CHAIN, Fleet, StartFleet
 from tests.fixtures.gateway import RunningGateway, StartGateway, question
-from tests.fixtures.refusal import Refusal, refusal_of
+from tests.fixtures.model_calls import alias, unalias
+from tests.fixtures.refusal import Refusal, invalid, refusal, refusal_of
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline_server.core.call import Caller
@@ -76,8 +77,32 @@ async def test_a_bare_name_means_every_provider_that_has_it(start_gateway: Start
 
 
 async def test_a_chain_that_names_nothing_stops_the_start(start_gateway: StartGateway) -> None:
-    with pytest.raises(StartError, match=r"routing\.chains: 'gpt-44444o' is neither a model nor a provider"):
+    with pytest.raises(StartError, match=r"routing\.chains: 'gpt-44444o' is neither a model nor"):
         await start_gateway(KEYS, routing={"chains": '{"gpt-4o": ["gpt-44444o"]}'})
+
+
+async def test_an_alias_in_a_chain_means_its_models_as_they_are(start_gateway: StartGateway) -> None:
+    setting = await start_gateway(KEYS, routing={"universal_fallback": ""})
+    await alias(setting, "smart", CHAIN[1], "gpt-4o", CHAIN[2])
+    chains = json.dumps({"gpt-4o": ["smart"], CHAIN[2]: ["smart", "anthropic/claude-sonnet-4-5"], "smart": ["smart"]})
+    gateway = await start_gateway(KEYS, routing={"chains": chains, "universal_fallback": ""})
+    assert chain(gateway, "gpt-4o") == ["openai/gpt-4o", CHAIN[1], CHAIN[2]]
+    assert chain(gateway, CHAIN[2]) == [CHAIN[2], CHAIN[1], "openai/gpt-4o", "anthropic/claude-sonnet-4-5"]
+    assert chain(gateway, "smart") == [CHAIN[1], "openai/gpt-4o", CHAIN[2]]
+    assert await refusal(unalias(gateway, "smart")) == invalid("alias")
+    await alias(gateway, "smart", CHAIN[1])
+    assert chain(gateway, "gpt-4o") == ["openai/gpt-4o", CHAIN[1]]
+
+
+async def test_chains_and_aliases_in_a_circle_come_to_an_end(start_gateway: StartGateway) -> None:
+    setting = await start_gateway(KEYS)
+    await alias(setting, "one", "gpt-4o")
+    await alias(setting, "gpt-4o", "openai/gpt-4o", "gpt-4o-mini")
+    circle = {"one": ["gpt-4o"], "gpt-4o": ["one", "openai"], "openai/gpt-4o": ["one"], "gpt-4o-mini": ["gpt-4o"]}
+    gateway = await start_gateway(KEYS, routing={"chains": json.dumps(circle), "universal_fallback": ""})
+    assert chain(gateway, "one") == ["openai/gpt-4o", "openai/gpt-4o-mini"]
+    assert chain(gateway, "gpt-4o") == ["openai/gpt-4o", "openai/gpt-4o-mini"]
+    assert chain(gateway, "openai/gpt-4o-mini") == ["openai/gpt-4o-mini", "openai/gpt-4o"]
 
 
 def test_names_at_openrouter() -> None:

@@ -14,11 +14,13 @@ from google.rpc import error_details_pb2
 from tests.fixtures.fleet import CHAIN, Fleet, StartFleet
 from tests.fixtures.gateway import detail_of, text_of
 from tests.fixtures.refusal import Refusal, refusal_of
-from tests.fixtures.upstream import RESET
+from tests.fixtures.upstream import RESET, Answer, Received
 from trunkline.v1 import chat_pb2, content_pb2, credits_pb2, errors_pb2, providers_pb2, usage_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
-from trunkline_server.gateway.attempts import Plan, RetryBudget
+from trunkline_server.gateway.attempts import Plan
+from trunkline_server.gateway.breakers import Outcome
+from trunkline_server.gateway.budgets import RetryBudget
 
 EXHAUSTED = Refusal("UNAVAILABLE", "PROVIDERS_EXHAUSTED")
 OPEN = Refusal("UNAVAILABLE", "CIRCUIT_OPEN")
@@ -93,6 +95,55 @@ async def test_a_first_word_that_does_not_come_leaves_time_for_the_others(fleet:
     assert 1 < time.monotonic() - began < 3.5
 
 
+async def test_a_whole_answer_that_does_not_come_leaves_time_for_the_others(fleet: Fleet) -> None:
+    hanging = fleet.ships[0].upstream.hang()
+    completion = await fleet.complete(timeout=6)
+    assert told(completion) == [("openai", "TIMEOUT_FIRST_TOKEN"), ("anthropic", "")]
+    await hanging.client_left()
+
+
+async def test_where_nobody_else_can_be_asked_an_answer_may_take_all_the_time(fleet: Fleet) -> None:
+    go = asyncio.Event()
+    answer = fleet.ships[0].dialect.whole("at last", 2)
+    fleet.ships[0].upstream.raw(go, fleet.ships[0].upstream.whole(json=answer).steps[0])
+    for name in CHAIN[1:]:
+        request = providers_pb2.OpenBreakerRequest(name=name)
+        await fleet.gateway.providers.OpenBreaker(request, metadata=fleet.gateway.metadata())
+    asyncio.get_running_loop().call_later(3, go.set)
+    assert text_of(await fleet.complete(timeout=5)) == "at last"
+
+
+async def test_where_the_budget_is_spent_the_first_error_is_told_and_callers_shall_not_repeat_it(fleet: Fleet) -> None:
+    lines = fleet.gateway.house.gateway.admission.routes.lines
+    lines.trunk("openai").budget.tokens = 0.0
+    fleet.ships[0].down()
+    error = await fleet.failed()
+    assert refusal_of(error) == EXHAUSTED
+    assert dict(error.trailing_metadata() or ())["grpc-retry-pushback-ms"] == "-1"
+    assert fleet.asked == [1, 0, 0]
+
+
+async def test_a_candidate_that_takes_longer_than_what_is_left_is_not_asked(fleet: Fleet) -> None:
+    lines = fleet.gateway.house.gateway.admission.routes.lines
+    lines.line("anthropic", CHAIN[1].partition("/")[2]).latency.whole.add(500.0)
+    fleet.ships[0].down()
+    assert told(await fleet.complete(timeout=20)) == [("openai", "TRANSIENT"), ("gemini", "")]
+
+
+async def test_of_candidates_that_fail_too_often_half_at_most_are_passed_over(fleet: Fleet) -> None:
+    lines = fleet.gateway.house.gateway.admission.routes.lines
+    for name in CHAIN:
+        provider, _, model = name.partition("/")
+        gate = lines.line(provider, model).gate
+        for count in range(40):
+            if (generation := gate.acquire()) is not None:
+                gate.release(generation, Outcome.FAILURE if count % 2 else Outcome.SUCCESS)
+        assert gate.fails_too_often
+    for _ in range(3):
+        assert told(await fleet.complete()) == [("openai", "CIRCUIT_OPEN"), ("anthropic", "")]
+    assert fleet.asked == [0, 3, 0]
+
+
 @pytest.mark.parametrize("status", [400, 422])
 async def test_a_rejected_question_is_not_taken_elsewhere(fleet: Fleet, status: int) -> None:
     fleet.ships[0].down(status)
@@ -149,7 +200,9 @@ async def test_the_last_candidate_is_asked_again(fleet: Fleet) -> None:
 
 async def test_an_unsafe_kind_of_call_never_runs_twice() -> None:
     ambiguous = UpstreamFailure(FailureKind.AMBIGUOUS)
-    chat, unsafe = (Plan(4, RetryBudget(), made=1, is_idempotent=idempotent) for idempotent in (True, False))
+    chat, unsafe = (
+        Plan(4, RetryBudget(), RetryBudget(), made=1, is_idempotent=idempotent) for idempotent in (True, False)
+    )
     assert (chat.may_move(ambiguous, 60), chat.pause_s(ambiguous, 60) is not None) == (True, True)
     assert (unsafe.may_move(ambiguous, 60), unsafe.pause_s(ambiguous, 60)) == (False, None)
     assert unsafe.may_move(UpstreamFailure(FailureKind.NEVER_SENT), 60)
@@ -212,6 +265,24 @@ async def test_a_provider_that_fails_now_and_then_is_not_noticed(fleet: Fleet) -
     moved = [each for each in completions if each.provider != "openai"]
     assert moved  # more than a third where the failures came in a row, and the breaker opened
     assert sum(fleet.asked) <= 120 * 1.5
+    assert await fleet.books.held() == 0
+
+
+async def test_a_provider_that_fails_in_every_way_now_and_then_is_not_noticed(fleet: Fleet) -> None:
+    upstream, well = fleet.ships[0].upstream, fleet.ships[0].answer
+    count = iter(range(10**9))
+
+    def answer(asked: Received) -> Answer:
+        ways = (upstream.whole(status=500), upstream.whole(status=429), Answer([RESET]), Answer([asyncio.Event()]))
+        at = next(count)
+        return ways[at // 3 % 4] if at % 3 == 0 else well(asked)
+
+    upstream.respond(answer)
+    unary = [fleet.complete(timeout=12) for _ in range(30)]
+    streams = [fleet.listen(timeout=12) for _ in range(30)]
+    completions, said = await asyncio.gather(asyncio.gather(*unary), asyncio.gather(*streams))
+    assert all(text_of(completion).startswith("by ") for completion in completions)
+    assert all(each.error is None and each.text.startswith("by ") for each in said)
     assert await fleet.books.held() == 0
 
 

@@ -8,6 +8,7 @@ from tests.fixtures.refusal import Refusal, refusal
 from trunkline.v1 import admin_pb2, chat_pb2, providers_pb2
 
 BYOK_INVALID = Refusal("FAILED_PRECONDITION", "BYOK_INVALID")
+NO_BREAKER = Refusal("NOT_FOUND", "RESOURCE_NOT_FOUND")
 OWN = "sk-own"
 
 
@@ -69,6 +70,42 @@ async def test_what_fails_with_an_own_key_shuts_nobody_else_out(fleet: Fleet) ->
     health = await openai_health(fleet)
     states = {breaker.state for breaker in health.breakers}
     assert (health.attempt_count, health.failure_count, states) == (1, 0, {providers_pb2.BREAKER_STATE_CLOSED})
+
+
+async def test_breakers_of_an_own_key_are_its_tenants(fleet: Fleet) -> None:
+    acme = await another_tenant(fleet)
+    providers, mine, all_ = fleet.gateway.providers, fleet.gateway.metadata(key=acme), fleet.gateway.metadata()
+    nothing_yet = providers_pb2.ResetBreakerRequest(name="openai", own=True)
+    assert await refusal(providers.ResetBreaker(nothing_yet, metadata=mine)) == NO_BREAKER
+    await keep(fleet, acme)
+    fleet.ships[0].refuse(OWN, 500)
+    assert [await provider_of(fleet, acme) for _ in range(6)] == ["anthropic"] * 6
+    request = providers_pb2.GetProviderRequest(name="openai")
+    provider = (await providers.GetProvider(request, metadata=mine)).provider
+    opened = [each for each in provider.own_health.breakers if each.state == providers_pb2.BREAKER_STATE_OPEN]
+    assert [(each.name, each.own) for each in opened] == [(CHAIN[0], True)]
+    assert (provider.own_health.failure_count, provider.health.failure_count) == (5, 0)
+    assert not any(each.own for each in provider.health.breakers)
+    assert not (await providers.GetProvider(request, metadata=all_)).provider.HasField("own_health")
+    reset = providers_pb2.ResetBreakerRequest(name=CHAIN[0], own=True)
+    assert await refusal(providers.ResetBreaker(reset, metadata=all_)) == NO_BREAKER
+    fleet.ships[0].well()
+    assert await provider_of(fleet, acme) == "anthropic"
+    told = (await providers.ResetBreaker(reset, metadata=mine)).breaker
+    assert (told.name, told.own, told.state) == (CHAIN[0], True, providers_pb2.BREAKER_STATE_CLOSED)
+    assert await provider_of(fleet, acme) == "openai"
+    await providers.OpenBreaker(providers_pb2.OpenBreakerRequest(name="openai", own=True), metadata=mine)
+    assert [await provider_of(fleet, acme), await provider_of(fleet)] == ["anthropic", "openai"]
+
+
+async def test_only_operators_shut_a_provider_for_all(fleet: Fleet) -> None:
+    request = admin_pb2.CreateApiKeyRequest(name="keys", scopes=["providers:*", "chat:*"])
+    key = (await fleet.gateway.admin.CreateApiKey(request, metadata=fleet.gateway.metadata())).secret
+    metadata = fleet.gateway.metadata(key=key)
+    opening = providers_pb2.OpenBreakerRequest(name="openai")
+    forbidden = Refusal("PERMISSION_DENIED", "FIELD_FORBIDDEN", "own")
+    assert await refusal(fleet.gateway.providers.OpenBreaker(opening, metadata=metadata)) == forbidden
+    assert await provider_of(fleet, key) == "openai"
 
 
 async def test_a_test_of_an_own_account_says_nothing_about_the_provider(fleet: Fleet) -> None:

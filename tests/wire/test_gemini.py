@@ -239,6 +239,15 @@ def test_the_last_usage_counts() -> None:
     )
 
 
+def test_sound_in_the_question_is_counted_apart() -> None:
+    last = chunk({"text": "b"}, finish="STOP")
+    details = [{"modality": "AUDIO", "tokenCount": 15}, {"modality": "TEXT", "tokenCount": 5}, {"modality": "AUDIO"}]
+    last["usageMetadata"] = {"promptTokenCount": 20, "candidatesTokenCount": 2, "promptTokensDetails": details}
+    usage = decoded(events(last)).usage
+    assert usage is not None
+    assert dict(usage.unit_counts) == {"input_audio": 15}
+
+
 def test_usage_is_known_before_the_end() -> None:
     answer = Answer(streaming=True)
     WIRE.decode_chat(asked(), answer, SSE).feed(events(chunk({"text": "a"})))

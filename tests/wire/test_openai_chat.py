@@ -151,6 +151,13 @@ class TestAnswers:
         )
         assert answer.usage == usage_pb2.Usage(input_tokens=3, output_tokens=2, source=usage_pb2.USAGE_SOURCE_PROVIDER)
 
+    def test_sound_in_usage_is_counted_apart(self) -> None:
+        told = {"prompt_tokens_details": {"audio_tokens": 30}, "completion_tokens_details": {"audio_tokens": 4}}
+        answer = body_to(whole({"content": "a"}, usage={"prompt_tokens": 50, "completion_tokens": 9, **told}))
+        assert answer.usage is not None
+        assert dict(answer.usage.unit_counts) == {"input_audio": 30, "output_audio": 4}
+        assert (answer.usage.input_tokens, answer.usage.output_tokens) == (50, 9)
+
     def test_nonsense_in_usage_is_clamped(self) -> None:
         answer = body_to(whole({"content": "a"}, usage={"prompt_tokens": -1, "completion_tokens": 10**30}))
         assert answer.usage is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -13,6 +14,7 @@ from trunkline_server.core.ids import new_uuid
 from trunkline_server.store.database import Database
 from trunkline_server.store.news import News
 from trunkline_server.store.outbox import Outbox
+from trunkline_server.store.wishes import Wishes
 from trunkline_server.worker import listeners
 from trunkline_server.worker.listeners import Follower
 
@@ -30,8 +32,8 @@ async def test_two_processes_tell_a_listener_each_event_in_order(
             raise failures.pop()
         heard.append(event.batch_progress.batch_id)
 
-    outbox = Outbox(database)
-    following = [asyncio.create_task(Follower("hooks", listener, outbox, News()).follow()) for _ in range(2)]
+    outbox, wishes = Outbox(database), Wishes(database, timedelta(days=1))
+    following = [asyncio.create_task(Follower("hooks", listener, outbox, wishes, News()).follow()) for _ in range(2)]
     await until(lambda: database.fetchval("SELECT EXISTS (SELECT 1 FROM event_checkpoint)"))
     for name in ("one", "two", "three"):
         await outbox.emit(new_uuid(), events_pb2.Event(batch_progress=events_pb2.BatchProgress(batch_id=name)))

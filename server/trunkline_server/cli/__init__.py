@@ -21,6 +21,7 @@ COMMANDS = {
     "jobs": "List jobs, look at them, watch, cancel and retry them.",
     "batches": "List batches, look at them and their items, watch and cancel them.",
     "events": "Follow what happens.",
+    "webhooks": "Set up endpoints, test them, and see what was sent to them.",
     "schedules": "List the work that is done again and again, and have it done now.",
     "limits": "Limit requests, tokens and calls at once.",
     "budgets": "Set budgets, and see what was spent of them.",
@@ -30,6 +31,7 @@ COMMANDS = {
     "credits": "Grant and correct credits, look at accounts, prove the books.",
     "usage": "Sum up what calls used and cost.",
     "secrets": "Rotate the key that tenants' secrets are sealed under.",
+    "system": "Tell how a replica does.",
     "tenants": "Make and list tenants.",
     "version": "Print the version.",
 }

@@ -30,13 +30,14 @@ def list_(gateway: Gateway, /, *, limit: int | None, as_json: bool) -> None:
 
 @command.command("test")
 @click.argument("names", nargs=-1)
+@click.option("--all", "everyone", is_flag=True, help="All that are on, as without any name.")
 @to_gateway
-def test(gateway: Gateway, /, *, names: tuple[str, ...]) -> None:
+def test(gateway: Gateway, /, *, names: tuple[str, ...], everyone: bool) -> None:
     """Ask providers whether they answer and take the key: all that are on, or those named. Costs nothing.
 
     Exits with 1 when one of them does not.
     """
-    tested = [_test(gateway, name) for name in names or _enabled(gateway)]
+    tested = [_test(gateway, name) for name in (() if everyone else names) or _enabled(gateway)]
     raise click.exceptions.Exit(0 if all(tested) else 1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import click
 import msgspec
 
@@ -11,8 +13,10 @@ from trunkline_server.cli.database import failures_told
 
 @click.command("serve")
 @click.option("--no-worker", is_flag=True, help="Leave jobs to others: `trunkline worker`.")
+@click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="So many at one address.")
+@click.option("--supervisor", type=int, hidden=True, help="The socket that leads to whoever started this process.")
 @click.pass_context
-def command(ctx: click.Context, no_worker: bool) -> None:
+def command(ctx: click.Context, no_worker: bool, processes: int, supervisor: int | None) -> None:
     """Run the gateway until a signal.
 
     SIGTERM lets running calls finish; Ctrl-C ends them. Settings come from trunkline.toml (or TRUNKLINE_CONFIG) and
@@ -21,8 +25,11 @@ def command(ctx: click.Context, no_worker: bool) -> None:
     given = settings.load()
     if no_worker:
         given = msgspec.structs.replace(given, jobs=msgspec.structs.replace(given.jobs, worker=False))
-    from trunkline_server import app  # noqa: PLC0415 - wrong settings are told without loading the whole house
+    from trunkline_server import app, fleet  # noqa: PLC0415 - wrong settings are told without loading the whole house
 
     with failures_told():
-        code = app.run(given)
+        if processes > 1:
+            code = fleet.run(given, processes, ["--no-worker"] * no_worker)
+        else:
+            code = app.run(given, None if supervisor is None else socket.socket(fileno=supervisor))
     ctx.exit(code)

@@ -20,6 +20,11 @@ def _type(field: FieldDescriptor) -> str:
 TYPES: Final[Mapping[str, str]] = {_type(field): field.name for field in _PAYLOADS}
 """A type is called like the message that tells of it; behind it the field of `Event` that has it."""
 
+OF_CALLS: Final = frozenset(
+    ("ResponseGenerated", "CostCalculated", "RequestFailed", "FailoverTriggered", "ProviderSwitched")
+)
+"""Written only where somebody wants them."""
+
 
 def type_of(event: events_pb2.Event) -> str:
     """`JobStateChanged`."""

@@ -5,13 +5,12 @@ A failure keeps a class, a status and a short code; what the provider wrote stay
 
 from __future__ import annotations
 
-import math
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
+
+from trunkline_server.core.pause import pause_s
 
 
 class FailureKind(StrEnum):
@@ -101,9 +100,6 @@ RULES: Mapping[FailureKind, Rule] = {
     FailureKind.INTERRUPTED: Rule(Retry.NEVER, 0, Failover.NEVER, Breaker.FAILURE, Charge.DELIVERED),
 }
 
-RETRY_AFTER_S_MAX = 86_400.0
-"""What a provider says may be any number; callers are told a day at most."""
-
 # words and numbers apart: a key that a provider echoes mixes them, or is one long piece
 _SLUG = re.compile(r"(?=.{1,64}$)(?:[A-Za-z]{1,24}|[0-9]{1,6})(?:[_.-](?:[A-Za-z]{1,24}|[0-9]{1,6}))*")
 _BEFORE_CONTENT = {
@@ -154,10 +150,11 @@ class UpstreamFailure(Exception):
 
 
 def of_status(
-    status: int, headers: Mapping[str, str], kind: FailureKind | None = None, code: str = ""
+    status: int, headers: Mapping[str, str], kind: FailureKind | None = None, code: str = "", text: str = ""
 ) -> UpstreamFailure:
-    """The failure behind an HTTP status, and what the headers say about trying again; `kind` is what the body told."""
-    wait_s = retry_after(headers, status)
+    """The failure behind an HTTP status, and what headers and text say about trying again; `kind` is what the body
+    told. The text is read for that alone, and forgotten."""
+    wait_s = pause_s(headers, status, text)
     told = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
     return UpstreamFailure(kind or kind_of(status, wait_s), status, code, wait_s, told)
 
@@ -169,32 +166,3 @@ def kind_of(status: int, retry_after_s: float | None = None) -> FailureKind:
     if status < 400:
         return FailureKind.BROKEN
     return _KINDS.get(status) or (FailureKind.INVALID if status < 500 else FailureKind.TRANSIENT)
-
-
-def retry_after(headers: Mapping[str, str], status: int, now_s: float | None = None) -> float | None:
-    """Seconds to wait before asking again, or None. More than a minute means a cool-down rather than a pause.
-
-    Only read where the status says that something is wrong: some providers send the header with a good answer.
-    Header names are looked up in lower case; `now_s` is the time that an HTTP date is compared with.
-    """
-    if status not in (408, 429) and not 500 <= status < 600:
-        return None
-    ms = _number(headers.get("retry-after-ms"))
-    value = headers.get("retry-after")
-    candidates = (ms / 1000 if ms is not None else None, _number(value), _until(value, now_s))
-    return next((min(s, RETRY_AFTER_S_MAX) for s in candidates if s is not None and s > 0), None)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _until(text: str | None, now_s: float | None) -> float | None:
-    try:
-        return parsedate_to_datetime(text or "").timestamp() - (time.time() if now_s is None else now_s)
-    except (ValueError, OverflowError):
-        return None

@@ -23,12 +23,13 @@ LAST_WORDS_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """`reflection` None: only where nobody from outside can come."""
+    """`reflection` None: only where nobody from outside can come. `shared`: other processes serve there as well."""
 
     address: str
     receive_bytes_max: int
     concurrent_streams_max: int
     reflection: bool | None = None
+    shared: bool = False
 
 
 class Server:
@@ -51,7 +52,7 @@ class Server:
         """Bind and serve; the address in use. Raises OSError where it cannot be bound."""
         host, _, port = self._settings.address.rpartition(":")
         try:
-            bound = await self._listener.start(host.strip("[]"), int(port))
+            bound = await self._listener.start(host.strip("[]"), int(port), shared=self._settings.shared)
         except OSError as error:
             raise OSError(f"{self._settings.address} cannot be bound; is another gateway running?") from error
         self._health.tell((LIVENESS, READINESS, *self._services), serving=True)

@@ -13,19 +13,20 @@ from trunkline_server.edge.live.door import LiveDoor
 from trunkline_server.edge.live.places import Places
 from trunkline_server.edge.openai.door import OpenAIDoor
 from trunkline_server.edge.probes import probes
-from trunkline_server.edge.router import Router
+from trunkline_server.edge.router import Route, Router
 from trunkline_server.edge.rpc.door import RpcDoor
 from trunkline_server.edge.server import HttpServer
 
 
 @dataclass(frozen=True, slots=True)
 class FrontSettings:
-    """`allowed_origins` are the pages of browsers that may call."""
+    """`allowed_origins` are the pages of browsers that may call; `shared`: others serve at this address as well."""
 
     address: str
     allowed_origins: tuple[str, ...] = ()
     streams_per_key_max: int = 100
     limits: Limits = field(default_factory=Limits)
+    shared: bool = False
 
 
 def front(
@@ -34,6 +35,7 @@ def front(
     procedures: Mapping[str, Procedure],
     ready: Callable[[], bool],
     live_calls: Callable[[], int],
+    *further: Route,
 ) -> HttpServer:
     """The door, not yet open."""
     traffic = Traffic()
@@ -46,5 +48,7 @@ def front(
         *LiveDoor(
             calls, Places(settings.streams_per_key_max, traffic), settings.limits, settings.allowed_origins
         ).routes(),
+        *further,
     ]
-    return HttpServer(settings.address, settings.limits, traffic, Router(routes, settings.allowed_origins))
+    router = Router(routes, settings.allowed_origins)
+    return HttpServer(settings.address, settings.limits, traffic, router, shared=settings.shared)

@@ -17,10 +17,13 @@ _BACKLOG: Final = 1024
 
 
 class HttpServer:
-    """Started once everything behind it is ready."""
+    """Started once everything behind it is ready. `shared`: other processes serve at this address as well."""
 
-    def __init__(self, address: str, limits: Limits, traffic: Traffic, handler: Handler) -> None:
+    def __init__(
+        self, address: str, limits: Limits, traffic: Traffic, handler: Handler, *, shared: bool = False
+    ) -> None:
         self._address = address
+        self._shared = shared
         self.limits = limits
         self.traffic = traffic
         self._handler = handler
@@ -36,7 +39,7 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         try:
             self._listener = await loop.create_server(
-                lambda: Connection(self), host.strip("[]"), int(port), backlog=_BACKLOG
+                lambda: Connection(self), host.strip("[]"), int(port), backlog=_BACKLOG, reuse_port=self._shared
             )
         except OSError as error:
             raise OSError(f"{self._address} cannot be bound; is another gateway running?") from error

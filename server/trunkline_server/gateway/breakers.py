@@ -26,6 +26,8 @@ PROBES: Final = 2
 EARLY_S: Final = 5.0
 """Where every candidate is open, one may be probed before its time, but no more often than this."""
 JITTER: Final = 0.1
+UNCOUNTED: Final = -1
+"""The number of a call that says nothing about the breaker, which was open when it passed."""
 
 Clock = Callable[[], float]
 
@@ -38,6 +40,14 @@ class Outcome(Enum):
     FAILURE = auto()
     DOWN = auto()  # a failure that a few in a row are enough of
     NEUTRAL = auto()  # nothing: the caller left, or asked wrongly
+
+
+class Way(Enum):
+    """How a call wants to pass a breaker."""
+
+    DUE = auto()  # where it is closed, or its time has come
+    EARLY = auto()  # there is nowhere else to go: soon after it opened will do
+    ANYWAY = auto()  # it only fails too often, and so do the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,7 @@ class Gate:
         "_rules",
         "_window",
         "breaker",
+        "fails_too_often",
         "generation",
         "is_closed",
         "opens_until_s",
@@ -77,6 +88,8 @@ class Gate:
             name=name, state_storage=storage, listeners=listeners, throw_new_error_on_trip=False
         )
         self.is_closed = True
+        self.fails_too_often = False
+        """Open because of a share of its calls: some of them do go well."""
         self.generation = 0
         self.opens_until_s = 0.0
         self._rules = rules
@@ -90,16 +103,16 @@ class Gate:
     def name(self) -> str:
         return self.breaker.name or ""
 
-    def may_pass(self, *, early: bool = False) -> bool:
+    def may_pass(self, way: Way = Way.DUE) -> bool:
         """Whether `acquire` would let a call through now."""
-        return self.is_closed or (not self._probing and self._is_due(early=early))
+        return self.is_closed or self._is_borne(way) or (not self._probing and self._is_due(way))
 
-    def acquire(self, *, early: bool = False) -> int | None:
-        """A number to come back with; None where the call may not pass. `early`: there is nowhere else to go."""
+    def acquire(self, way: Way = Way.DUE) -> int | None:
+        """A number to come back with; None where the call may not pass."""
         if self.is_closed:
             return self.generation
-        if self._probing or not self._is_due(early=early):
-            return None
+        if self._probing or not self._is_due(way):
+            return UNCOUNTED if self._is_borne(way) else None
         if self.breaker.current_state == STATE_OPEN:
             self._early = self._clock() < self.opens_until_s
             self._turn(self.breaker.half_open)
@@ -141,10 +154,13 @@ class Gate:
         self._window.advance(self._clock())
         return self._window
 
-    def _is_due(self, *, early: bool) -> bool:
+    def _is_borne(self, way: Way) -> bool:
+        return way is Way.ANYWAY and self.fails_too_often
+
+    def _is_due(self, way: Way) -> bool:
         if self.breaker.current_state != STATE_OPEN:
             return True
-        if early and self.opens_until_s != math.inf:
+        if way is Way.EARLY and self.opens_until_s != math.inf:
             return self._clock() >= min(self._opened_s + EARLY_S, self.opens_until_s)
         return self._clock() >= self.opens_until_s
 
@@ -154,13 +170,14 @@ class Gate:
         down = outcome is Outcome.DOWN
         self._down_in_row = self._down_in_row + 1 if down else 0
         self._window.add(self._clock(), failed=down or outcome is Outcome.FAILURE, slow=outcome is Outcome.SLOW)
-        if outcome is not Outcome.SUCCESS and self._is_too_much():
+        if self._down_in_row >= self._rules.down_in_row_max:
             self._open()
+        elif outcome is not Outcome.SUCCESS and self._is_too_much():
+            self._open()
+            self.fails_too_often = True
 
     def _is_too_much(self) -> bool:
         rules, window = self._rules, self._window
-        if self._down_in_row >= rules.down_in_row_max:
-            return True
         failed = window.failures >= rules.failure_ratio * window.calls
         return window.calls >= rules.calls_min and (failed or window.slow >= rules.slow_ratio * window.calls)
 
@@ -176,7 +193,7 @@ class Gate:
     def _open(self) -> None:
         """A probe before its time that fails does not make the wait longer."""
         self._opens = max(self._opens + (not self._early), 1)
-        self._early = False
+        self._early = self.fails_too_often = False
         open_s = min(self._rules.open_s * self._opens, self._rules.open_s_max)
         self._opened_s = self._clock()
         self.opens_until_s = self._opened_s + open_s * random.uniform(1 - JITTER, 1 + JITTER)
@@ -184,7 +201,7 @@ class Gate:
 
     def _close(self) -> None:
         self._opens = self._down_in_row = 0
-        self._early = False
+        self._early = self.fails_too_often = False
         self.opens_until_s = 0.0
         self._window.clear()
         self._turn(self.breaker.close)

@@ -6,24 +6,28 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.gateway.breakers import Way
 from trunkline_server.gateway.routes import Route
 from trunkline_server.gateway.work import Work
 
 ASKED_MAX: Final = 3
+SHUT_OUT_SHARE: Final = 0.5
+"""Of the candidates of a call, so many at most are passed over because they fail too often, or one."""
 
 
 class Choice:
     """What a fallback can do is looked at only when it comes to that: most calls end with the first."""
 
-    __slots__ = ("_asked", "_is_narrow", "_left", "_work", "is_early", "passed")
+    __slots__ = ("_asked", "_is_narrow", "_left", "_shut_out_max", "_work", "passed", "way")
 
     def __init__(self, routes: Sequence[Route], work: Work[Any, Any]) -> None:
         self._left = routes
         self._work = work
         self._is_narrow = False
         self._asked = 0
-        self.is_early = False
-        """Every breaker is open, and the candidate that was given out may be probed before its time."""
+        self._shut_out_max = max(1, int(len(routes) * SHUT_OUT_SHARE))
+        self.way = Way.DUE
+        """How the candidate that was given out is to be entered."""
         self.passed: list[tuple[Route, Reason]] = []
         """Those that were passed over, and why."""
 
@@ -37,7 +41,8 @@ class Choice:
             self._narrow(0)
         while self.has_more:
             route = self._next()
-            if route.line.may_pass():
+            self.way = Way.DUE if route.line.may_pass() else Way.ANYWAY
+            if self.way is Way.DUE or self._must_bear_with(route):
                 self._asked += 1
                 return route
             self.passed.append((route, Reason.CIRCUIT_OPEN))
@@ -52,6 +57,22 @@ class Choice:
     def want_larger(self, than: Route) -> None:
         """The question does not fit there: only candidates with a larger context window are left."""
         self._left = [route for route in self._left if route.context_window > than.context_window > 0]
+
+    def want_within(self, remaining_s: float, *, streaming: bool) -> None:
+        """Only candidates that usually take no longer than that are left."""
+        self._left = [
+            route for route in self._left if (route.line.latency.typical_s(streaming=streaming) or 0.0) < remaining_s
+        ]
+
+    @property
+    def upcoming(self) -> Route | None:
+        """The candidate that is likely to be next; None where nobody else can be asked."""
+        return next((route for route in self._left if route.line.may_pass()), None) if self.has_more else None
+
+    def _must_bear_with(self, route: Route) -> bool:
+        """It fails too often, and so do too many of the others: not all of the load goes to those that are left."""
+        shut_out = sum(1 for each, _ in self.passed if each.line.fails_too_often)
+        return route.line.fails_too_often and shut_out >= self._shut_out_max
 
     def _next(self) -> Route:
         """The first; one whose provider asked to be left alone only where there are no others."""
@@ -80,10 +101,10 @@ class Choice:
     def _early(self) -> Route:
         """The candidate that is due soonest, as long as nobody else is just trying."""
         soonest = min((route for route, _ in self.passed), key=lambda route: route.line.due_in_s)
-        if not soonest.line.may_pass(early=True):
+        if not soonest.line.may_pass(Way.EARLY):
             raise circuit_open(soonest.line.due_in_s)
         self.passed = [pair for pair in self.passed if pair[0] is not soonest]
-        self._asked, self.is_early = 1, True
+        self._asked, self.way = 1, Way.EARLY
         return soonest
 
 

@@ -62,6 +62,15 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
         return self.work.operation is Operation.EMBED and not self.is_bound
 
     @property
+    def may_be_cut(self) -> bool:
+        """Pieces that are done would be lost."""
+        craft = self.craft
+        if not self.is_idempotent or self.is_bound or not isinstance(craft, Craft):
+            return False
+        self.pieces = self.pieces or craft.split(self.errand)
+        return len(self.pieces) == 1
+
+    @property
     def may_repeat(self) -> bool:
         """What was begun is asked after, not begun again."""
         return not self.operation

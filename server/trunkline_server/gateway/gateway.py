@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, Final, TypeVar
 
 from trunkline.v1 import chat_pb2
@@ -21,15 +22,17 @@ from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import Failover, UpstreamFailure
 from trunkline_server.gateway import refusals
 from trunkline_server.gateway.admission import UNABLE, Admission
-from trunkline_server.gateway.attempts import ATTEMPT_S_MIN, Budgets, Plan
+from trunkline_server.gateway.attempts import ATTEMPT_S_MIN, Plan
+from trunkline_server.gateway.budgets import TenantBudgets
 from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.hedge import Spare, hedged
-from trunkline_server.gateway.lines import Visit
+from trunkline_server.gateway.line import Visit
 from trunkline_server.gateway.live import LiveCall, LiveCalls
 from trunkline_server.gateway.patience import SETTLE_RESERVE_S, Limits, Patience
 from trunkline_server.gateway.run import Run, StreamedRun
 from trunkline_server.gateway.settlement import Settlement
+from trunkline_server.gateway.shares import share_s
 from trunkline_server.gateway.work import Work
 
 RunT = TypeVar("RunT", bound=Run[Any])
@@ -38,8 +41,6 @@ EventT = TypeVar("EventT")
 COMPLETION_TRAILER: Final = "x-trunkline-completion-id"
 PLACE_WAIT_S: Final = 0.25
 """How long to wait for a place at a provider that is full."""
-FIRST_WORD_SHARE: Final = 0.5
-"""What a stream's first word may take of the time that is left, while there are other providers to ask."""
 LEAVE_S: Final = 10.0
 """How long calls that were cancelled may take to leave."""
 
@@ -64,7 +65,7 @@ class Gateway:
         self.live = live
         self._settlement = settlement
         self._settings = settings
-        self._budgets = Budgets()
+        self._tenant_budgets = TenantBudgets()
 
     async def complete(self, call: Call, input: chat_pb2.ChatInput) -> ChatRun:
         """The answer to a question in one piece, in a run that has ended."""
@@ -152,13 +153,14 @@ class Gateway:
         while True:
             visit = await self._begin(run, plan)
             try:
-                with visit, Patience(self._limits(run), run.call.deadline):
+                with visit, Patience(self._limits(run, plan), run.call.deadline):
                     await self._attempt(run, plan, visit)
             except UpstreamFailure as failure:
                 await self._after(run, plan, failure, visit.began)
             except TrunklineError as error:
                 await self._unable(run, plan, error)
             else:
+                plan.restore()
                 run.answered(visit.began)
                 return
 
@@ -189,7 +191,7 @@ class Gateway:
         while True:
             visit = await self._begin(run, plan)
             try:
-                with visit, Patience(self._limits(run), run.call.deadline) as patience:
+                with visit, Patience(self._limits(run, plan), run.call.deadline) as patience:
                     async with aclosing(run.reads()) as reads:
                         async for _ in reads:
                             patience.heard()
@@ -202,6 +204,7 @@ class Gateway:
             except TrunklineError as error:
                 await self._unable(run, plan, error)
             else:
+                plan.restore()
                 run.answered(visit.began)
                 return
 
@@ -218,7 +221,7 @@ class Gateway:
 
     def _entered(self, run: Run[Any]) -> Visit | None:
         """Through the breakers, with a place in hand, which is given back where they are shut."""
-        visit = run.route.line.enter(streaming=run.streaming, early=run.choice.is_early)
+        visit = run.route.line.enter(streaming=run.streaming, way=run.choice.way)
         if visit is None:
             run.route.line.trunk.bulkhead.leave()
         return visit
@@ -226,7 +229,7 @@ class Gateway:
     async def _entered_late(self, run: Run[Any], plan: Plan) -> Visit | None:
         """The provider is full, or its breaker has just been shut: wait for a place, or go elsewhere."""
         line = run.route.line
-        if line.may_pass(early=run.choice.is_early) and await line.trunk.bulkhead.wait(PLACE_WAIT_S):
+        if line.may_pass(run.choice.way) and await line.trunk.bulkhead.wait(PLACE_WAIT_S):
             return self._entered(run)
         reason = Reason.OVERLOADED if line.may_pass() else Reason.CIRCUIT_OPEN
         if not run.failures:
@@ -244,28 +247,32 @@ class Gateway:
             raise failure from late.__cause__
         remaining_s = run.call.deadline - asyncio.get_running_loop().time()
         if not await self._elsewhere(run, plan, failure, remaining_s):
-            pause_s = plan.pause_s(failure, remaining_s)
+            pause_s = plan.pause_s(failure, remaining_s, run.route.line.latency.typical_s(streaming=run.streaming))
             if pause_s is None:
-                raise failure from late.__cause__
+                raise plan.final(failure) from late.__cause__
             await asyncio.sleep(pause_s)
         run.start_over()
         run.reported_counts = False
 
     async def _elsewhere(self, run: Run[Any], plan: Plan, failure: UpstreamFailure, remaining_s: float) -> bool:
         """Whether the call goes on at another provider."""
-        if not run.choice.has_more:
-            return False
         if failure.rule.failover is Failover.LARGER_WINDOW:
             run.choice.want_larger(run.route)
-        may_move = plan.may_move(failure, remaining_s, own_key=run.route.own_key)
-        return may_move and await self._moved(run, plan)
+        run.choice.want_within(remaining_s, streaming=run.streaming)
+        may_move = run.choice.has_more and plan.may_move(failure, remaining_s, own_key=run.route.own_key)
+        if not (may_move and plan.spend()):
+            return False
+        if await self._moved(run, plan):
+            return True
+        plan.restore()
+        return False
 
     async def _moved(self, run: Run[Any], plan: Plan) -> bool:
         """Whether there is another candidate for what is not bound to the one that it is with."""
         if run.is_bound or not await self.admission.move(run):
             return False
         run.call.facts |= {"provider": run.route.provider, "model": run.route.model}
-        plan.moved(self._budgets.of(run.route.provider))
+        plan.moved(run.route.line.trunk.budget)
         return True
 
     async def _unable(self, run: Run[Any], plan: Plan, error: TrunklineError) -> None:
@@ -300,18 +307,23 @@ class Gateway:
         run.errand.warn(chat_pb2.WARNING_CODE_OUTPUT_REPAIRED, "", "the first answer did not meet the output format")
 
     def _plan(self, run: Run[Any]) -> Plan:
-        budget = self._budgets.of(run.route.provider)
+        budget, tenant_budget = run.route.line.trunk.budget, self._tenant_budgets.of(run.call.caller.tenant_id)
         budget.earn()
+        tenant_budget.earn()
         routing = run.input.routing
         attempts_max = routing.max_attempts if routing.HasField("max_attempts") else self._settings.attempts_max
-        return Plan(attempts_max, budget, is_idempotent=run.is_idempotent)
+        return Plan(attempts_max, budget, tenant_budget, is_idempotent=run.is_idempotent)
 
-    def _limits(self, run: Run[Any]) -> Limits:
+    def _limits(self, run: Run[Any], plan: Plan) -> Limits:
+        """`plan` has counted the attempt already. A whole answer is one read, which comes when the model is done."""
         routing = run.input.routing
         told = routing.attempt_timeout
         attempt_s = told.seconds + told.nanos / 1e9 if routing.HasField("attempt_timeout") else None
-        # a whole answer is one read, which comes when the model is done
-        first_s = self._settings.first_token_timeout_s if run.streaming else float("inf")
-        if run.streaming and run.choice.has_more:  # and leave time for the others
-            first_s = min(first_s, (run.call.deadline - asyncio.get_running_loop().time()) * FIRST_WORD_SHARE)
+        first_s = self._settings.first_token_timeout_s if run.streaming else inf
+        may_cut = plan.may_go_on and run.may_be_cut and not self._may_hedge(run)
+        upcoming = run.choice.upcoming if may_cut else None
+        if upcoming is not None:
+            remaining_s = run.call.deadline - asyncio.get_running_loop().time()
+            typical_s = upcoming.line.latency.typical_s(streaming=run.streaming)
+            first_s = min(first_s, share_s(remaining_s, typical_s, streaming=run.streaming))
         return Limits(first_s, self._settings.idle_timeout_s, attempt_s)

@@ -13,7 +13,7 @@ from typing import Any
 
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
-from trunkline_server.gateway.lines import Visit
+from trunkline_server.gateway.line import Visit
 from trunkline_server.gateway.run import Run
 
 

@@ -56,6 +56,10 @@ class OwnAccounts:
         except TrunklineError as error:
             _log.warning("provider_accounts.kept reason=%s", error.reason.value)
 
+    def has(self, tenant_id: UUID, provider: str) -> bool:
+        """Whether a tenant's calls to a provider go out with a key of its own."""
+        return self._routes.has_own(tenant_id, provider)
+
     def upstream(self, tenant_id: UUID, provider: str, account_id: UUID) -> Upstream:
         """The way to a provider with the key of an account. Raises PROVIDER_DISABLED."""
         return self._routes.registry.keyed(provider, partial(self._read_key, tenant_id, account_id))

@@ -49,7 +49,7 @@ def told(
         )
     if own_key and failure.kind is FailureKind.AUTH:
         return byok_invalid(failures)
-    retry_after_s = failure.retry_after_s or RETRY_S
+    retry_after_s = None if failure.should_retry is False else failure.retry_after_s or RETRY_S
     if _differ(failures) and failure.kind not in _ABOUT_THE_QUESTION:
         return exhausted(failures, partial, retry_after_s)
     if failure.kind is FailureKind.MODEL_UNKNOWN:
@@ -72,7 +72,7 @@ def byok_invalid(failures: Sequence[errors_pb2.UpstreamFailure] = ()) -> Trunkli
 def exhausted(
     failures: Sequence[errors_pb2.UpstreamFailure],
     partial: errors_pb2.PartialResult | None,
-    retry_after_s: float = RETRY_S,
+    retry_after_s: float | None = RETRY_S,
 ) -> TrunklineError:
     """Whoever could be asked failed."""
     reason, message = _EXHAUSTED

@@ -11,8 +11,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pybreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN
 
 from trunkline.v1 import providers_pb2
+from trunkline_server.gateway import breaker_names
 from trunkline_server.gateway.breakers import Gate
-from trunkline_server.gateway.lines import Trunk
+from trunkline_server.gateway.line import Trunk
 
 BREAKERS_MAX: Final = 200
 """Told of one provider; those that are not closed come first."""
@@ -47,8 +48,10 @@ def breaker_of(gate: Gate, now_s: float) -> providers_pb2.Breaker:
     """As it stands."""
     counts = gate.counts()
     timed = not gate.is_closed and math.isfinite(gate.opens_until_s)
+    name, owner = breaker_names.read(gate.name)
     return providers_pb2.Breaker(
-        name=gate.name,
+        name=name,
+        own=owner is not None,
         state=_STATES[gate.breaker.current_state],
         call_count=counts.calls,
         failure_count=counts.failures,

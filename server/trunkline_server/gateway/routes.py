@@ -15,7 +15,8 @@ from trunkline_server.core.catalogue import Catalogue
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
 from trunkline_server.core.model import ModelEntry
 from trunkline_server.core.pricing import Price
-from trunkline_server.gateway.lines import Line, Lines, LineSettings
+from trunkline_server.gateway.line import Line, LineSettings
+from trunkline_server.gateway.lines import Lines
 from trunkline_server.providers.provider import Provider, Upstream
 from trunkline_server.providers.registry import Registry
 
@@ -116,6 +117,10 @@ class Routes:
         self.lines.keep_own({(tenant_id, provider) for tenant_id, ways in own.items() for provider in ways})
         self._forget()
 
+    def has_own(self, tenant_id: UUID, provider: str) -> bool:
+        """Whether a tenant's calls to a provider go out with a key of its own."""
+        return provider in self._own.get(tenant_id, NOTHING)
+
     def providers(self, caller: Caller) -> Mapping[str, Provider]:
         """The providers that are on for a caller, in the order in which a bare model name looks for one."""
         return {name: upstream.provider for name, upstream in self._upstreams(caller).items()}
@@ -139,15 +144,19 @@ class Routes:
             chain = self._found[key] = self._look_up(name, caller)
         return chain
 
+    def stands_in_a_chain(self, name: str) -> bool:
+        """The operator names it as a fallback."""
+        return any(name in chain for chain in self._fallbacks.chains.values())
+
     def unknown_fallbacks(self) -> list[str]:
         """Names in the operator's chains that mean nothing."""
         names = {name for chain in self._fallbacks.chains.values() for name in chain}
         return sorted(name for name in names if not self._is_known(name))
 
     def _is_known(self, name: str) -> bool:
-        """As a provider, on or off, or as a model that one of them is known to have."""
+        """As a provider, on or off, as an alias, or as a model that one of them is known to have."""
         listed = [each.name for each in self.registry.listing()]
-        if name in listed or self.catalogue.candidates(name, self.registry.enabled):
+        if name in listed or name in self.catalogue.aliases or self.catalogue.candidates(name, self.registry.enabled):
             return True
         return any((entry := self.catalogue.find(each, name)) and not entry.is_any for each in listed)
 
@@ -167,7 +176,10 @@ class Routes:
     def _look_up(self, name: str, caller: Caller) -> Chain:
         meant = self._meant(name, caller)
         provider, model = meant[0].provider, meant[0].model
-        behind = [route for each in self._behind(name, meant[0], caller) if (route := self._route(*each, caller))]
+        enabled = tuple(self._upstreams(caller))
+        entries = self._fallbacks.behind(name, provider, model)
+        pairs = (pair for entry in entries for pair in self._entry(entry, model, enabled))
+        behind = [route for each in pairs if (route := self._route(*each, caller))]
         return Chain.of(meant, behind, self._universal(provider, model, caller))
 
     def _meant(self, name: str, caller: Caller) -> list[Route]:
@@ -203,11 +215,16 @@ class Routes:
                 return self.registry.disabled(provider)
         return not_found("model", name, Reason.MODEL_NOT_FOUND)
 
-    def _behind(self, name: str, first: Route, caller: Caller) -> Iterator[tuple[str, str]]:
-        """What the operator put behind a name."""
-        enabled = tuple(self._upstreams(caller))
-        for each in self._fallbacks.behind(name, first.provider, first.model):
-            yield from [(each, first.model)] if each in enabled else self.catalogue.candidates(each, enabled)[:1]
+    def _entry(self, entry: str, model: str, enabled: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """What an entry of a chain means now: a provider that model there, an alias its models, another name a model.
+
+        Aliases mean no aliases, and what is in a chain brings no chain of its own, so this comes to an end.
+        """
+        if entry in enabled:
+            yield entry, model
+            return
+        for name in self.catalogue.aliases.get(entry, (entry,)):
+            yield from self.catalogue.candidates(name, enabled)[:1]
 
     def _universal(self, provider: str, model: str, caller: Caller) -> Route | None:
         """The same model at the provider that has nearly all of them, if it has this one."""
@@ -227,7 +244,7 @@ class Routes:
         if upstream is None or (entry is None and upstream.provider.closed):
             return None
         price = entry.price_at(datetime.now(UTC)) if entry else None
-        owner = caller.tenant_id if provider in self._own.get(caller.tenant_id, NOTHING) else None
+        owner = caller.tenant_id if self.has_own(caller.tenant_id, provider) else None
         return Route(upstream, model, entry, price, self.lines.line(provider, model, owner))
 
 

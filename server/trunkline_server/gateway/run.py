@@ -114,6 +114,11 @@ class Run(ABC, Generic[InputT]):
         return not self.begun
 
     @property
+    def may_be_cut(self) -> bool:
+        """An attempt that takes long may be broken off for one at another provider."""
+        return self.is_idempotent and not self.is_bound
+
+    @property
     def may_hedge(self) -> bool:
         """Another attempt may run beside one of it."""
         return False

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial, reduce
 from typing import Any, Final
+from uuid import UUID
 
-from trunkline.v1 import chat_pb2, usage_pb2
+from trunkline.v1 import chat_pb2, events_pb2, usage_pb2
 from trunkline_server.core import money
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.pricing import Bill, bill
 from trunkline_server.gateway.drains import Drains
+from trunkline_server.gateway.moves import moves
 from trunkline_server.gateway.run import ESTIMATE, NONE, Run, now
 from trunkline_server.store.ledger import Ledger
 from trunkline_server.store.usage import UsageRow
@@ -30,8 +32,11 @@ NOTHING: Final[Mapping[str, Any]] = {}
 class Settlement:
     """Closes holds. The ledger applies what it was once told, though the caller leaves or the process drains."""
 
-    def __init__(self, ledger: Ledger, credits_per_usd_nanos: int) -> None:
+    def __init__(
+        self, ledger: Ledger, credits_per_usd_nanos: int, tell: Callable[[UUID, events_pb2.Event], None]
+    ) -> None:
         self._ledger = ledger
+        self._tell = tell
         self._rate_nanos = credits_per_usd_nanos
         self.drains = Drains()
 
@@ -71,6 +76,9 @@ class Settlement:
         return Bill(cost, sum(each.charge_nanos for each in bills), price.version)
 
     async def _write(self, run: Run[Any], row: UsageRow) -> None:
+        if run.asked > 1:
+            for event in moves(run):
+                self._tell(row.tenant_id, event)
         try:
             if row.basis == NONE:
                 await self._ledger.release(run.hold, row)

@@ -19,6 +19,7 @@ from trunkline_server.gateway.jobs.chat import ChatJob
 from trunkline_server.gateway.jobs.kind import JobKind
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
 from trunkline_server.gateway.jobs.task import TaskJob
+from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.tasks import tasks_over
 from trunkline_server.services.batches import BatchService
 from trunkline_server.services.events import EventService
@@ -29,10 +30,12 @@ from trunkline_server.store.database import Database
 from trunkline_server.store.jobs import Caps, Jobs
 from trunkline_server.store.news import Announcer, News
 from trunkline_server.store.outbox import Outbox
+from trunkline_server.store.wishes import Wishes
 from trunkline_server.worker.attempt import Shop
 from trunkline_server.worker.chores import Chore
 from trunkline_server.worker.jobs import JobWorker, WorkerSettings
 from trunkline_server.worker.listeners import Follower, installed
+from trunkline_server.worker.webhooks import Postman
 
 Served: TypeAlias = list[tuple[ServiceDescriptor, object]]
 
@@ -47,10 +50,12 @@ class Background:
     batches: Batches
     orders: Orders
     outbox: Outbox
+    wishes: Wishes
     news: News
+    hooks: Hooks
 
     @classmethod
-    async def open(cls, settings: Settings, database: Database, errands: Errands) -> Background:
+    async def open(cls, settings: Settings, database: Database, errands: Errands, hooks: Hooks) -> Background:
         """Hears of news once this returns."""
         works: dict[str, JobKind] = {
             "chat": ChatJob(errands.gateway, errands.media, errands.policy),
@@ -67,18 +72,21 @@ class Background:
             batches=Batches(database, announcer),
             orders=orders,
             outbox=Outbox(database),
+            wishes=Wishes(database, timedelta(days=settings.events.keep_days)),
             news=news,
+            hooks=hooks,
         )
 
     def services(self, tokens: PageTokens, draining: Callable[[], bool]) -> Served:
         """What callers may ask of it."""
-        jobs = JobService(self.jobs, self.orders, tokens, self.news, to_status, draining)
+        jobs = JobService(self.jobs, self.orders, tokens, self.news, to_status, draining, self.hooks.callback)
         batches = BatchService(self.batches, self.orders, tokens, self.news, to_status, draining)
-        events = EventService(self.outbox, self.news, draining)
+        events = EventService(self.outbox, self.wishes, self.news, draining)
         return [
             (jobs_pb2.DESCRIPTOR.services_by_name["JobService"], jobs),
             (batches_pb2.DESCRIPTOR.services_by_name["BatchService"], batches),
             (events_pb2.DESCRIPTOR.services_by_name["EventService"], events),
+            self.hooks.service(tokens),
         ]
 
     def chores(self) -> list[Chore]:
@@ -88,18 +96,21 @@ class Background:
             Chore("purge_jobs", 600, lambda: self.jobs.purge(jobs)),
             Chore("purge_batches", 600, lambda: self.batches.purge(jobs)),
             Chore("purge_events", 600, lambda: self.outbox.purge(events)),
+            Chore("purge_wishes", 3600, self.wishes.purge),
+            *self.hooks.chores(),
         ]
 
     def listeners(self) -> Iterator[Coroutine[object, object, None]]:
         """What other distributions want to hear."""
         for name, listener in installed():
-            yield Follower(f"listener {name}", listener, self.outbox, self.news).follow()
+            yield Follower(f"listener {name}", listener, self.outbox, self.wishes, self.news).follow()
 
     async def begin_work(self) -> Working:
         """The worker begins."""
         worker = JobWorker(Shop(self.jobs, self.orders.works, to_status), _worker_settings(self.settings.jobs))
         await worker.follow(self.database)
-        return Working(worker, asyncio.create_task(worker.work(), name="worker"), self.settings.grpc.drain_grace_s)
+        task = asyncio.create_task(_both(worker, self.hooks.postman()), name="worker")
+        return Working(worker, task, self.settings.grpc.drain_grace_s)
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,13 @@ class Working:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         await self.worker.drain(self.grace_s)
+
+
+async def _both(worker: JobWorker, postman: Postman) -> None:
+    """Jobs and webhooks, until cancelled."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(worker.work(), name="worker.jobs")
+        tasks.create_task(postman.work(), name="worker.webhooks")
 
 
 def _order_settings(given: JobsSection) -> OrderSettings:

@@ -14,6 +14,7 @@ from trunkline_server.door.server import Drain, Server, ServerSettings
 from trunkline_server.edge.front import FrontSettings, front
 from trunkline_server.edge.limits import Limits
 from trunkline_server.edge.server import HttpServer
+from trunkline_server.edge.webhooks import WebhookDoor
 from trunkline_server.gateway.live import LiveCalls
 
 
@@ -25,22 +26,25 @@ def open_doors(
     callers: Callers,
     drain: Drain,
     live: LiveCalls,
+    webhooks: WebhookDoor,
+    shared: bool,
 ) -> tuple[Server, HttpServer]:
-    """gRPC and HTTP; both have still to be started."""
+    """gRPC and HTTP; both have still to be started. `shared`: other processes open theirs at the same addresses."""
     offered = {each.full_name: boundary.procedures(each, service) for each, service in services.items()}
     rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
     procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
-    server = Server(_grpc_settings(settings), rpcs, callers)
-    http = front(_http_settings(settings), boundary, procedures, lambda: not drain.draining, lambda: len(live))
+    server = Server(_grpc_settings(settings, shared=shared), rpcs, callers)
+    facts = (lambda: not drain.draining, lambda: len(live))
+    http = front(_http_settings(settings, shared=shared), boundary, procedures, *facts, *webhooks.routes())
     return server, http
 
 
-def _grpc_settings(settings: Settings) -> ServerSettings:
+def _grpc_settings(settings: Settings, *, shared: bool) -> ServerSettings:
     grpc = settings.grpc
-    return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection)
+    return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection, shared)
 
 
-def _http_settings(settings: Settings) -> FrontSettings:
+def _http_settings(settings: Settings, *, shared: bool) -> FrontSettings:
     http = settings.http
     limits = Limits(
         connections_max=http.connections_max,
@@ -49,4 +53,4 @@ def _http_settings(settings: Settings) -> FrontSettings:
         body_s=http.body_timeout_s,
         idle_s=http.idle_timeout_s,
     )
-    return FrontSettings(http.address, http.allowed_origins, http.streams_per_key_max, limits)
+    return FrontSettings(http.address, http.allowed_origins, http.streams_per_key_max, limits, shared)

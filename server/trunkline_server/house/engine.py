@@ -11,6 +11,7 @@ from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KeyRing
 from trunkline_server.gateway.admission import Admission
+from trunkline_server.gateway.breaker_news import BreakerNews
 from trunkline_server.gateway.cache.memory import Memory
 from trunkline_server.gateway.cache.shelf import Shelf
 from trunkline_server.gateway.candidates import Candidates
@@ -29,9 +30,10 @@ from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.actions import Actions
 from trunkline_server.house.background import Background
+from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.limiting import open_limiter, open_shared
-from trunkline_server.house.routing import open_routes, strategies_of
+from trunkline_server.house.routing import open_routes, require_known_chains, strategies_of
 from trunkline_server.house.start import StartError
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
@@ -42,6 +44,7 @@ from trunkline_server.store.leased_ledger import LeasedLedger
 from trunkline_server.store.ledger import Ledger, LedgerSettings
 from trunkline_server.store.migrate import migrate
 from trunkline_server.store.provider_accounts import ProviderAccounts
+from trunkline_server.store.teller import Teller
 from trunkline_server.store.tenant_keys import TenantKeys
 
 
@@ -63,16 +66,20 @@ class Engine:
     limiter: Limiter
     shelf: Shelf
     gateway: Gateway
+    teller: Teller
     errands: Errands
     actions: Actions
     talks: Talks
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
-        """Hear of what others change, and keep up with it."""
+        """Hear of what others change, and keep up with it. Raises StartError."""
         for each in (self.ledger.accounts, self.learning, self.own, self.gossip, self.limiter.book, self.shelf):
             await each.follow()
-        keep(stack, self.learning.keep(), self.own.keep(), self.gossip.keep(), self.limiter.book.keep())
+        require_known_chains(self.routes)
+        stack.push_async_callback(self.teller.flush)
+        own = (self.learning.keep(), self.own.keep(), self.gossip.keep(), self.limiter.book.keep())
+        keep(stack, *own, self.teller.keep())
 
 
 async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
@@ -90,10 +97,13 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     shared = open_shared(settings, stack)
     limiter = await open_limiter(settings, database, shared, replica_id)
     stack.push_async_callback(limiter.close)
-    gateway = _gateway(settings, routes, ledger, limiter, live)
+    teller = Teller(database)
+    routes.lines.turned = BreakerNews(teller.tell).turned
+    gateway = _gateway(settings, routes, ledger, limiter, live=live, teller=teller)
     policy = policy_of(settings)
     talks = Talks.over(database, gateway)
     stack.push_async_callback(talks.drained)
+    hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
     errands = Errands(gateway, Media(Egress(policy)), policy)
     return Engine(
         replica_id=replica_id,
@@ -110,10 +120,11 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         limiter=limiter,
         shelf=Shelf(Memory(settings.cache.memory_bytes_max), shared, database),
         gateway=gateway,
+        teller=teller,
         errands=errands,
         actions=Actions.open(database, tenant_keys, secret, policy, stack),
         talks=talks,
-        background=await Background.open(settings, database, errands),
+        background=await Background.open(settings, database, errands, hooks),
     )
 
 
@@ -152,11 +163,13 @@ async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitS
     return ledger
 
 
-def _gateway(settings: Settings, routes: Routes, ledger: Ledger, limiter: Limiter, live: LiveCalls) -> Gateway:
+def _gateway(
+    settings: Settings, routes: Routes, ledger: Ledger, limiter: Limiter, *, live: LiveCalls, teller: Teller
+) -> Gateway:
     chat, per_usd = settings.chat, from_decimal_text(settings.credits.per_usd)
     terms = Terms(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free")
     admission = Admission(Candidates(routes, strategies_of(settings)), ledger, limiter, terms)
     patience = GatewaySettings(
         chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s, settings.routing.hedging
     )
-    return Gateway(admission, Settlement(ledger, per_usd), live, patience)
+    return Gateway(admission, Settlement(ledger, per_usd, teller.tell), live, patience)

@@ -12,7 +12,8 @@ from trunkline_server.core.catalogue import Catalogue
 from trunkline_server.core.model import ModelEntry, configured_model
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.gateway.breakers import BreakerRules
-from trunkline_server.gateway.lines import Lines, LineSettings
+from trunkline_server.gateway.line import LineSettings
+from trunkline_server.gateway.lines import Lines
 from trunkline_server.gateway.routes import Fallbacks, Routes
 from trunkline_server.gateway.strategies import Strategies
 from trunkline_server.house.start import StartError
@@ -23,16 +24,19 @@ MODEL_FILES: Final = ("models.json", "sandbox.json", "ollama.json")
 
 
 def open_routes(settings: Settings, stack: AsyncExitStack) -> Routes:
-    """Raises StartError for a chain that names nothing."""
+    """What is known of models before anything was learned."""
     calls_max = settings.routing.provider_calls_max
     client = ClientSettings(read_timeout_s=settings.chat.unary_timeout_s, connections_max=calls_max)
     registry = Registry(settings.provider_settings, client)
     stack.push_async_callback(registry.close)
     fallbacks = Fallbacks(settings.routing.chains, settings.routing.universal_fallback)
-    routes = Routes(catalogue_of(settings), registry, Lines(_lines(settings)), fallbacks)
+    return Routes(catalogue_of(settings), registry, Lines(_lines(settings)), fallbacks)
+
+
+def require_known_chains(routes: Routes) -> None:
+    """Raises StartError for a chain that names nothing; models and aliases have been learned by then."""
     if unknown := routes.unknown_fallbacks():
-        raise StartError(f"routing.chains: {unknown[0]!r} is neither a model nor a provider")
-    return routes
+        raise StartError(f"routing.chains: {unknown[0]!r} is neither a model nor a provider, nor an alias")
 
 
 def catalogue_of(settings: Settings) -> Catalogue:

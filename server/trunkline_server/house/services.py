@@ -37,6 +37,7 @@ from trunkline_server.door.status import to_status
 from trunkline_server.gateway.cache.recall import Recall
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.stops import Stops
+from trunkline_server.gateway.vitals import Vitals
 from trunkline_server.house.actions import CALL_TIMEOUT_S
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import cache_settings
@@ -114,7 +115,7 @@ class Offered:
             conversations_pb2: ConversationService(
                 engine.talks.conversations, engine.talks.minutes.messages, tokens, engine.errands.policy
             ),
-            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf),
+            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf, self._vitals()),
         }
 
     @cached_property
@@ -135,6 +136,18 @@ class Offered:
             media=engine.errands.media,
             policy=engine.errands.policy,
             describe=to_status,
+        )
+
+    def _vitals(self) -> Vitals:
+        engine, settings = self._engine, self._settings
+        return Vitals(
+            engine.database,
+            not settings.database_url,
+            settings.data_path,
+            engine.routes.registry,
+            engine.routes.lines,
+            engine.live,
+            lambda: self._drain.draining,
         )
 
     def _replica(self) -> Replica:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from trunkline_server.core import api_key
 from trunkline_server.store.keys import Keys, NewKey
 from trunkline_server.store.page import Page
 from trunkline_server.store.tenants import Tenants
@@ -17,11 +18,13 @@ class StartError(Exception):
 async def first_key(data_path: Path, keys: Keys, tenants: Tenants) -> str:
     """Tenant `default` and its first key, made by whoever starts first on an empty database; else empty."""
     tenant = await tenants.ensure("default")
-    if await keys.list(tenant.tenant_id, Page(size=1)):
-        return ""
-    _, secret = await keys.create(NewKey(tenant.tenant_id, "admin", ["*"], created_by="first start"))
-    _write_private(data_path / "admin.key", secret)
-    return secret
+    async with keys.one_at_a_time():
+        if await keys.list(tenant.tenant_id, Page(size=1)):
+            return ""
+        key = api_key.make("live")
+        _write_private(data_path / "admin.key", key.text)  # first: a key that nobody has been told is lost for good
+        await keys.create(NewKey(tenant.tenant_id, "admin", ["*"], created_by="first start"), key)
+        return key.text
 
 
 def _write_private(path: Path, text: str) -> None:

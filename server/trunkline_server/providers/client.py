@@ -20,12 +20,12 @@ from typing import Protocol
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.providers.http.connection import Connection
 from trunkline_server.providers.http.origin import Origin
-from trunkline_server.providers.http.pool import Pool
+from trunkline_server.providers.http.pool import Pool, PoolFigures
 from trunkline_server.providers.http.settings import ClientSettings
 from trunkline_server.providers.http.spelling import Spelling
 from trunkline_server.wire.http import HttpRequest
 
-__all__ = ["ClientSettings", "HttpTransport", "Response", "Transport"]
+__all__ = ["ClientSettings", "HttpTransport", "PoolFigures", "Response", "Transport"]
 
 
 class Response(Protocol):
@@ -66,6 +66,10 @@ class HttpTransport:
 
     async def close(self) -> None:
         await self._pool.close()
+
+    @property
+    def figures(self) -> PoolFigures:
+        return self._pool.figures
 
 
 class _Exchange:

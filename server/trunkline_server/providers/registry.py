@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from trunkline.v1 import models_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.providers import builtin, installed
-from trunkline_server.providers.client import ClientSettings, HttpTransport, Transport
+from trunkline_server.providers.client import ClientSettings, HttpTransport, PoolFigures, Transport
 from trunkline_server.providers.installed import Broken
 from trunkline_server.providers.keyed import ReadKey, WithKey
 from trunkline_server.providers.own import own
@@ -47,7 +47,7 @@ class Registry:
         self._client = client
         self._listed: dict[str, Listed] = {}
         self._upstreams: dict[str, Upstream] = {}
-        self._transports: list[OwnTransport] = []
+        self._transports: list[tuple[str, OwnTransport]] = []
         self._keyless: dict[str, tuple[Provider, Transport]] = {}
         for found in _declared(settings):
             self._add(found, settings.get(found.name))
@@ -95,8 +95,16 @@ class Registry:
 
     async def close(self) -> None:
         """Close every connection."""
-        for transport in self._transports:
+        for _, transport in self._transports:
             await transport.close()
+
+    def pools(self) -> Mapping[str, PoolFigures]:
+        """Of the providers that were asked, by name; with all keys together."""
+        pools: dict[str, PoolFigures] = {}
+        for name, transport in self._transports:
+            if isinstance(transport, HttpTransport) and transport.figures.exchange_count:
+                pools[name] = pools[name] + transport.figures if name in pools else transport.figures
+        return dict(sorted(pools.items()))
 
     def _add(self, found: Provider | Broken, given: ProviderSettings | None) -> None:
         if isinstance(found, Broken):
@@ -117,7 +125,7 @@ class Registry:
             broken = installed.failed(provider.name, error)
             installed.report(broken)
             return broken.reason
-        self._upstreams[provider.name] = Upstream(provider, self._kept(transport, given))
+        self._upstreams[provider.name] = Upstream(provider, self._kept(provider, transport, given))
         return ""
 
     def _open_keyless(self, provider: Provider, given: ProviderSettings) -> None:
@@ -126,10 +134,10 @@ class Registry:
             ValueError
         ):  # an address or a header that cannot be used is told where the gateway's key needs it
             transport = HttpTransport(provider.base_url, given.headers, self._client)
-            self._keyless[provider.name] = (provider, self._kept(transport, given))
+            self._keyless[provider.name] = (provider, self._kept(provider, transport, given))
 
-    def _kept(self, transport: OwnTransport, given: ProviderSettings) -> Transport:
-        self._transports.append(transport)
+    def _kept(self, provider: Provider, transport: OwnTransport, given: ProviderSettings) -> Transport:
+        self._transports.append((provider.name, transport))
         return WithQuery(transport, given.query) if given.query else transport
 
     def _transport(self, provider: Provider, given: ProviderSettings) -> OwnTransport:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +18,7 @@ from trunkline_server.core.moment import moment_of, timestamp
 from trunkline_server.core.page_token import PageTokens, Paging
 from trunkline_server.core.text import readable
 from trunkline_server.gateway.cache.shelf import Shelf, Stats
+from trunkline_server.gateway.vitals import Vitals, resident_memory_bytes
 from trunkline_server.store.keys import KeyRecord, Keys, NewKey
 from trunkline_server.store.page import Page
 from trunkline_server.store.tenants import Tenant, Tenants
@@ -51,6 +50,7 @@ class AdminService:
     tokens: PageTokens
     replica: Replica
     shelf: Shelf
+    vitals: Vitals
 
     async def create_tenant(self, call: Call, request: admin_pb2.CreateTenantRequest) -> admin_pb2.CreateTenantResponse:
         return admin_pb2.CreateTenantResponse(tenant=_tenant(await self.tenants.create(request.name)))
@@ -119,11 +119,16 @@ class AdminService:
             start_time=timestamp(replica.start_time),
             draining=replica.draining(),
             live_call_count=replica.live_call_count(),
-            resident_memory_bytes=_resident_memory_bytes(),
+            resident_memory_bytes=resident_memory_bytes(),
             database_ok=await self._database_ok(call.caller.tenant_id),
             database_embedded=replica.database_embedded,
             expired_reservation_count=replica.expired_reservation_count(),
         )
+
+    async def get_system_health(
+        self, call: Call, request: admin_pb2.GetSystemHealthRequest
+    ) -> admin_pb2.GetSystemHealthResponse:
+        return admin_pb2.GetSystemHealthResponse(health=await self.vitals.told())
 
     async def drain(self, call: Call, request: admin_pb2.DrainRequest) -> admin_pb2.DrainResponse:
         if not self.replica.draining():  # asked twice it would hurry, and a retry must not
@@ -202,15 +207,6 @@ def _page(paging: Paging) -> Page:
         return Page(paging.limit)
     after_time, after_id = paging.cursor
     return Page(paging.limit, datetime.fromisoformat(after_time), after_id)
-
-
-def _resident_memory_bytes() -> int:
-    """What Linux counts; elsewhere the most that it ever was."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return pages * resource.getpagesize()
 
 
 def _tenant(tenant: Tenant) -> admin_pb2.Tenant:

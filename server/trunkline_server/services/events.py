@@ -12,6 +12,7 @@ from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.event import TYPES
 from trunkline_server.store.news import News, heard
 from trunkline_server.store.outbox import Outbox
+from trunkline_server.store.wishes import Wishes
 
 LOOK_S: Final = 1.0
 """How often a subscriber looks by itself, where no announcement comes."""
@@ -24,6 +25,7 @@ class EventService:
     """Past and present are read in the same way, so nothing is lost or doubled between them."""
 
     outbox: Outbox
+    wishes: Wishes
     news: News
     draining: Callable[[], bool]
 
@@ -32,12 +34,15 @@ class EventService:
     ) -> AsyncGenerator[events_pb2.SubscribeResponse, None]:
         if unknown := [name for name in request.types if name not in TYPES]:
             raise invalid("types", f"{unknown[0]!r} is no type of event")
+        wish = self.wishes.of(call.caller.tenant_id, request.types)
+        await wish.renew()
         place = _Place(await self._begin(request))
         call.on_silence = place.told
         yield place.told()
         with self.news.watched() as news:
             while not self.draining():
                 news.clear()
+                await wish.renew()
                 batch = await self.outbox.after(call.caller.tenant_id, place.position, request.types, READ_MAX)
                 for event in batch.events:
                     place.position = event.position

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -30,7 +30,7 @@ SCHEDULE_S_MAX: Final = 30 * 24 * 3600
 
 @dataclass(frozen=True)
 class JobService:
-    """`describe` words the errors of jobs."""
+    """`describe` words the errors of jobs; `callback` judges where a job wants its changes told."""
 
     jobs: Jobs
     orders: Orders
@@ -38,6 +38,7 @@ class JobService:
     news: News
     describe: Describe
     draining: Callable[[], bool]
+    callback: Callable[[UUID, str], Awaitable[str]]
 
     async def create_job(self, call: Call, request: jobs_pb2.CreateJobRequest) -> jobs_pb2.CreateJobResponse:
         for key, value in request.labels.items():
@@ -50,6 +51,8 @@ class JobService:
             max_attempts=request.max_attempts,
             stream=request.stream,
             labels=request.labels,
+            callback_uri=await self.callback(call.caller.tenant_id, request.callback_uri),
+            callback_progress=request.callback_progress,
         )
         return jobs_pb2.CreateJobResponse(job=await self._make(call, request.spec, wish))
 
@@ -102,6 +105,7 @@ class JobService:
         if not row.is_over:
             raise invalid("job_id", "has not ended yet")
         call.user_id, call.account_id = row.user_id, row.account
+        uri, with_progress = await self.jobs.callback(row.id)
         wish = Wish(
             queue=row.queue,
             priority=row.priority,
@@ -110,6 +114,8 @@ class JobService:
             stream=row.stream,
             labels=job_message(row, self.describe).labels,
             retry_of=row.id,
+            callback_uri=uri,
+            callback_progress=with_progress,
         )
         job = await self._make(call, jobs_pb2.JobSpec.FromString(row.spec), wish)
         return jobs_pb2.RetryJobResponse(job=job)

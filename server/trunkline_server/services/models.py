@@ -98,7 +98,9 @@ class ModelService:
     async def delete_model_alias(
         self, call: Call, request: models_pb2.DeleteModelAliasRequest
     ) -> models_pb2.DeleteModelAliasResponse:
-        await self.learning.aliases.delete(readable("alias", request.alias))
+        if self.routes.stands_in_a_chain(readable("alias", request.alias)):
+            raise invalid("alias", "stands in routing.chains: take it out there first")
+        await self.learning.aliases.delete(request.alias)
         await self.learning.refresh()
         return models_pb2.DeleteModelAliasResponse()
 

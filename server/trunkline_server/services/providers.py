@@ -12,13 +12,14 @@ from uuid import UUID
 
 from trunkline.v1 import providers_pb2
 from trunkline_server.core import ids
-from trunkline_server.core.call import Call
-from trunkline_server.core.errors import Reason, TrunklineError, not_found
+from trunkline_server.core.call import Call, Caller
+from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.moment import timestamp
 from trunkline_server.core.page_token import PageTokens, Paging
 from trunkline_server.core.text import readable
 from trunkline_server.gateway import refusals
+from trunkline_server.gateway.line import Trunk
 from trunkline_server.gateway.lines import Lines
 from trunkline_server.gateway.own_accounts import OwnAccounts
 from trunkline_server.gateway.reports import breaker_of, health_of
@@ -29,6 +30,8 @@ from trunkline_server.store.provider_accounts import Actor, ProviderAccount, Pro
 
 LOOK_S: Final = 1.0
 """How often numbers are looked at for watchers; a breaker that changes is told at once."""
+GATEWAY_SCOPE: Final = "admin:breakers"
+"""Takes a hand on breakers that count for all tenants."""
 TEST_REPLY_S: Final = 0.5
 """What is left of a call's time, when a provider that does not answer has failed its test."""
 
@@ -50,12 +53,13 @@ class ProviderService:
         paging = self.tokens.paging(call.caller.tenant_id, request)
         rows = [each for each in self.registry.listing() if not paging.cursor or each.name > paging.cursor[0]]
         page, token = paging.cut(rows, lambda each: (each.name,))
-        return providers_pb2.ListProvidersResponse(providers=map(self._provider, page), next_page_token=token)
+        providers = [self._provider(call.caller, each) for each in page]
+        return providers_pb2.ListProvidersResponse(providers=providers, next_page_token=token)
 
     async def get_provider(
         self, call: Call, request: providers_pb2.GetProviderRequest
     ) -> providers_pb2.GetProviderResponse:
-        return providers_pb2.GetProviderResponse(provider=self._provider(self._listed(request.name)))
+        return providers_pb2.GetProviderResponse(provider=self._provider(call.caller, self._listed(request.name)))
 
     async def test_provider(
         self, call: Call, request: providers_pb2.TestProviderRequest
@@ -135,23 +139,36 @@ class ProviderService:
     async def reset_breaker(
         self, call: Call, request: providers_pb2.ResetBreakerRequest
     ) -> providers_pb2.ResetBreakerResponse:
-        self._known(request.name)
-        gate = self.lines.reset(request.name)
+        gate = self.lines.reset(request.name, self._owner(call.caller, request))
         return providers_pb2.ResetBreakerResponse(breaker=breaker_of(gate, self.lines.clock()))
 
     async def open_breaker(
         self, call: Call, request: providers_pb2.OpenBreakerRequest
     ) -> providers_pb2.OpenBreakerResponse:
+        owner = self._owner(call.caller, request)
         provider, _, model = request.name.partition("/")
         if model:  # also before its first call
-            self.lines.line(self._listed(provider).name, model)
-        self._known(request.name)
-        gate = self.lines.hold_open(request.name)
+            self.lines.line(provider, model, owner)
+        gate = self.lines.hold_open(request.name, owner)
         return providers_pb2.OpenBreakerResponse(breaker=breaker_of(gate, self.lines.clock()))
 
-    def _known(self, name: str) -> None:
-        """A provider has a breaker as soon as it is known, a model once it was asked for."""
-        self.lines.trunk(self._listed(name.partition("/")[0]).name)
+    def _owner(
+        self, caller: Caller, request: providers_pb2.ResetBreakerRequest | providers_pb2.OpenBreakerRequest
+    ) -> UUID | None:
+        """Whose breaker is meant, whose provider then has one. Raises RESOURCE_NOT_FOUND, FIELD_FORBIDDEN."""
+        provider = self._listed(request.name.partition("/")[0]).name
+        if request.own:
+            return self._own_trunk(caller, provider, request.name)
+        if not caller.may(GATEWAY_SCOPE):
+            raise invalid("own", f"your key lacks {GATEWAY_SCOPE!r}: reset your own", Reason.FIELD_FORBIDDEN)
+        self.lines.trunk(provider)
+        return None
+
+    def _own_trunk(self, caller: Caller, provider: str, name: str) -> UUID:
+        if not self.own.has(caller.tenant_id, provider):
+            raise not_found("breaker", name)
+        self.lines.own_trunk(provider, caller.tenant_id)
+        return caller.tenant_id
 
     async def _tested_upstream(self, call: Call, provider: str, account: str) -> Upstream:
         """The gateway's own way, or that of a tenant's account, whose use is noted."""
@@ -178,15 +195,20 @@ class ProviderService:
             raise not_found("provider", name)
         return listed
 
-    def _provider(self, listed: Listed) -> providers_pb2.Provider:
+    def _provider(self, caller: Caller, listed: Listed) -> providers_pb2.Provider:
+        own = self.own.has(caller.tenant_id, listed.name)
         return providers_pb2.Provider(
             name=listed.name,
             wire=listed.dialect,
             enabled=listed.enabled,
             disabled_reason=listed.missing,
             capabilities=sorted(listed.capabilities),
-            health=health_of(self.lines.trunk(listed.name), self.lines.clock()) if listed.enabled else None,
+            health=self._health(self.lines.trunk(listed.name)) if listed.enabled else None,
+            own_health=self._health(self.lines.own_trunk(listed.name, caller.tenant_id)) if own else None,
         )
+
+    def _health(self, trunk: Trunk) -> providers_pb2.ProviderHealth:
+        return health_of(trunk, self.lines.clock())
 
 
 @dataclass

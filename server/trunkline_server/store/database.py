@@ -6,8 +6,10 @@ leave as they are, for the caller to read.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
 import asyncpg
@@ -18,9 +20,18 @@ from trunkline_server.store.held import Held
 from trunkline_server.store.listener import Callback, Listener
 from trunkline_server.store.outage import outage_told
 
-__all__ = ["Connection", "Database", "DatabaseSettings", "Held"]
+__all__ = ["Connection", "Database", "DatabaseSettings", "Held", "PoolFigures"]
 
 _SQL = queries.load(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """Connections of the pool: those that are open, those of them that are idle, and how many there may be."""
+
+    open_count: int
+    idle_count: int
+    max_count: int
 
 
 class Database:
@@ -53,6 +64,16 @@ class Database:
         for held in self._held:
             await held.close()
         self._pool.terminate()
+
+    @property
+    def figures(self) -> PoolFigures:
+        return PoolFigures(self._pool.get_size(), self._pool.get_idle_size(), self._pool.get_max_size())
+
+    async def round_trip_s(self) -> float:
+        """How long it takes to answer nothing. Raises STORE_UNAVAILABLE."""
+        began = time.perf_counter()
+        await self.execute(_SQL.ping)
+        return time.perf_counter() - began
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         """All rows."""

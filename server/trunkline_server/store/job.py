@@ -44,6 +44,8 @@ class JobOrder(msgspec.Struct, frozen=True, kw_only=True):
     retry_of: UUID | None = None
     request_id: str | None = None
     labels: Mapping[str, str] = {}
+    callback_uri: str = ""
+    callback_progress: bool = False
 
 
 class Ordered(msgspec.Struct, frozen=True):

@@ -79,6 +79,11 @@ class Jobs:
             raise not_found("job", ids.spell("job", job_id))
         return job_of(row)
 
+    async def callback(self, job_id: UUID) -> tuple[str, bool]:
+        """Where its changes are told, and whether its progress is; empty: nowhere."""
+        row = await self._database.fetchrow(_SQL.callback, job_id)
+        return (row[0], row[1]) if row else ("", False)
+
     async def revision(self, tenant_id: UUID, job_id: UUID) -> tuple[int, bool]:
         """How often it has changed, and whether it is over."""
         row = await self._database.fetchrow(_SQL.revision, tenant_id, job_id)
@@ -171,7 +176,11 @@ class Jobs:
 async def enqueue(connection: Connection, orders: Sequence[JobOrder]) -> list[Ordered]:
     """Makes jobs within the caller's transaction."""
     given = msgspec.json.encode(orders).decode()
-    return [Ordered(*row) for row in await connection.fetch(_SQL.enqueue, given)]
+    ordered = [Ordered(*row) for row in await connection.fetch(_SQL.enqueue, given)]
+    for order in orders:
+        if order.callback_uri:
+            await connection.execute(_SQL.call_back, order.id, order.callback_uri, order.callback_progress)
+    return ordered
 
 
 def job_of(row: asyncpg.Record) -> JobRow:

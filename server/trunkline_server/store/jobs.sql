@@ -3,6 +3,12 @@ Jobs. What is decided is decided by the functions in the migrations.
 -- name: enqueue
 SELECT place, verdict, made_id, available FROM job_enqueue($1) ORDER BY place
 
+-- name: call_back
+INSERT INTO job_callback (job_id, uri, with_progress) SELECT id, $2, $3 FROM job WHERE id = $1
+
+-- name: callback
+SELECT uri, with_progress FROM job_callback WHERE job_id = $1
+
 -- name: get
 SELECT id, tenant_id, user_id, account, key_id, allowed_models, queue, kind, provider, model, priority, spec, stream, state,
        delay_reason, run_at, attempt, max_attempts, rescues, timeout_s, lease_token, cancel_requested, hold_id,

@@ -9,7 +9,8 @@ A key is live from the start,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -81,9 +82,16 @@ class Keys:
         """The hash to hold against `KeyRecord.fits`."""
         return api_key.hash_secret(self._pepper, secret)
 
-    async def create(self, new: NewKey) -> tuple[KeyRecord, str]:
+    @asynccontextmanager
+    async def one_at_a_time(self) -> AsyncIterator[None]:
+        """Nobody else is within this, in any process, until it is left."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL.lock)
+            yield
+
+    async def create(self, new: NewKey, key: api_key.ApiKey | None = None) -> tuple[KeyRecord, str]:
         """The record, and the key in the clear, which nobody can read again."""
-        key = api_key.make(new.environment)
+        key = key or api_key.make(new.environment)
         who = (key.key_id, new.tenant_id, new.environment, new.name)
         what = (list(new.scopes), list(new.models), self.hash(key.secret), new.expire_time, new.created_by)
         try:

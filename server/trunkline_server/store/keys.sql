@@ -1,5 +1,8 @@
 -- API keys. Every change is announced on `trunkline_keys` in the same transaction, so that no process believes an old row for long.
 
+-- name: lock
+SELECT pg_advisory_xact_lock(hashtextextended('trunkline first key', 0))
+
 -- name: create
 WITH changed AS (
     INSERT INTO api_key (key_id, tenant_id, environment, name, scopes, models, secret_hash, expire_time, created_by)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from trunkline.v1 import events_pb2
 from trunkline_server.core.model import ModelEntry
-from trunkline_server.store import queries
+from trunkline_server.store import outbox, queries
 from trunkline_server.store.connection import Connection
 from trunkline_server.store.database import Database
 
@@ -24,6 +25,9 @@ class Difference:
     added: Sequence[str]
     changed: Sequence[str]
     gone: Sequence[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.gone)
 
 
 class Offers:
@@ -46,6 +50,8 @@ class Offers:
             await _put(connection, [now[name] for name in (*difference.added, *difference.changed)])
             if difference.gone:
                 await connection.execute(_SQL.lose, provider, difference.gone)
+            if difference:
+                await outbox.write(connection, outbox.EVERYONE, _event(provider, len(now), difference))
         return difference
 
 
@@ -62,6 +68,17 @@ def _difference(before: Mapping[str, ModelEntry], now: Mapping[str, ModelEntry])
         changed=sorted(name for name in now.keys() & before.keys() if now[name] != before[name]),
         gone=sorted(before.keys() - now.keys()),
     )
+
+
+def _event(provider: str, model_count: int, difference: Difference) -> events_pb2.Event:
+    synced = events_pb2.ModelSynced(
+        provider=provider,
+        model_count=model_count,
+        added_count=len(difference.added),
+        changed_count=len(difference.changed),
+        gone_count=len(difference.gone),
+    )
+    return events_pb2.Event(model_synced=synced)
 
 
 def _entry(row: asyncpg.Record) -> ModelEntry:

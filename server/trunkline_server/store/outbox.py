@@ -24,6 +24,8 @@ from trunkline_server.store.database import Connection, Database
 _SQL = queries.load(__file__)
 
 CHANNEL = "trunkline_events"
+EVERYONE = UUID(int=0)
+"""Stands for all tenants."""
 PURGE_ROWS = 10_000
 
 

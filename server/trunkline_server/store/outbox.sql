@@ -16,7 +16,7 @@ SELECT forgot FROM event_head
 -- name: between
 SELECT position, event_id, tenant_id, type, body::text, create_time
 FROM event
-WHERE tenant_id = $1 AND position > $2 AND position <= $3 AND ($4::text[] IS NULL OR type = ANY ($4))
+WHERE tenant_id IN ($1, '00000000-0000-0000-0000-000000000000') AND position > $2 AND position <= $3 AND ($4::text[] IS NULL OR type = ANY ($4))
 ORDER BY position
 LIMIT $5
 

@@ -16,7 +16,7 @@ from trunkline_server.store import queries
 from trunkline_server.store.connection import Connection
 from trunkline_server.store.database import Database
 from trunkline_server.store.page import Page
-from trunkline_server.store.tenant_keys import TenantKeys
+from trunkline_server.store.tenant_keys import TenantKey, TenantKeys
 
 CHANNEL = "trunkline_provider_accounts"
 
@@ -117,12 +117,27 @@ class ProviderAccounts:
         row = await self._database.fetchrow(_SQL.find, tenant_id, account_id)
         if row is None:
             raise not_found("provider_account", ids.spell("pacc", account_id))
-        sealed_with = await self._keys.find(tenant_id, row["key_version"])
-        return unseal(sealed_with.key, row["api_key"], _place(tenant_id, account_id, sealed_with.version)).decode()
+        return await self._unsealed(tenant_id, row)
+
+    async def reseal(self, tenant_id: UUID) -> int:
+        """Seal with the tenant's newest key what is sealed with an older one; how many were. Raises SealBroken."""
+        newest = await self._keys.newest(tenant_id)
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(_SQL.sealed_before, tenant_id, newest.version)
+            for row in rows:
+                account_id, api_key = row["account_id"], await self._unsealed(tenant_id, row)
+                sealed = _seal(newest, tenant_id, account_id, api_key)
+                await connection.execute(_SQL.reseal, tenant_id, account_id, newest.version, sealed)
+        return len(rows)
 
     async def _sealed(self, tenant_id: UUID, account_id: UUID, api_key: str) -> tuple[int, bytes]:
         newest = await self._keys.newest(tenant_id)
-        return newest.version, seal(newest.key, api_key.encode(), _place(tenant_id, account_id, newest.version))
+        return newest.version, _seal(newest, tenant_id, account_id, api_key)
+
+    async def _unsealed(self, tenant_id: UUID, row: asyncpg.Record) -> str:
+        sealed_with = await self._keys.find(tenant_id, row["key_version"])
+        place = _place(tenant_id, row["account_id"], sealed_with.version)
+        return unseal(sealed_with.key, row["api_key"], place).decode()
 
 
 async def _noted(
@@ -132,6 +147,10 @@ async def _noted(
     account = _found(row, account_id)
     await connection.execute(_SQL.note, actor.tenant_id, account_id, action, actor.principal, actor.request_id)
     return account
+
+
+def _seal(key: TenantKey, tenant_id: UUID, account_id: UUID, api_key: str) -> bytes:
+    return seal(key.key, api_key.encode(), _place(tenant_id, account_id, key.version))
 
 
 def _place(tenant_id: UUID, account_id: UUID, key_version: int) -> Place:

@@ -31,6 +31,12 @@ UPDATE provider_account SET key_version = $3, api_key = $4, rotate_time = now()
 WHERE tenant_id = $1 AND account_id = $2
 RETURNING *
 
+-- name: sealed_before
+SELECT account_id, key_version, api_key FROM provider_account WHERE tenant_id = $1 AND key_version < $2 FOR UPDATE
+
+-- name: reseal
+UPDATE provider_account SET key_version = $3, api_key = $4 WHERE tenant_id = $1 AND account_id = $2
+
 -- name: make_default
 UPDATE provider_account SET is_default = true WHERE tenant_id = $1 AND account_id = $2 RETURNING *
 

@@ -6,6 +6,7 @@ and so does not grow with the table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -64,6 +65,12 @@ async def examine_if_due(database: Database, every: timedelta) -> Audit | None:
             return None
         await connection.execute(_SQL.forget)
         return await _examined(connection, whole=False)
+
+
+async def tell(database: Database, findings: Sequence[Finding]) -> None:
+    """As events of the tenants whose accounts they are about, each once a day."""
+    rules, subjects = [finding.rule for finding in findings], [finding.subject for finding in findings]
+    await database.execute(_SQL.tell, rules, subjects)
 
 
 async def _begin(connection: Connection) -> None:

@@ -154,3 +154,19 @@ RETURNING accounts, transfers, duration_ms
 
 -- name: forget
 DELETE FROM ledger_audit WHERE create_time < clock_timestamp() - interval '30 days'
+
+-- name: tell
+INSERT INTO event (tenant_id, type, body)
+SELECT DISTINCT ON (rule, subject) owner.tenant_id, 'LedgerAuditFailed', told.body
+FROM unnest($1::text[], $2::text[]) AS found (rule, subject)
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN subject ~ '^[0-9a-f-]{36}$' THEN subject::uuid END AS id,
+           json_build_object('rule', rule, 'subject', subject) AS body) AS told
+CROSS JOIN LATERAL (
+    SELECT tenant_id FROM account WHERE account.id = told.id
+    UNION SELECT tenant_id FROM hold WHERE hold.id = told.id
+    UNION SELECT tenant_id FROM usage WHERE completion_id = told.id) AS owner
+WHERE NOT EXISTS (
+    SELECT FROM event AS past
+    WHERE past.tenant_id = owner.tenant_id AND type = 'LedgerAuditFailed' AND past.body::text = told.body::text
+      AND create_time > clock_timestamp() - interval '1 day')

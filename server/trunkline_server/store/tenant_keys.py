@@ -41,6 +41,16 @@ class TenantKeys:
         """The key that something was sealed with."""
         return self._opened(tenant_id, await self._database.fetchrow(_SQL.find, tenant_id, version))
 
+    async def tenants(self, tenant_id: UUID | None = None) -> list[UUID]:
+        """Those that have a key: all, or this one if it has."""
+        return [row["tenant_id"] for row in await self._database.fetch(_SQL.tenants, tenant_id)]
+
+    async def renew(self, tenant_id: UUID) -> None:
+        """Another key to seal with from now on. The older ones stay, for what is sealed with them."""
+        made = TenantKey((await self.newest(tenant_id)).version + 1, new_key())
+        wrapped = self._wrapped(tenant_id, made)
+        await self._database.execute(_SQL.add, tenant_id, made.version, self._ring.newest, wrapped)
+
     async def check(self) -> list[int]:
         """The versions of the installation's keys that are needed here, and that the ring lacks or has wrong."""
         rows = await self._database.fetch(_SQL.of_each_kek)

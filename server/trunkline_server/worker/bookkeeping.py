@@ -1,6 +1,6 @@
 """The chores of the ledger: credits that are over, holds of long ago, and the proof that the books add up.
 
-An audit that finds something is an error in the log, `ledger.audit`, and stands in the table `ledger_audit`.
+An audit that finds something is an error in the log, `ledger.audit`, an event, and stands in the table `ledger_audit`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from trunkline_server.store.database import Database
-from trunkline_server.store.reconciliation import examine_if_due
+from trunkline_server.store.reconciliation import examine_if_due, tell
 from trunkline_server.store.upkeep import Upkeep
 from trunkline_server.worker.chores import Chore
 
@@ -33,5 +33,8 @@ def bookkeeping(database: Database, hold_retention_days: int) -> list[Chore]:
 async def audit(database: Database, every: timedelta = timedelta(seconds=AUDIT_EVERY_S / 2)) -> None:
     """Looks at what is new, unless another replica just has."""
     found = await examine_if_due(database, every)
-    for finding in found.findings[:FINDINGS_TOLD] if found else ():
+    told = found.findings[:FINDINGS_TOLD] if found else []
+    for finding in told:
         _log.error("ledger.audit rule=%s subject=%s detail=%s", finding.rule, finding.subject, finding.detail)
+    if told:
+        await tell(database, told)

@@ -18,7 +18,8 @@ from trunkline.v1 import events_pb2
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.ids import new_uuid
 from trunkline_server.store.news import News, heard
-from trunkline_server.store.outbox import Outbox, Recorded
+from trunkline_server.store.outbox import EVERYONE, Outbox, Recorded
+from trunkline_server.store.wishes import Wishes
 from trunkline_server.worker.chores import reason_of
 
 _log = logging.getLogger(__name__)
@@ -44,8 +45,9 @@ def installed() -> Iterator[tuple[str, Listener]]:
 class Follower:
     """Reads every tenant's events for one listener, under its name."""
 
-    def __init__(self, name: str, listener: Listener, outbox: Outbox, news: News) -> None:
+    def __init__(self, name: str, listener: Listener, outbox: Outbox, wishes: Wishes, news: News) -> None:
         self._name = name
+        self._wish = wishes.of(EVERYONE)
         self._listener = listener
         self._outbox = outbox
         self._news = news
@@ -66,6 +68,7 @@ class Follower:
 
     async def _took(self) -> bool:
         """Whether there was something, and this process was the one to take it."""
+        await self._wish.renew()
         place = await self._outbox.take(self._name, self._owner, LEASE)
         if place is None:
             return False

@@ -9,6 +9,8 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from trunkline.v1 import providers_pb2 as _providers_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +21,66 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _SystemStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SystemStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SystemStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SYSTEM_STATUS_UNSPECIFIED: _SystemStatus.ValueType  # 0
+    """Not told."""
+    SYSTEM_STATUS_OK: _SystemStatus.ValueType  # 1
+    """All is well."""
+    SYSTEM_STATUS_DEGRADED: _SystemStatus.ValueType  # 2
+    """It works, but not all of it: see `problems`."""
+    SYSTEM_STATUS_DRAINING: _SystemStatus.ValueType  # 3
+    """It takes no new work."""
+
+class SystemStatus(_SystemStatus, metaclass=_SystemStatusEnumTypeWrapper):
+    """How a replica does."""
+
+SYSTEM_STATUS_UNSPECIFIED: SystemStatus.ValueType  # 0
+"""Not told."""
+SYSTEM_STATUS_OK: SystemStatus.ValueType  # 1
+"""All is well."""
+SYSTEM_STATUS_DEGRADED: SystemStatus.ValueType  # 2
+"""It works, but not all of it: see `problems`."""
+SYSTEM_STATUS_DRAINING: SystemStatus.ValueType  # 3
+"""It takes no new work."""
+Global___SystemStatus: _TypeAlias = SystemStatus  # noqa: Y015
+
+class _SystemProblem:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SystemProblemEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SystemProblem.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SYSTEM_PROBLEM_UNSPECIFIED: _SystemProblem.ValueType  # 0
+    """Not told."""
+    SYSTEM_PROBLEM_DATABASE: _SystemProblem.ValueType  # 1
+    """The database does not answer."""
+    SYSTEM_PROBLEM_BREAKERS: _SystemProblem.ValueType  # 2
+    """Breakers are open: providers get no calls."""
+    SYSTEM_PROBLEM_DISK: _SystemProblem.ValueType  # 3
+    """Less than a twentieth of the disk is free."""
+    SYSTEM_PROBLEM_CONNECTIONS: _SystemProblem.ValueType  # 4
+    """All connections to the database, or to a provider, are in use."""
+
+class SystemProblem(_SystemProblem, metaclass=_SystemProblemEnumTypeWrapper):
+    """What may be wrong with a replica."""
+
+SYSTEM_PROBLEM_UNSPECIFIED: SystemProblem.ValueType  # 0
+"""Not told."""
+SYSTEM_PROBLEM_DATABASE: SystemProblem.ValueType  # 1
+"""The database does not answer."""
+SYSTEM_PROBLEM_BREAKERS: SystemProblem.ValueType  # 2
+"""Breakers are open: providers get no calls."""
+SYSTEM_PROBLEM_DISK: SystemProblem.ValueType  # 3
+"""Less than a twentieth of the disk is free."""
+SYSTEM_PROBLEM_CONNECTIONS: SystemProblem.ValueType  # 4
+"""All connections to the database, or to a provider, are in use."""
+Global___SystemProblem: _TypeAlias = SystemProblem  # noqa: Y015
 
 @_typing.final
 class Tenant(_message.Message):
@@ -522,6 +584,215 @@ class GetInfoResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetInfoResponse: _TypeAlias = GetInfoResponse  # noqa: Y015
+
+@_typing.final
+class SystemHealth(_message.Message):
+    """How a replica does, as it sees itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    UPTIME_FIELD_NUMBER: _builtins.int
+    RESIDENT_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    CPU_TIME_FIELD_NUMBER: _builtins.int
+    CPU_COUNT_FIELD_NUMBER: _builtins.int
+    CPU_LOAD_FIELD_NUMBER: _builtins.int
+    DISK_SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    DISK_FREE_BYTES_FIELD_NUMBER: _builtins.int
+    LIVE_CALL_COUNT_FIELD_NUMBER: _builtins.int
+    DATABASE_FIELD_NUMBER: _builtins.int
+    PROVIDER_POOLS_FIELD_NUMBER: _builtins.int
+    BREAKERS_FIELD_NUMBER: _builtins.int
+    status: Global___SystemStatus.ValueType
+    """In a word."""
+    resident_memory_bytes: _builtins.int
+    """Memory that the process holds, in bytes."""
+    cpu_count: _builtins.int
+    """Processors that the process may use."""
+    cpu_load: _builtins.float
+    """Processors in use on average since the last time that anybody asked; 1: one of them all the time."""
+    disk_size_bytes: _builtins.int
+    """The disk that the data directory is on, in bytes."""
+    disk_free_bytes: _builtins.int
+    """What of it is free."""
+    live_call_count: _builtins.int
+    """Calls that run now."""
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedScalarFieldContainer[Global___SystemProblem.ValueType]:
+        """What is wrong."""
+
+    @_builtins.property
+    def uptime(self) -> _duration_pb2.Duration:
+        """How long it has been up."""
+
+    @_builtins.property
+    def cpu_time(self) -> _duration_pb2.Duration:
+        """Time on processors since the start, of all threads."""
+
+    @_builtins.property
+    def database(self) -> Global___DatabaseHealth:
+        """The database and the connections to it."""
+
+    @_builtins.property
+    def provider_pools(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderPool]:
+        """Connections to providers that were asked since the start, by provider."""
+
+    @_builtins.property
+    def breakers(self) -> _containers.RepeatedCompositeFieldContainer[_providers_pb2.Breaker]:
+        """Breakers that are not closed; at most 200."""
+
+    def __init__(
+        self,
+        *,
+        status: Global___SystemStatus.ValueType = ...,
+        problems: _abc.Iterable[Global___SystemProblem.ValueType] | None = ...,
+        uptime: _duration_pb2.Duration | None = ...,
+        resident_memory_bytes: _builtins.int = ...,
+        cpu_time: _duration_pb2.Duration | None = ...,
+        cpu_count: _builtins.int = ...,
+        cpu_load: _builtins.float = ...,
+        disk_size_bytes: _builtins.int = ...,
+        disk_free_bytes: _builtins.int = ...,
+        live_call_count: _builtins.int = ...,
+        database: Global___DatabaseHealth | None = ...,
+        provider_pools: _abc.Iterable[Global___ProviderPool] | None = ...,
+        breakers: _abc.Iterable[_providers_pb2.Breaker] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cpu_time", b"cpu_time", "database", b"database", "uptime", b"uptime"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breakers", b"breakers", "cpu_count", b"cpu_count", "cpu_load", b"cpu_load", "cpu_time", b"cpu_time", "database", b"database", "disk_free_bytes", b"disk_free_bytes", "disk_size_bytes", b"disk_size_bytes", "live_call_count", b"live_call_count", "problems", b"problems", "provider_pools", b"provider_pools", "resident_memory_bytes", b"resident_memory_bytes", "status", b"status", "uptime", b"uptime"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SystemHealth: _TypeAlias = SystemHealth  # noqa: Y015
+
+@_typing.final
+class DatabaseHealth(_message.Message):
+    """The database as one replica sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OK_FIELD_NUMBER: _builtins.int
+    EMBEDDED_FIELD_NUMBER: _builtins.int
+    ROUND_TRIP_FIELD_NUMBER: _builtins.int
+    CONNECTION_COUNT_FIELD_NUMBER: _builtins.int
+    IDLE_CONNECTION_COUNT_FIELD_NUMBER: _builtins.int
+    MAX_CONNECTION_COUNT_FIELD_NUMBER: _builtins.int
+    ok: _builtins.bool
+    """It answers."""
+    embedded: _builtins.bool
+    """It is the embedded one."""
+    connection_count: _builtins.int
+    """Connections that are open."""
+    idle_connection_count: _builtins.int
+    """Those of them that nobody uses now."""
+    max_connection_count: _builtins.int
+    """How many there may be."""
+    @_builtins.property
+    def round_trip(self) -> _duration_pb2.Duration:
+        """How long it took to answer; unset where it did not."""
+
+    def __init__(
+        self,
+        *,
+        ok: _builtins.bool = ...,
+        embedded: _builtins.bool = ...,
+        round_trip: _duration_pb2.Duration | None = ...,
+        connection_count: _builtins.int = ...,
+        idle_connection_count: _builtins.int = ...,
+        max_connection_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["round_trip", b"round_trip"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection_count", b"connection_count", "embedded", b"embedded", "idle_connection_count", b"idle_connection_count", "max_connection_count", b"max_connection_count", "ok", b"ok", "round_trip", b"round_trip"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DatabaseHealth: _TypeAlias = DatabaseHealth  # noqa: Y015
+
+@_typing.final
+class ProviderPool(_message.Message):
+    """Connections to one provider, those with tenants' own keys included."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    IN_USE_COUNT_FIELD_NUMBER: _builtins.int
+    IDLE_COUNT_FIELD_NUMBER: _builtins.int
+    MAX_COUNT_FIELD_NUMBER: _builtins.int
+    EXCHANGE_COUNT_FIELD_NUMBER: _builtins.int
+    REUSED_SHARE_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """The provider."""
+    in_use_count: _builtins.int
+    """Connections that are in use."""
+    idle_count: _builtins.int
+    """Connections that are kept for the next call."""
+    max_count: _builtins.int
+    """How many may be in use at once."""
+    exchange_count: _builtins.int
+    """Exchanges since the start."""
+    reused_share: _builtins.float
+    """The share of them that found a kept connection, 0 to 1."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        in_use_count: _builtins.int = ...,
+        idle_count: _builtins.int = ...,
+        max_count: _builtins.int = ...,
+        exchange_count: _builtins.int = ...,
+        reused_share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange_count", b"exchange_count", "idle_count", b"idle_count", "in_use_count", b"in_use_count", "max_count", b"max_count", "provider", b"provider", "reused_share", b"reused_share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderPool: _TypeAlias = ProviderPool  # noqa: Y015
+
+@_typing.final
+class GetSystemHealthRequest(_message.Message):
+    """Request of GetSystemHealth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSystemHealthRequest: _TypeAlias = GetSystemHealthRequest  # noqa: Y015
+
+@_typing.final
+class GetSystemHealthResponse(_message.Message):
+    """Response of GetSystemHealth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEALTH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def health(self) -> Global___SystemHealth:
+        """How this replica does."""
+
+    def __init__(
+        self,
+        *,
+        health: Global___SystemHealth | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["health", b"health"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSystemHealthResponse: _TypeAlias = GetSystemHealthResponse  # noqa: Y015
 
 @_typing.final
 class DrainRequest(_message.Message):

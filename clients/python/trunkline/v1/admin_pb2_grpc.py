@@ -70,6 +70,11 @@ class AdminServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_admin__pb2.GetInfoRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_admin__pb2.GetInfoResponse.FromString,
                 _registered_method=True)
+        self.GetSystemHealth = channel.unary_unary(
+                '/trunkline.v1.AdminService/GetSystemHealth',
+                request_serializer=trunkline_dot_v1_dot_admin__pb2.GetSystemHealthRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_admin__pb2.GetSystemHealthResponse.FromString,
+                _registered_method=True)
         self.GetCacheStats = channel.unary_unary(
                 '/trunkline.v1.AdminService/GetCacheStats',
                 request_serializer=trunkline_dot_v1_dot_admin__pb2.GetCacheStatsRequest.SerializeToString,
@@ -141,6 +146,13 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSystemHealth(self, request, context):
+        """How this replica does: what it uses, and what is not as it should be.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCacheStats(self, request, context):
         """What this replica has kept of the tenant's answers, and how often that helped.
         """
@@ -199,6 +211,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetInfo,
                     request_deserializer=trunkline_dot_v1_dot_admin__pb2.GetInfoRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_admin__pb2.GetInfoResponse.SerializeToString,
+            ),
+            'GetSystemHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSystemHealth,
+                    request_deserializer=trunkline_dot_v1_dot_admin__pb2.GetSystemHealthRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_admin__pb2.GetSystemHealthResponse.SerializeToString,
             ),
             'GetCacheStats': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCacheStats,
@@ -406,6 +423,33 @@ class AdminService(object):
             '/trunkline.v1.AdminService/GetInfo',
             trunkline_dot_v1_dot_admin__pb2.GetInfoRequest.SerializeToString,
             trunkline_dot_v1_dot_admin__pb2.GetInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSystemHealth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.AdminService/GetSystemHealth',
+            trunkline_dot_v1_dot_admin__pb2.GetSystemHealthRequest.SerializeToString,
+            trunkline_dot_v1_dot_admin__pb2.GetSystemHealthResponse.FromString,
             options,
             channel_credentials,
             insecure,

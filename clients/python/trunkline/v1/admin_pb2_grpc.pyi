@@ -49,6 +49,8 @@ class AdminServiceStub:
     """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND."""
     GetInfo: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetInfoRequest, _admin_pb2.GetInfoResponse]
     """What this replica is and does."""
+    GetSystemHealth: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetSystemHealthRequest, _admin_pb2.GetSystemHealthResponse]
+    """How this replica does: what it uses, and what is not as it should be."""
     GetCacheStats: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetCacheStatsRequest, _admin_pb2.GetCacheStatsResponse]
     """What this replica has kept of the tenant's answers, and how often that helped."""
     PurgeCache: _grpc.UnaryUnaryMultiCallable[_admin_pb2.PurgeCacheRequest, _admin_pb2.PurgeCacheResponse]
@@ -77,6 +79,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND."""
     GetInfo: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetInfoRequest, _admin_pb2.GetInfoResponse]  # type: ignore[assignment]
     """What this replica is and does."""
+    GetSystemHealth: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetSystemHealthRequest, _admin_pb2.GetSystemHealthResponse]  # type: ignore[assignment]
+    """How this replica does: what it uses, and what is not as it should be."""
     GetCacheStats: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetCacheStatsRequest, _admin_pb2.GetCacheStatsResponse]  # type: ignore[assignment]
     """What this replica has kept of the tenant's answers, and how often that helped."""
     PurgeCache: _aio.UnaryUnaryMultiCallable[_admin_pb2.PurgeCacheRequest, _admin_pb2.PurgeCacheResponse]  # type: ignore[assignment]
@@ -144,6 +148,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.GetInfoResponse, _abc.Awaitable[_admin_pb2.GetInfoResponse]]:
         """What this replica is and does."""
+
+    @_abc_1.abstractmethod
+    def GetSystemHealth(
+        self,
+        request: _admin_pb2.GetSystemHealthRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.GetSystemHealthResponse, _abc.Awaitable[_admin_pb2.GetSystemHealthResponse]]:
+        """How this replica does: what it uses, and what is not as it should be."""
 
     @_abc_1.abstractmethod
     def GetCacheStats(

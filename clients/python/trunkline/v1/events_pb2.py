@@ -22,12 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.v1 import actions_pb2 as trunkline_dot_v1_dot_actions__pb2
 from trunkline.v1 import jobs_pb2 as trunkline_dot_v1_dot_jobs__pb2
+from trunkline.v1 import usage_pb2 as trunkline_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/events.proto\x12\x0ctrunkline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atrunkline/v1/actions.proto\x1a\x17trunkline/v1/jobs.proto\"\x9a\x04\n\x05\x45vent\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12;\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x12\n\x04type\x18\x04 \x01(\tR\x04type\x12K\n\x11job_state_changed\x18\n \x01(\x0b\x32\x1d.trunkline.v1.JobStateChangedH\x00R\x0fjobStateChanged\x12\x44\n\x0e\x62\x61tch_progress\x18\x0b \x01(\x0b\x32\x1b.trunkline.v1.BatchProgressH\x00R\rbatchProgress\x12J\n\x10\x61\x63tion_validated\x18< \x01(\x0b\x32\x1d.trunkline.v1.ActionValidatedH\x00R\x0f\x61\x63tionValidated\x12G\n\x0f\x61\x63tion_executed\x18= \x01(\x0b\x32\x1c.trunkline.v1.ActionExecutedH\x00R\x0e\x61\x63tionExecuted\x12Z\n\x16\x61\x63tion_handler_changed\x18> \x01(\x0b\x32\".trunkline.v1.ActionHandlerChangedH\x00R\x14\x61\x63tionHandlerChangedB\t\n\x07payload\"\xc2\x02\n\x0fJobStateChanged\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x16.trunkline.v1.JobStateR\x05state\x12<\n\x0c\x64\x65lay_reason\x18\x03 \x01(\x0e\x32\x19.trunkline.v1.DelayReasonR\x0b\x64\x65layReason\x12\x1a\n\x08revision\x18\x04 \x01(\x03R\x08revision\x12#\n\rattempt_count\x18\x05 \x01(\x05R\x0c\x61ttemptCount\x12\x14\n\x05queue\x18\x06 \x01(\tR\x05queue\x12\x17\n\x07user_id\x18\x07 \x01(\tR\x06userId\x12\x19\n\x08\x62\x61tch_id\x18\x08 \x01(\tR\x07\x62\x61tchId\x12!\n\x0c\x65rror_reason\x18\t \x01(\tR\x0b\x65rrorReason\"\xb1\x02\n\rBatchProgress\x12\x19\n\x08\x62\x61tch_id\x18\x01 \x01(\tR\x07\x62\x61tchId\x12\x1f\n\x0btotal_count\x18\x02 \x01(\x03R\ntotalCount\x12%\n\x0erunnable_count\x18\x03 \x01(\x03R\rrunnableCount\x12#\n\rdelayed_count\x18\x04 \x01(\x03R\x0c\x64\x65layedCount\x12#\n\rrunning_count\x18\x05 \x01(\x03R\x0crunningCount\x12\'\n\x0fsucceeded_count\x18\x06 \x01(\x03R\x0esucceededCount\x12!\n\x0c\x66\x61iled_count\x18\x07 \x01(\x03R\x0b\x66\x61iledCount\x12\'\n\x0f\x63\x61ncelled_count\x18\x08 \x01(\x03R\x0e\x63\x61ncelledCount\"\xcd\x01\n\x0f\x41\x63tionValidated\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x39\n\x0b\x61\x63tion_type\x18\x03 \x01(\x0e\x32\x18.trunkline.v1.ActionTypeR\nactionType\x12\x14\n\x05valid\x18\x04 \x01(\x08R\x05valid\x12\x1f\n\x0btoken_given\x18\x05 \x01(\x08R\ntokenGiven\x12\x17\n\x07user_id\x18\x06 \x01(\tR\x06userId\"\xd3\x02\n\x0e\x41\x63tionExecuted\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x1b\n\taction_id\x18\x02 \x01(\tR\x08\x61\x63tionId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x39\n\x0b\x61\x63tion_type\x18\x04 \x01(\x0e\x32\x18.trunkline.v1.ActionTypeR\nactionType\x12\x1d\n\nhandler_id\x18\x05 \x01(\tR\thandlerId\x12\x32\n\x06status\x18\x06 \x01(\x0e\x32\x1a.trunkline.v1.ActionStatusR\x06status\x12!\n\x0c\x65rror_reason\x18\x07 \x01(\tR\x0b\x65rrorReason\x12\x17\n\x07user_id\x18\x08 \x01(\tR\x06userId\x12#\n\rcompletion_id\x18\t \x01(\tR\x0c\x63ompletionId\"c\n\x14\x41\x63tionHandlerChanged\x12\x1d\n\nhandler_id\x18\x01 \x01(\tR\thandlerId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07\x64\x65leted\x18\x03 \x01(\x08R\x07\x64\x65leted\"k\n\x10SubscribeRequest\x12\x18\n\x06\x63ursor\x18\x01 \x01(\tB\x00R\x06\x63ursor\x12%\n\x0e\x66rom_beginning\x18\x02 \x01(\x08R\rfromBeginning\x12\x16\n\x05types\x18\x03 \x03(\tB\x00R\x05types\"\x84\x01\n\x11SubscribeResponse\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.EventH\x00R\x05\x65vent\x12:\n\ncheckpoint\x18\x02 \x01(\x0b\x32\x18.trunkline.v1.CheckpointH\x00R\ncheckpointB\x06\n\x04told\"$\n\nCheckpoint\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\"\x17\n\x15ListEventTypesRequest\"G\n\x16ListEventTypesResponse\x12-\n\x05types\x18\x01 \x03(\x0b\x32\x17.trunkline.v1.EventTypeR\x05types\"9\n\tEventType\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message2\xc5\x01\n\x0c\x45ventService\x12S\n\tSubscribe\x12\x1e.trunkline.v1.SubscribeRequest\x1a\x1f.trunkline.v1.SubscribeResponse\"\x03\x90\x02\x01\x30\x01\x12`\n\x0eListEventTypes\x12#.trunkline.v1.ListEventTypesRequest\x1a$.trunkline.v1.ListEventTypesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/events.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atrunkline/v1/actions.proto\x1a\x17trunkline/v1/jobs.proto\x1a\x18trunkline/v1/usage.proto\"\xb5\x0f\n\x05\x45vent\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12;\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x12\n\x04type\x18\x04 \x01(\tR\x04type\x12K\n\x11job_state_changed\x18\n \x01(\x0b\x32\x1d.trunkline.v1.JobStateChangedH\x00R\x0fjobStateChanged\x12\x44\n\x0e\x62\x61tch_progress\x18\x0b \x01(\x0b\x32\x1b.trunkline.v1.BatchProgressH\x00R\rbatchProgress\x12\x44\n\x0ejob_progressed\x18\x0c \x01(\x0b\x32\x1b.trunkline.v1.JobProgressedH\x00R\rjobProgressed\x12P\n\x12response_generated\x18\x14 \x01(\x0b\x32\x1f.trunkline.v1.ResponseGeneratedH\x00R\x11responseGenerated\x12G\n\x0f\x63ost_calculated\x18\x15 \x01(\x0b\x32\x1c.trunkline.v1.CostCalculatedH\x00R\x0e\x63ostCalculated\x12\x44\n\x0erequest_failed\x18\x16 \x01(\x0b\x32\x1b.trunkline.v1.RequestFailedH\x00R\rrequestFailed\x12P\n\x12\x66\x61ilover_triggered\x18\x17 \x01(\x0b\x32\x1f.trunkline.v1.FailoverTriggeredH\x00R\x11\x66\x61iloverTriggered\x12;\n\x0b\x63redits_low\x18\x18 \x01(\x0b\x32\x18.trunkline.v1.CreditsLowH\x00R\ncreditsLow\x12G\n\x0f\x63redits_expired\x18\x19 \x01(\x0b\x32\x1c.trunkline.v1.CreditsExpiredH\x00R\x0e\x63reditsExpired\x12`\n\x18\x62udget_threshold_reached\x18\x1a \x01(\x0b\x32$.trunkline.v1.BudgetThresholdReachedH\x00R\x16\x62udgetThresholdReached\x12M\n\x11provider_switched\x18\x1b \x01(\x0b\x32\x1e.trunkline.v1.ProviderSwitchedH\x00R\x10providerSwitched\x12Q\n\x13ledger_audit_failed\x18\x1c \x01(\x0b\x32\x1f.trunkline.v1.LedgerAuditFailedH\x00R\x11ledgerAuditFailed\x12\x44\n\x0e\x62reaker_opened\x18\x1e \x01(\x0b\x32\x1b.trunkline.v1.BreakerOpenedH\x00R\rbreakerOpened\x12\x44\n\x0e\x62reaker_closed\x18  \x01(\x0b\x32\x1b.trunkline.v1.BreakerClosedH\x00R\rbreakerClosed\x12>\n\x0cmodel_synced\x18\x1f \x01(\x0b\x32\x19.trunkline.v1.ModelSyncedH\x00R\x0bmodelSynced\x12\x63\n\x19webhook_endpoint_disabled\x18( \x01(\x0b\x32%.trunkline.v1.WebhookEndpointDisabledH\x00R\x17webhookEndpointDisabled\x12\x44\n\x0ewebhook_tested\x18) \x01(\x0b\x32\x1b.trunkline.v1.WebhookTestedH\x00R\rwebhookTested\x12J\n\x10webhook_received\x18* \x01(\x0b\x32\x1d.trunkline.v1.WebhookReceivedH\x00R\x0fwebhookReceived\x12\x45\n\x0f\x61pi_key_created\x18+ \x01(\x0b\x32\x1b.trunkline.v1.ApiKeyCreatedH\x00R\rapiKeyCreated\x12\x45\n\x0f\x61pi_key_rotated\x18, \x01(\x0b\x32\x1b.trunkline.v1.ApiKeyRotatedH\x00R\rapiKeyRotated\x12\x45\n\x0f\x61pi_key_revoked\x18- \x01(\x0b\x32\x1b.trunkline.v1.ApiKeyRevokedH\x00R\rapiKeyRevoked\x12J\n\x10\x61\x63tion_validated\x18< \x01(\x0b\x32\x1d.trunkline.v1.ActionValidatedH\x00R\x0f\x61\x63tionValidated\x12G\n\x0f\x61\x63tion_executed\x18= \x01(\x0b\x32\x1c.trunkline.v1.ActionExecutedH\x00R\x0e\x61\x63tionExecuted\x12Z\n\x16\x61\x63tion_handler_changed\x18> \x01(\x0b\x32\".trunkline.v1.ActionHandlerChangedH\x00R\x14\x61\x63tionHandlerChangedB\t\n\x07payload\"\xc2\x02\n\x0fJobStateChanged\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x16.trunkline.v1.JobStateR\x05state\x12<\n\x0c\x64\x65lay_reason\x18\x03 \x01(\x0e\x32\x19.trunkline.v1.DelayReasonR\x0b\x64\x65layReason\x12\x1a\n\x08revision\x18\x04 \x01(\x03R\x08revision\x12#\n\rattempt_count\x18\x05 \x01(\x05R\x0c\x61ttemptCount\x12\x14\n\x05queue\x18\x06 \x01(\tR\x05queue\x12\x17\n\x07user_id\x18\x07 \x01(\tR\x06userId\x12\x19\n\x08\x62\x61tch_id\x18\x08 \x01(\tR\x07\x62\x61tchId\x12!\n\x0c\x65rror_reason\x18\t \x01(\tR\x0b\x65rrorReason\"\xb1\x02\n\rBatchProgress\x12\x19\n\x08\x62\x61tch_id\x18\x01 \x01(\tR\x07\x62\x61tchId\x12\x1f\n\x0btotal_count\x18\x02 \x01(\x03R\ntotalCount\x12%\n\x0erunnable_count\x18\x03 \x01(\x03R\rrunnableCount\x12#\n\rdelayed_count\x18\x04 \x01(\x03R\x0c\x64\x65layedCount\x12#\n\rrunning_count\x18\x05 \x01(\x03R\x0crunningCount\x12\'\n\x0fsucceeded_count\x18\x06 \x01(\x03R\x0esucceededCount\x12!\n\x0c\x66\x61iled_count\x18\x07 \x01(\x03R\x0b\x66\x61iledCount\x12\'\n\x0f\x63\x61ncelled_count\x18\x08 \x01(\x03R\x0e\x63\x61ncelledCount\"x\n\rJobProgressed\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1a\n\x08\x66raction\x18\x02 \x01(\x01R\x08\x66raction\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x1a\n\x08revision\x18\x04 \x01(\x03R\x08revision\"\x97\x02\n\x11ResponseGenerated\x12#\n\rcompletion_id\x18\x01 \x01(\tR\x0c\x63ompletionId\x12\x1c\n\toperation\x18\x02 \x01(\tR\toperation\x12\x1a\n\x08provider\x18\x03 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x04 \x01(\tR\x05model\x12\x17\n\x07user_id\x18\x05 \x01(\tR\x06userId\x12\x18\n\x07outcome\x18\x06 \x01(\tR\x07outcome\x12#\n\rfinish_reason\x18\x07 \x01(\tR\x0c\x66inishReason\x12\x35\n\x08\x64uration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\"\xc5\x02\n\x0e\x43ostCalculated\x12#\n\rcompletion_id\x18\x01 \x01(\tR\x0c\x63ompletionId\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\x17\n\x07user_id\x18\x04 \x01(\tR\x06userId\x12!\n\x0cinput_tokens\x18\x05 \x01(\x03R\x0binputTokens\x12#\n\routput_tokens\x18\x06 \x01(\x03R\x0coutputTokens\x12(\n\x04\x63ost\x18\x07 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x04\x63ost\x12,\n\x06\x63harge\x18\x08 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x06\x63harge\x12#\n\rprice_version\x18\t \x01(\tR\x0cpriceVersion\"\xc7\x01\n\rRequestFailed\x12#\n\rcompletion_id\x18\x01 \x01(\tR\x0c\x63ompletionId\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\x17\n\x07user_id\x18\x04 \x01(\tR\x06userId\x12!\n\x0c\x65rror_reason\x18\x05 \x01(\tR\x0b\x65rrorReason\x12#\n\rattempt_count\x18\x06 \x01(\x05R\x0c\x61ttemptCount\"\x8b\x01\n\x11\x46\x61iloverTriggered\x12#\n\rcompletion_id\x18\x01 \x01(\tR\x0c\x63ompletionId\x12\x1d\n\nfrom_model\x18\x02 \x01(\tR\tfromModel\x12\x19\n\x08to_model\x18\x03 \x01(\tR\x07toModel\x12\x17\n\x07user_id\x18\x04 \x01(\tR\x06userId\"\xab\x01\n\nCreditsLow\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12.\n\x07\x62\x61lance\x18\x03 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x07\x62\x61lance\x12\x35\n\x0blow_balance\x18\x04 \x01(\x0b\x32\x14.trunkline.v1.AmountR\nlowBalance\"\xa6\x01\n\x0e\x43reditsExpired\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12,\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x06\x61mount\x12.\n\x07\x62\x61lance\x18\x04 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x07\x62\x61lance\"\x8c\x02\n\x16\x42udgetThresholdReached\x12\x16\n\x06\x62udget\x18\x01 \x01(\tR\x06\x62udget\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n\x07percent\x18\x03 \x01(\x05R\x07percent\x12*\n\x05spent\x18\x04 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x05spent\x12,\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x06\x61mount\x12\x17\n\x07user_id\x18\x06 \x01(\tR\x06userId\x12\x39\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\"\x96\x01\n\x10ProviderSwitched\x12#\n\rcompletion_id\x18\x01 \x01(\tR\x0c\x63ompletionId\x12#\n\rfrom_provider\x18\x02 \x01(\tR\x0c\x66romProvider\x12\x1f\n\x0bto_provider\x18\x03 \x01(\tR\ntoProvider\x12\x17\n\x07user_id\x18\x04 \x01(\tR\x06userId\"A\n\x11LedgerAuditFailed\x12\x12\n\x04rule\x18\x01 \x01(\tR\x04rule\x12\x18\n\x07subject\x18\x02 \x01(\tR\x07subject\"#\n\rBreakerOpened\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"#\n\rBreakerClosed\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xaf\x01\n\x0bModelSynced\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12\x1f\n\x0bmodel_count\x18\x02 \x01(\x05R\nmodelCount\x12\x1f\n\x0b\x61\x64\x64\x65\x64_count\x18\x03 \x01(\x05R\naddedCount\x12#\n\rchanged_count\x18\x04 \x01(\x05R\x0c\x63hangedCount\x12\x1d\n\ngone_count\x18\x05 \x01(\x05R\tgoneCount\"R\n\x17WebhookEndpointDisabled\x12\x1f\n\x0b\x65ndpoint_id\x18\x01 \x01(\tR\nendpointId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\"0\n\rWebhookTested\x12\x1f\n\x0b\x65ndpoint_id\x18\x01 \x01(\tR\nendpointId\"\xab\x01\n\x0fWebhookReceived\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12\x1d\n\nwebhook_id\x18\x02 \x01(\tR\twebhookId\x12#\n\rprovider_type\x18\x03 \x01(\tR\x0cproviderType\x12!\n\x0coperation_id\x18\x04 \x01(\tR\x0boperationId\x12\x15\n\x06job_id\x18\x05 \x01(\tR\x05jobId\"Y\n\rApiKeyCreated\x12\x15\n\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n\ncreated_by\x18\x03 \x01(\tR\tcreatedBy\"\x8b\x01\n\rApiKeyRotated\x12\x15\n\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12O\n\x16old_secret_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x13oldSecretExpireTime\":\n\rApiKeyRevoked\x12\x15\n\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"\xcd\x01\n\x0f\x41\x63tionValidated\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x39\n\x0b\x61\x63tion_type\x18\x03 \x01(\x0e\x32\x18.trunkline.v1.ActionTypeR\nactionType\x12\x14\n\x05valid\x18\x04 \x01(\x08R\x05valid\x12\x1f\n\x0btoken_given\x18\x05 \x01(\x08R\ntokenGiven\x12\x17\n\x07user_id\x18\x06 \x01(\tR\x06userId\"\xd3\x02\n\x0e\x41\x63tionExecuted\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x1b\n\taction_id\x18\x02 \x01(\tR\x08\x61\x63tionId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x39\n\x0b\x61\x63tion_type\x18\x04 \x01(\x0e\x32\x18.trunkline.v1.ActionTypeR\nactionType\x12\x1d\n\nhandler_id\x18\x05 \x01(\tR\thandlerId\x12\x32\n\x06status\x18\x06 \x01(\x0e\x32\x1a.trunkline.v1.ActionStatusR\x06status\x12!\n\x0c\x65rror_reason\x18\x07 \x01(\tR\x0b\x65rrorReason\x12\x17\n\x07user_id\x18\x08 \x01(\tR\x06userId\x12#\n\rcompletion_id\x18\t \x01(\tR\x0c\x63ompletionId\"c\n\x14\x41\x63tionHandlerChanged\x12\x1d\n\nhandler_id\x18\x01 \x01(\tR\thandlerId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07\x64\x65leted\x18\x03 \x01(\x08R\x07\x64\x65leted\"k\n\x10SubscribeRequest\x12\x18\n\x06\x63ursor\x18\x01 \x01(\tB\x00R\x06\x63ursor\x12%\n\x0e\x66rom_beginning\x18\x02 \x01(\x08R\rfromBeginning\x12\x16\n\x05types\x18\x03 \x03(\tB\x00R\x05types\"\x84\x01\n\x11SubscribeResponse\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.EventH\x00R\x05\x65vent\x12:\n\ncheckpoint\x18\x02 \x01(\x0b\x32\x18.trunkline.v1.CheckpointH\x00R\ncheckpointB\x06\n\x04told\"$\n\nCheckpoint\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\"\x17\n\x15ListEventTypesRequest\"G\n\x16ListEventTypesResponse\x12-\n\x05types\x18\x01 \x03(\x0b\x32\x17.trunkline.v1.EventTypeR\x05types\"9\n\tEventType\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message2\xc5\x01\n\x0c\x45ventService\x12S\n\tSubscribe\x12\x1e.trunkline.v1.SubscribeRequest\x1a\x1f.trunkline.v1.SubscribeResponse\"\x03\x90\x02\x01\x30\x01\x12`\n\x0eListEventTypes\x12#.trunkline.v1.ListEventTypesRequest\x1a$.trunkline.v1.ListEventTypesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,30 +40,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSERVICE'].methods_by_name['Subscribe']._serialized_options = b'\220\002\001'
   _globals['_EVENTSERVICE'].methods_by_name['ListEventTypes']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['ListEventTypes']._serialized_options = b'\220\002\001'
-  _globals['_EVENT']._serialized_start=130
-  _globals['_EVENT']._serialized_end=668
-  _globals['_JOBSTATECHANGED']._serialized_start=671
-  _globals['_JOBSTATECHANGED']._serialized_end=993
-  _globals['_BATCHPROGRESS']._serialized_start=996
-  _globals['_BATCHPROGRESS']._serialized_end=1301
-  _globals['_ACTIONVALIDATED']._serialized_start=1304
-  _globals['_ACTIONVALIDATED']._serialized_end=1509
-  _globals['_ACTIONEXECUTED']._serialized_start=1512
-  _globals['_ACTIONEXECUTED']._serialized_end=1851
-  _globals['_ACTIONHANDLERCHANGED']._serialized_start=1853
-  _globals['_ACTIONHANDLERCHANGED']._serialized_end=1952
-  _globals['_SUBSCRIBEREQUEST']._serialized_start=1954
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=2061
-  _globals['_SUBSCRIBERESPONSE']._serialized_start=2064
-  _globals['_SUBSCRIBERESPONSE']._serialized_end=2196
-  _globals['_CHECKPOINT']._serialized_start=2198
-  _globals['_CHECKPOINT']._serialized_end=2234
-  _globals['_LISTEVENTTYPESREQUEST']._serialized_start=2236
-  _globals['_LISTEVENTTYPESREQUEST']._serialized_end=2259
-  _globals['_LISTEVENTTYPESRESPONSE']._serialized_start=2261
-  _globals['_LISTEVENTTYPESRESPONSE']._serialized_end=2332
-  _globals['_EVENTTYPE']._serialized_start=2334
-  _globals['_EVENTTYPE']._serialized_end=2391
-  _globals['_EVENTSERVICE']._serialized_start=2394
-  _globals['_EVENTSERVICE']._serialized_end=2591
+  _globals['_EVENT']._serialized_start=188
+  _globals['_EVENT']._serialized_end=2161
+  _globals['_JOBSTATECHANGED']._serialized_start=2164
+  _globals['_JOBSTATECHANGED']._serialized_end=2486
+  _globals['_BATCHPROGRESS']._serialized_start=2489
+  _globals['_BATCHPROGRESS']._serialized_end=2794
+  _globals['_JOBPROGRESSED']._serialized_start=2796
+  _globals['_JOBPROGRESSED']._serialized_end=2916
+  _globals['_RESPONSEGENERATED']._serialized_start=2919
+  _globals['_RESPONSEGENERATED']._serialized_end=3198
+  _globals['_COSTCALCULATED']._serialized_start=3201
+  _globals['_COSTCALCULATED']._serialized_end=3526
+  _globals['_REQUESTFAILED']._serialized_start=3529
+  _globals['_REQUESTFAILED']._serialized_end=3728
+  _globals['_FAILOVERTRIGGERED']._serialized_start=3731
+  _globals['_FAILOVERTRIGGERED']._serialized_end=3870
+  _globals['_CREDITSLOW']._serialized_start=3873
+  _globals['_CREDITSLOW']._serialized_end=4044
+  _globals['_CREDITSEXPIRED']._serialized_start=4047
+  _globals['_CREDITSEXPIRED']._serialized_end=4213
+  _globals['_BUDGETTHRESHOLDREACHED']._serialized_start=4216
+  _globals['_BUDGETTHRESHOLDREACHED']._serialized_end=4484
+  _globals['_PROVIDERSWITCHED']._serialized_start=4487
+  _globals['_PROVIDERSWITCHED']._serialized_end=4637
+  _globals['_LEDGERAUDITFAILED']._serialized_start=4639
+  _globals['_LEDGERAUDITFAILED']._serialized_end=4704
+  _globals['_BREAKEROPENED']._serialized_start=4706
+  _globals['_BREAKEROPENED']._serialized_end=4741
+  _globals['_BREAKERCLOSED']._serialized_start=4743
+  _globals['_BREAKERCLOSED']._serialized_end=4778
+  _globals['_MODELSYNCED']._serialized_start=4781
+  _globals['_MODELSYNCED']._serialized_end=4956
+  _globals['_WEBHOOKENDPOINTDISABLED']._serialized_start=4958
+  _globals['_WEBHOOKENDPOINTDISABLED']._serialized_end=5040
+  _globals['_WEBHOOKTESTED']._serialized_start=5042
+  _globals['_WEBHOOKTESTED']._serialized_end=5090
+  _globals['_WEBHOOKRECEIVED']._serialized_start=5093
+  _globals['_WEBHOOKRECEIVED']._serialized_end=5264
+  _globals['_APIKEYCREATED']._serialized_start=5266
+  _globals['_APIKEYCREATED']._serialized_end=5355
+  _globals['_APIKEYROTATED']._serialized_start=5358
+  _globals['_APIKEYROTATED']._serialized_end=5497
+  _globals['_APIKEYREVOKED']._serialized_start=5499
+  _globals['_APIKEYREVOKED']._serialized_end=5557
+  _globals['_ACTIONVALIDATED']._serialized_start=5560
+  _globals['_ACTIONVALIDATED']._serialized_end=5765
+  _globals['_ACTIONEXECUTED']._serialized_start=5768
+  _globals['_ACTIONEXECUTED']._serialized_end=6107
+  _globals['_ACTIONHANDLERCHANGED']._serialized_start=6109
+  _globals['_ACTIONHANDLERCHANGED']._serialized_end=6208
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=6210
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=6317
+  _globals['_SUBSCRIBERESPONSE']._serialized_start=6320
+  _globals['_SUBSCRIBERESPONSE']._serialized_end=6452
+  _globals['_CHECKPOINT']._serialized_start=6454
+  _globals['_CHECKPOINT']._serialized_end=6490
+  _globals['_LISTEVENTTYPESREQUEST']._serialized_start=6492
+  _globals['_LISTEVENTTYPESREQUEST']._serialized_end=6515
+  _globals['_LISTEVENTTYPESRESPONSE']._serialized_start=6517
+  _globals['_LISTEVENTTYPESRESPONSE']._serialized_end=6588
+  _globals['_EVENTTYPE']._serialized_start=6590
+  _globals['_EVENTTYPE']._serialized_end=6647
+  _globals['_EVENTSERVICE']._serialized_start=6650
+  _globals['_EVENTSERVICE']._serialized_end=6847
 # @@protoc_insertion_point(module_scope)

@@ -5,11 +5,13 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from trunkline.v1 import actions_pb2 as _actions_pb2
 from trunkline.v1 import jobs_pb2 as _jobs_pb2
+from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -33,6 +35,25 @@ class Event(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     JOB_STATE_CHANGED_FIELD_NUMBER: _builtins.int
     BATCH_PROGRESS_FIELD_NUMBER: _builtins.int
+    JOB_PROGRESSED_FIELD_NUMBER: _builtins.int
+    RESPONSE_GENERATED_FIELD_NUMBER: _builtins.int
+    COST_CALCULATED_FIELD_NUMBER: _builtins.int
+    REQUEST_FAILED_FIELD_NUMBER: _builtins.int
+    FAILOVER_TRIGGERED_FIELD_NUMBER: _builtins.int
+    CREDITS_LOW_FIELD_NUMBER: _builtins.int
+    CREDITS_EXPIRED_FIELD_NUMBER: _builtins.int
+    BUDGET_THRESHOLD_REACHED_FIELD_NUMBER: _builtins.int
+    PROVIDER_SWITCHED_FIELD_NUMBER: _builtins.int
+    LEDGER_AUDIT_FAILED_FIELD_NUMBER: _builtins.int
+    BREAKER_OPENED_FIELD_NUMBER: _builtins.int
+    BREAKER_CLOSED_FIELD_NUMBER: _builtins.int
+    MODEL_SYNCED_FIELD_NUMBER: _builtins.int
+    WEBHOOK_ENDPOINT_DISABLED_FIELD_NUMBER: _builtins.int
+    WEBHOOK_TESTED_FIELD_NUMBER: _builtins.int
+    WEBHOOK_RECEIVED_FIELD_NUMBER: _builtins.int
+    API_KEY_CREATED_FIELD_NUMBER: _builtins.int
+    API_KEY_ROTATED_FIELD_NUMBER: _builtins.int
+    API_KEY_REVOKED_FIELD_NUMBER: _builtins.int
     ACTION_VALIDATED_FIELD_NUMBER: _builtins.int
     ACTION_EXECUTED_FIELD_NUMBER: _builtins.int
     ACTION_HANDLER_CHANGED_FIELD_NUMBER: _builtins.int
@@ -55,6 +76,82 @@ class Event(_message.Message):
         """A batch came further."""
 
     @_builtins.property
+    def job_progressed(self) -> Global___JobProgressed:
+        """A job that tells of its progress came further."""
+
+    @_builtins.property
+    def response_generated(self) -> Global___ResponseGenerated:
+        """A call was answered."""
+
+    @_builtins.property
+    def cost_calculated(self) -> Global___CostCalculated:
+        """The bill of a call was written."""
+
+    @_builtins.property
+    def request_failed(self) -> Global___RequestFailed:
+        """A call that was let in ended with an error."""
+
+    @_builtins.property
+    def failover_triggered(self) -> Global___FailoverTriggered:
+        """Another model than the one first asked did the work of a call."""
+
+    @_builtins.property
+    def credits_low(self) -> Global___CreditsLow:
+        """An account fell below its mark."""
+
+    @_builtins.property
+    def credits_expired(self) -> Global___CreditsExpired:
+        """Credits came to their end."""
+
+    @_builtins.property
+    def budget_threshold_reached(self) -> Global___BudgetThresholdReached:
+        """A budget came to one of its thresholds."""
+
+    @_builtins.property
+    def provider_switched(self) -> Global___ProviderSwitched:
+        """Another provider than the one first asked did the work of a call."""
+
+    @_builtins.property
+    def ledger_audit_failed(self) -> Global___LedgerAuditFailed:
+        """The books do not add up."""
+
+    @_builtins.property
+    def breaker_opened(self) -> Global___BreakerOpened:
+        """A breaker opened."""
+
+    @_builtins.property
+    def breaker_closed(self) -> Global___BreakerClosed:
+        """A breaker closed again."""
+
+    @_builtins.property
+    def model_synced(self) -> Global___ModelSynced:
+        """A provider offers other models than before."""
+
+    @_builtins.property
+    def webhook_endpoint_disabled(self) -> Global___WebhookEndpointDisabled:
+        """An endpoint gets no more webhooks."""
+
+    @_builtins.property
+    def webhook_tested(self) -> Global___WebhookTested:
+        """Somebody wants to see whether webhooks arrive."""
+
+    @_builtins.property
+    def webhook_received(self) -> Global___WebhookReceived:
+        """A provider told of something."""
+
+    @_builtins.property
+    def api_key_created(self) -> Global___ApiKeyCreated:
+        """There is a new API key."""
+
+    @_builtins.property
+    def api_key_rotated(self) -> Global___ApiKeyRotated:
+        """An API key got a new secret."""
+
+    @_builtins.property
+    def api_key_revoked(self) -> Global___ApiKeyRevoked:
+        """An API key is good for nothing any more."""
+
+    @_builtins.property
     def action_validated(self) -> Global___ActionValidated:
         """Somebody asked whether an action is whole."""
 
@@ -75,15 +172,34 @@ class Event(_message.Message):
         type: _builtins.str = ...,
         job_state_changed: Global___JobStateChanged | None = ...,
         batch_progress: Global___BatchProgress | None = ...,
+        job_progressed: Global___JobProgressed | None = ...,
+        response_generated: Global___ResponseGenerated | None = ...,
+        cost_calculated: Global___CostCalculated | None = ...,
+        request_failed: Global___RequestFailed | None = ...,
+        failover_triggered: Global___FailoverTriggered | None = ...,
+        credits_low: Global___CreditsLow | None = ...,
+        credits_expired: Global___CreditsExpired | None = ...,
+        budget_threshold_reached: Global___BudgetThresholdReached | None = ...,
+        provider_switched: Global___ProviderSwitched | None = ...,
+        ledger_audit_failed: Global___LedgerAuditFailed | None = ...,
+        breaker_opened: Global___BreakerOpened | None = ...,
+        breaker_closed: Global___BreakerClosed | None = ...,
+        model_synced: Global___ModelSynced | None = ...,
+        webhook_endpoint_disabled: Global___WebhookEndpointDisabled | None = ...,
+        webhook_tested: Global___WebhookTested | None = ...,
+        webhook_received: Global___WebhookReceived | None = ...,
+        api_key_created: Global___ApiKeyCreated | None = ...,
+        api_key_rotated: Global___ApiKeyRotated | None = ...,
+        api_key_revoked: Global___ApiKeyRevoked | None = ...,
         action_validated: Global___ActionValidated | None = ...,
         action_executed: Global___ActionExecuted | None = ...,
         action_handler_changed: Global___ActionHandlerChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "batch_progress", b"batch_progress", "create_time", b"create_time", "job_state_changed", b"job_state_changed", "payload", b"payload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "batch_progress", b"batch_progress", "create_time", b"create_time", "cursor", b"cursor", "event_id", b"event_id", "job_state_changed", b"job_state_changed", "payload", b"payload", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "cursor", b"cursor", "event_id", b"event_id", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "type", b"type", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "action_validated", "action_executed", "action_handler_changed"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "job_progressed", "response_generated", "cost_calculated", "request_failed", "failover_triggered", "credits_low", "credits_expired", "budget_threshold_reached", "provider_switched", "ledger_audit_failed", "breaker_opened", "breaker_closed", "model_synced", "webhook_endpoint_disabled", "webhook_tested", "webhook_received", "api_key_created", "api_key_rotated", "api_key_revoked", "action_validated", "action_executed", "action_handler_changed"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -192,6 +308,672 @@ class BatchProgress(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchProgress: _TypeAlias = BatchProgress  # noqa: Y015
+
+@_typing.final
+class JobProgressed(_message.Message):
+    """A job came further. Told only of jobs that were made with `callback_progress`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    FRACTION_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job."""
+    fraction: _builtins.float
+    """The share that is done, 0 to 1."""
+    message: _builtins.str
+    """What is being done."""
+    revision: _builtins.int
+    """The revision of the job: later changes have higher ones."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        fraction: _builtins.float = ...,
+        message: _builtins.str = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fraction", b"fraction", "job_id", b"job_id", "message", b"message", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JobProgressed: _TypeAlias = JobProgressed  # noqa: Y015
+
+@_typing.final
+class ResponseGenerated(_message.Message):
+    """A call was answered. The answer itself is not told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETION_ID_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    FINISH_REASON_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    completion_id: _builtins.str
+    """The call: see GetCompletion."""
+    operation: _builtins.str
+    """Its kind, such as `chat`."""
+    provider: _builtins.str
+    """Who answered."""
+    model: _builtins.str
+    """The model there."""
+    user_id: _builtins.str
+    """Whose call it was; empty for the tenant's own."""
+    outcome: _builtins.str
+    """How it ended, such as `OUTCOME_COMPLETED`."""
+    finish_reason: _builtins.str
+    """Why the answer ended, such as `FINISH_REASON_STOP`."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """How long it took."""
+
+    def __init__(
+        self,
+        *,
+        completion_id: _builtins.str = ...,
+        operation: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        model: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        finish_reason: _builtins.str = ...,
+        duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_id", b"completion_id", "duration", b"duration", "finish_reason", b"finish_reason", "model", b"model", "operation", b"operation", "outcome", b"outcome", "provider", b"provider", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResponseGenerated: _TypeAlias = ResponseGenerated  # noqa: Y015
+
+@_typing.final
+class CostCalculated(_message.Message):
+    """The bill of a call was written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETION_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    PRICE_VERSION_FIELD_NUMBER: _builtins.int
+    completion_id: _builtins.str
+    """The call."""
+    provider: _builtins.str
+    """Who answered."""
+    model: _builtins.str
+    """The model there."""
+    user_id: _builtins.str
+    """Whose call it was; empty for the tenant's own."""
+    input_tokens: _builtins.int
+    """Tokens in."""
+    output_tokens: _builtins.int
+    """Tokens out."""
+    price_version: _builtins.str
+    """The prices that it was reckoned with."""
+    @_builtins.property
+    def cost(self) -> _usage_pb2.Amount:
+        """What the provider takes, in US dollars."""
+
+    @_builtins.property
+    def charge(self) -> _usage_pb2.Amount:
+        """What was charged, in credits."""
+
+    def __init__(
+        self,
+        *,
+        completion_id: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        model: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        input_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+        cost: _usage_pb2.Amount | None = ...,
+        charge: _usage_pb2.Amount | None = ...,
+        price_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "completion_id", b"completion_id", "cost", b"cost", "input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "price_version", b"price_version", "provider", b"provider", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CostCalculated: _TypeAlias = CostCalculated  # noqa: Y015
+
+@_typing.final
+class RequestFailed(_message.Message):
+    """A call that was let in ended with an error."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETION_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ERROR_REASON_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    completion_id: _builtins.str
+    """The call."""
+    provider: _builtins.str
+    """Who was asked last."""
+    model: _builtins.str
+    """The model there."""
+    user_id: _builtins.str
+    """Whose call it was; empty for the tenant's own."""
+    error_reason: _builtins.str
+    """The reason, as in `ErrorInfo`."""
+    attempt_count: _builtins.int
+    """How often a provider was asked."""
+    def __init__(
+        self,
+        *,
+        completion_id: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        model: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        error_reason: _builtins.str = ...,
+        attempt_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "completion_id", b"completion_id", "error_reason", b"error_reason", "model", b"model", "provider", b"provider", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestFailed: _TypeAlias = RequestFailed  # noqa: Y015
+
+@_typing.final
+class FailoverTriggered(_message.Message):
+    """Another model than the one first asked did the work of a call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETION_ID_FIELD_NUMBER: _builtins.int
+    FROM_MODEL_FIELD_NUMBER: _builtins.int
+    TO_MODEL_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    completion_id: _builtins.str
+    """The call."""
+    from_model: _builtins.str
+    """The model that was asked first, `provider/model`."""
+    to_model: _builtins.str
+    """The model that was asked last, `provider/model`."""
+    user_id: _builtins.str
+    """Whose call it was; empty for the tenant's own."""
+    def __init__(
+        self,
+        *,
+        completion_id: _builtins.str = ...,
+        from_model: _builtins.str = ...,
+        to_model: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_id", b"completion_id", "from_model", b"from_model", "to_model", b"to_model", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailoverTriggered: _TypeAlias = FailoverTriggered  # noqa: Y015
+
+@_typing.final
+class CreditsLow(_message.Message):
+    """An account fell below its mark (`low_balance`)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
+    LOW_BALANCE_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    user_id: _builtins.str
+    """Whose it is; empty for the tenant's own."""
+    @_builtins.property
+    def balance(self) -> _usage_pb2.Amount:
+        """What is left."""
+
+    @_builtins.property
+    def low_balance(self) -> _usage_pb2.Amount:
+        """The mark."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        balance: _usage_pb2.Amount | None = ...,
+        low_balance: _usage_pb2.Amount | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "low_balance", b"low_balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "balance", b"balance", "low_balance", b"low_balance", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreditsLow: _TypeAlias = CreditsLow  # noqa: Y015
+
+@_typing.final
+class CreditsExpired(_message.Message):
+    """Credits came to their end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    user_id: _builtins.str
+    """Whose it is; empty for the tenant's own."""
+    @_builtins.property
+    def amount(self) -> _usage_pb2.Amount:
+        """How much."""
+
+    @_builtins.property
+    def balance(self) -> _usage_pb2.Amount:
+        """What is left."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        amount: _usage_pb2.Amount | None = ...,
+        balance: _usage_pb2.Amount | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "balance", b"balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "amount", b"amount", "balance", b"balance", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreditsExpired: _TypeAlias = CreditsExpired  # noqa: Y015
+
+@_typing.final
+class BudgetThresholdReached(_message.Message):
+    """A budget came to one of its thresholds, or more was spent than usual."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    SPENT_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    budget: _builtins.str
+    """The budget's name."""
+    kind: _builtins.str
+    """`threshold` or `spike`."""
+    percent: _builtins.int
+    """The threshold, in percent of the budget; for a spike, of the average."""
+    user_id: _builtins.str
+    """The user whose spending is counted, where it is counted by user."""
+    @_builtins.property
+    def spent(self) -> _usage_pb2.Amount:
+        """What was spent."""
+
+    @_builtins.property
+    def amount(self) -> _usage_pb2.Amount:
+        """What may be spent."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When the period began."""
+
+    def __init__(
+        self,
+        *,
+        budget: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        percent: _builtins.int = ...,
+        spent: _usage_pb2.Amount | None = ...,
+        amount: _usage_pb2.Amount | None = ...,
+        user_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "spent", b"spent", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "budget", b"budget", "kind", b"kind", "percent", b"percent", "spent", b"spent", "start_time", b"start_time", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BudgetThresholdReached: _TypeAlias = BudgetThresholdReached  # noqa: Y015
+
+@_typing.final
+class ProviderSwitched(_message.Message):
+    """Another provider than the one first asked did the work of a call. Told beside `FailoverTriggered`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETION_ID_FIELD_NUMBER: _builtins.int
+    FROM_PROVIDER_FIELD_NUMBER: _builtins.int
+    TO_PROVIDER_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    completion_id: _builtins.str
+    """The call."""
+    from_provider: _builtins.str
+    """Who was asked first."""
+    to_provider: _builtins.str
+    """Who was asked last."""
+    user_id: _builtins.str
+    """Whose call it was; empty for the tenant's own."""
+    def __init__(
+        self,
+        *,
+        completion_id: _builtins.str = ...,
+        from_provider: _builtins.str = ...,
+        to_provider: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_id", b"completion_id", "from_provider", b"from_provider", "to_provider", b"to_provider", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderSwitched: _TypeAlias = ProviderSwitched  # noqa: Y015
+
+@_typing.final
+class LedgerAuditFailed(_message.Message):
+    """The books do not add up: something has written past the ledger. Told to the tenant whose account it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """The rule that is broken, as in `trunkline credits audit`."""
+    subject: _builtins.str
+    """The account or hold."""
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        subject: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LedgerAuditFailed: _TypeAlias = LedgerAuditFailed  # noqa: Y015
+
+@_typing.final
+class BreakerOpened(_message.Message):
+    """A breaker opened: what it stands for gets no calls for a while. Told by each replica to every tenant; of a tenant's own
+    provider account, to that tenant.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What it stands for: `provider` for our key there, `provider/model` for a model."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreakerOpened: _TypeAlias = BreakerOpened  # noqa: Y015
+
+@_typing.final
+class BreakerClosed(_message.Message):
+    """A breaker closed that had opened. Told to whom its opening was told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What it stands for."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreakerClosed: _TypeAlias = BreakerClosed  # noqa: Y015
+
+@_typing.final
+class ModelSynced(_message.Message):
+    """A provider offers other models than before. Told to every tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    MODEL_COUNT_FIELD_NUMBER: _builtins.int
+    ADDED_COUNT_FIELD_NUMBER: _builtins.int
+    CHANGED_COUNT_FIELD_NUMBER: _builtins.int
+    GONE_COUNT_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """The provider."""
+    model_count: _builtins.int
+    """Models that it offers."""
+    added_count: _builtins.int
+    """How many are new."""
+    changed_count: _builtins.int
+    """How many have changed."""
+    gone_count: _builtins.int
+    """How many are gone."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        model_count: _builtins.int = ...,
+        added_count: _builtins.int = ...,
+        changed_count: _builtins.int = ...,
+        gone_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_count", b"added_count", "changed_count", b"changed_count", "gone_count", b"gone_count", "model_count", b"model_count", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelSynced: _TypeAlias = ModelSynced  # noqa: Y015
+
+@_typing.final
+class WebhookEndpointDisabled(_message.Message):
+    """An endpoint gets no more webhooks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDPOINT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    endpoint_id: _builtins.str
+    """The endpoint."""
+    reason: _builtins.str
+    """`GONE` or `FAILING`."""
+    def __init__(
+        self,
+        *,
+        endpoint_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint_id", b"endpoint_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookEndpointDisabled: _TypeAlias = WebhookEndpointDisabled  # noqa: Y015
+
+@_typing.final
+class WebhookTested(_message.Message):
+    """Somebody wants to see whether webhooks arrive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDPOINT_ID_FIELD_NUMBER: _builtins.int
+    endpoint_id: _builtins.str
+    """The endpoint."""
+    def __init__(
+        self,
+        *,
+        endpoint_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint_id", b"endpoint_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookTested: _TypeAlias = WebhookTested  # noqa: Y015
+
+@_typing.final
+class WebhookReceived(_message.Message):
+    """A provider told of something, with a signature that is right."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    WEBHOOK_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_TYPE_FIELD_NUMBER: _builtins.int
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """The provider."""
+    webhook_id: _builtins.str
+    """The provider's id of it."""
+    provider_type: _builtins.str
+    """What it is, in the provider's words."""
+    operation_id: _builtins.str
+    """What the provider calls the work that it is about."""
+    job_id: _builtins.str
+    """The job that it is about, where there is one."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        webhook_id: _builtins.str = ...,
+        provider_type: _builtins.str = ...,
+        operation_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "operation_id", b"operation_id", "provider", b"provider", "provider_type", b"provider_type", "webhook_id", b"webhook_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookReceived: _TypeAlias = WebhookReceived  # noqa: Y015
+
+@_typing.final
+class ApiKeyCreated(_message.Message):
+    """There is a new API key. The key itself is not told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """The key."""
+    name: _builtins.str
+    """Its name."""
+    created_by: _builtins.str
+    """Which key made it."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        created_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_by", b"created_by", "key_id", b"key_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApiKeyCreated: _TypeAlias = ApiKeyCreated  # noqa: Y015
+
+@_typing.final
+class ApiKeyRotated(_message.Message):
+    """An API key got a new secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    OLD_SECRET_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """The key."""
+    name: _builtins.str
+    """Its name."""
+    @_builtins.property
+    def old_secret_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when the old secret is good too."""
+
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        old_secret_expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["old_secret_expire_time", b"old_secret_expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "name", b"name", "old_secret_expire_time", b"old_secret_expire_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApiKeyRotated: _TypeAlias = ApiKeyRotated  # noqa: Y015
+
+@_typing.final
+class ApiKeyRevoked(_message.Message):
+    """An API key is good for nothing any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """The key."""
+    name: _builtins.str
+    """Its name."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApiKeyRevoked: _TypeAlias = ApiKeyRevoked  # noqa: Y015
 
 @_typing.final
 class ActionValidated(_message.Message):

@@ -408,6 +408,8 @@ class CreateJobRequest(_message.Message):
     MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     STREAM_FIELD_NUMBER: _builtins.int
+    CALLBACK_URI_FIELD_NUMBER: _builtins.int
+    CALLBACK_PROGRESS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes a retry safe. 1 to 255 printable ASCII characters."""
     queue: _builtins.str
@@ -418,6 +420,12 @@ class CreateJobRequest(_message.Message):
     """How often it is begun at most; unset: as the gateway is set."""
     stream: _builtins.bool
     """Keep the answer's events as they come, so that they can be watched: for chat."""
+    callback_uri: _builtins.str
+    """Where each change of its state is sent, as a webhook, signed by the tenant's endpoint for callbacks: see
+    `WebhookService`. A public https address.
+    """
+    callback_progress: _builtins.bool
+    """Send its progress there too."""
     @_builtins.property
     def spec(self) -> Global___JobSpec:
         """What is to be done."""
@@ -446,10 +454,12 @@ class CreateJobRequest(_message.Message):
         max_attempts: _builtins.int | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         stream: _builtins.bool = ...,
+        callback_uri: _builtins.str = ...,
+        callback_progress: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "max_attempts", b"max_attempts", "schedule_time", b"schedule_time", "spec", b"spec", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "labels", b"labels", "max_attempts", b"max_attempts", "priority", b"priority", "queue", b"queue", "request_id", b"request_id", "schedule_time", b"schedule_time", "spec", b"spec", "stream", b"stream", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "callback_progress", b"callback_progress", "callback_uri", b"callback_uri", "labels", b"labels", "max_attempts", b"max_attempts", "priority", b"priority", "queue", b"queue", "request_id", b"request_id", "schedule_time", b"schedule_time", "spec", b"spec", "stream", b"stream", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_attempts: _TypeAlias = _typing.Literal["max_attempts"]  # noqa: Y015
     _WhichOneofArgType__max_attempts: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts"]  # noqa: Y015

@@ -127,7 +127,7 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModelAlias(self, request, context):
-        """Takes an alias away. Errors: RESOURCE_NOT_FOUND.
+        """Takes an alias away. Errors: RESOURCE_NOT_FOUND, VALIDATION (`routing.chains` of the settings names it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

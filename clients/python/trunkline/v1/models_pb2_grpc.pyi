@@ -51,7 +51,7 @@ class ModelServiceStub:
     Errors: MODEL_NOT_FOUND for a model that no call could use.
     """
     DeleteModelAlias: _grpc.UnaryUnaryMultiCallable[_models_pb2.DeleteModelAliasRequest, _models_pb2.DeleteModelAliasResponse]
-    """Takes an alias away. Errors: RESOURCE_NOT_FOUND."""
+    """Takes an alias away. Errors: RESOURCE_NOT_FOUND, VALIDATION (`routing.chains` of the settings names it)."""
     SetPrice: _grpc.UnaryUnaryMultiCallable[_models_pb2.SetPriceRequest, _models_pb2.SetPriceResponse]
     """Says what a model costs from a moment on, for all tenants. A price is never changed, only followed by another; calls
     that run keep theirs. It wins over the prices of the settings and the built-in ones from its time on.
@@ -81,7 +81,7 @@ class ModelServiceAsyncStub(ModelServiceStub):
     Errors: MODEL_NOT_FOUND for a model that no call could use.
     """
     DeleteModelAlias: _aio.UnaryUnaryMultiCallable[_models_pb2.DeleteModelAliasRequest, _models_pb2.DeleteModelAliasResponse]  # type: ignore[assignment]
-    """Takes an alias away. Errors: RESOURCE_NOT_FOUND."""
+    """Takes an alias away. Errors: RESOURCE_NOT_FOUND, VALIDATION (`routing.chains` of the settings names it)."""
     SetPrice: _aio.UnaryUnaryMultiCallable[_models_pb2.SetPriceRequest, _models_pb2.SetPriceResponse]  # type: ignore[assignment]
     """Says what a model costs from a moment on, for all tenants. A price is never changed, only followed by another; calls
     that run keep theirs. It wins over the prices of the settings and the built-in ones from its time on.
@@ -150,7 +150,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _models_pb2.DeleteModelAliasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_models_pb2.DeleteModelAliasResponse, _abc.Awaitable[_models_pb2.DeleteModelAliasResponse]]:
-        """Takes an alias away. Errors: RESOURCE_NOT_FOUND."""
+        """Takes an alias away. Errors: RESOURCE_NOT_FOUND, VALIDATION (`routing.chains` of the settings names it)."""
 
     @_abc_1.abstractmethod
     def SetPrice(

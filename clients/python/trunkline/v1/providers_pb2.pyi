@@ -62,6 +62,7 @@ class Provider(_message.Message):
     DISABLED_REASON_FIELD_NUMBER: _builtins.int
     CAPABILITIES_FIELD_NUMBER: _builtins.int
     HEALTH_FIELD_NUMBER: _builtins.int
+    OWN_HEALTH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name, as in `provider/model`."""
     wire: _builtins.str
@@ -78,6 +79,10 @@ class Provider(_message.Message):
     def health(self) -> Global___ProviderHealth:
         """How it does; unset when it is off."""
 
+    @_builtins.property
+    def own_health(self) -> Global___ProviderHealth:
+        """How calls that go out with the tenant's own key there do; unset where the tenant has none."""
+
     def __init__(
         self,
         *,
@@ -87,10 +92,11 @@ class Provider(_message.Message):
         disabled_reason: _builtins.str = ...,
         capabilities: _abc.Iterable[_models_pb2.Capability.ValueType] | None = ...,
         health: Global___ProviderHealth | None = ...,
+        own_health: Global___ProviderHealth | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health", "own_health", b"own_health"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "health", b"health", "name", b"name", "wire", b"wire"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "health", b"health", "name", b"name", "own_health", b"own_health", "wire", b"wire"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -182,6 +188,7 @@ class Breaker(_message.Message):
     FAILURE_COUNT_FIELD_NUMBER: _builtins.int
     SLOW_COUNT_FIELD_NUMBER: _builtins.int
     PROBE_TIME_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`provider/model`, or `provider` for the gateway's key there."""
     state: Global___BreakerState.ValueType
@@ -192,6 +199,8 @@ class Breaker(_message.Message):
     """How many of them failed."""
     slow_count: _builtins.int
     """How many of them were slow."""
+    own: _builtins.bool
+    """It is of calls that go out with the tenant's own key."""
     @_builtins.property
     def probe_time(self) -> _timestamp_pb2.Timestamp:
         """When an open one lets the next call through; unset where it stays open until it is reset."""
@@ -205,10 +214,11 @@ class Breaker(_message.Message):
         failure_count: _builtins.int = ...,
         slow_count: _builtins.int = ...,
         probe_time: _timestamp_pb2.Timestamp | None = ...,
+        own: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["probe_time", b"probe_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_count", b"call_count", "failure_count", b"failure_count", "name", b"name", "probe_time", b"probe_time", "slow_count", b"slow_count", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_count", b"call_count", "failure_count", b"failure_count", "name", b"name", "own", b"own", "probe_time", b"probe_time", "slow_count", b"slow_count", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -736,16 +746,20 @@ class ResetBreakerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name: `provider/model`, or `provider`."""
+    own: _builtins.bool
+    """The one of the tenant's own key there. That of the gateway's counts for all tenants, and takes the scope `admin:breakers`."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        own: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "own", b"own"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -782,16 +796,20 @@ class OpenBreakerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name: `provider/model`, or `provider`."""
+    own: _builtins.bool
+    """The one of the tenant's own key there. That of the gateway's counts for all tenants, and takes the scope `admin:breakers`."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        own: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "own", b"own"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -166,14 +166,16 @@ class ProviderServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ResetBreaker(self, request, context):
-        """Closes a breaker and forgets what it counted; on the other replicas too, as soon as they hear of it. Errors: RESOURCE_NOT_FOUND.
+        """Closes a breaker and forgets what it counted; on the other replicas too, as soon as they hear of it. Errors: RESOURCE_NOT_FOUND,
+        FIELD_FORBIDDEN (`own`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def OpenBreaker(self, request, context):
-        """Opens a breaker until it is reset, for maintenance; on the other replicas too, as soon as they hear of it. Errors: RESOURCE_NOT_FOUND.
+        """Opens a breaker until it is reset, for maintenance; on the other replicas too, as soon as they hear of it. Errors:
+        RESOURCE_NOT_FOUND, FIELD_FORBIDDEN (`own`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -63,9 +63,13 @@ class ProviderServiceStub:
     the replica goes away, and with DEADLINE after 15 minutes at most. Errors: RESOURCE_NOT_FOUND.
     """
     ResetBreaker: _grpc.UnaryUnaryMultiCallable[_providers_pb2.ResetBreakerRequest, _providers_pb2.ResetBreakerResponse]
-    """Closes a breaker and forgets what it counted; on the other replicas too, as soon as they hear of it. Errors: RESOURCE_NOT_FOUND."""
+    """Closes a breaker and forgets what it counted; on the other replicas too, as soon as they hear of it. Errors: RESOURCE_NOT_FOUND,
+    FIELD_FORBIDDEN (`own`).
+    """
     OpenBreaker: _grpc.UnaryUnaryMultiCallable[_providers_pb2.OpenBreakerRequest, _providers_pb2.OpenBreakerResponse]
-    """Opens a breaker until it is reset, for maintenance; on the other replicas too, as soon as they hear of it. Errors: RESOURCE_NOT_FOUND."""
+    """Opens a breaker until it is reset, for maintenance; on the other replicas too, as soon as they hear of it. Errors:
+    RESOURCE_NOT_FOUND, FIELD_FORBIDDEN (`own`).
+    """
 
 @_typing.type_check_only
 class ProviderServiceAsyncStub(ProviderServiceStub):
@@ -102,9 +106,13 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     the replica goes away, and with DEADLINE after 15 minutes at most. Errors: RESOURCE_NOT_FOUND.
     """
     ResetBreaker: _aio.UnaryUnaryMultiCallable[_providers_pb2.ResetBreakerRequest, _providers_pb2.ResetBreakerResponse]  # type: ignore[assignment]
-    """Closes a breaker and forgets what it counted; on the other replicas too, as soon as they hear of it. Errors: RESOURCE_NOT_FOUND."""
+    """Closes a breaker and forgets what it counted; on the other replicas too, as soon as they hear of it. Errors: RESOURCE_NOT_FOUND,
+    FIELD_FORBIDDEN (`own`).
+    """
     OpenBreaker: _aio.UnaryUnaryMultiCallable[_providers_pb2.OpenBreakerRequest, _providers_pb2.OpenBreakerResponse]  # type: ignore[assignment]
-    """Opens a breaker until it is reset, for maintenance; on the other replicas too, as soon as they hear of it. Errors: RESOURCE_NOT_FOUND."""
+    """Opens a breaker until it is reset, for maintenance; on the other replicas too, as soon as they hear of it. Errors:
+    RESOURCE_NOT_FOUND, FIELD_FORBIDDEN (`own`).
+    """
 
 class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     """The providers behind the gateway."""
@@ -198,7 +206,9 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _providers_pb2.ResetBreakerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_providers_pb2.ResetBreakerResponse, _abc.Awaitable[_providers_pb2.ResetBreakerResponse]]:
-        """Closes a breaker and forgets what it counted; on the other replicas too, as soon as they hear of it. Errors: RESOURCE_NOT_FOUND."""
+        """Closes a breaker and forgets what it counted; on the other replicas too, as soon as they hear of it. Errors: RESOURCE_NOT_FOUND,
+        FIELD_FORBIDDEN (`own`).
+        """
 
     @_abc_1.abstractmethod
     def OpenBreaker(
@@ -206,6 +216,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _providers_pb2.OpenBreakerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_providers_pb2.OpenBreakerResponse, _abc.Awaitable[_providers_pb2.OpenBreakerResponse]]:
-        """Opens a breaker until it is reset, for maintenance; on the other replicas too, as soon as they hear of it. Errors: RESOURCE_NOT_FOUND."""
+        """Opens a breaker until it is reset, for maintenance; on the other replicas too, as soon as they hear of it. Errors:
+        RESOURCE_NOT_FOUND, FIELD_FORBIDDEN (`own`).
+        """
 
 def add_ProviderServiceServicer_to_server(servicer: ProviderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -28,10 +28,10 @@ class Listener:
         self._connections: set[Connection] = set()
         self._changed = asyncio.Event()
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen; the port in use. Raises OSError."""
+    async def start(self, host: str, port: int, *, shared: bool = False) -> int:
+        """Listen; the port in use. Other processes listen there as well if it is shared. Raises OSError."""
         loop = asyncio.get_running_loop()
-        for listening in _sockets(host, port):
+        for listening in _sockets(host, port, shared=shared):
             server = await loop.create_server(self._connection, sock=listening, backlog=_BACKLOG, ssl=self._tls)
             self._servers.append(server)
         return int(self._servers[0].sockets[0].getsockname()[1])
@@ -79,7 +79,7 @@ class Listener:
         ]
 
 
-def _sockets(host: str, port: int) -> list[socket.socket]:
+def _sockets(host: str, port: int, *, shared: bool) -> list[socket.socket]:
     """One for each address that the name has, all with the same port; `::` is for IPv4 as well."""
     found: list[socket.socket] = []
     try:
@@ -88,7 +88,9 @@ def _sockets(host: str, port: int) -> list[socket.socket]:
         ):
             taken = found[0].getsockname()[1] if found else port
             both = family == socket.AF_INET6 and address[0] == "::" and socket.has_dualstack_ipv6()
-            found.append(socket.create_server((address[0], taken), family=family, dualstack_ipv6=both))
+            found.append(
+                socket.create_server((address[0], taken), family=family, dualstack_ipv6=both, reuse_port=shared)
+            )
     except OSError:
         for each in found:
             each.close()

@@ -44,6 +44,8 @@ class Wish:
     batch_id: UUID | None = None
     item_index: int | None = None
     retry_of: UUID | None = None
+    callback_uri: str = ""
+    callback_progress: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class Orders:
             request_id=request_id or None,
             fingerprint=_fingerprint(call, given),
             labels=dict(wish.labels),
+            callback_uri=wish.callback_uri,
+            callback_progress=wish.callback_progress,
         )
 
 

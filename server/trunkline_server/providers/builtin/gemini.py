@@ -10,6 +10,7 @@ from trunkline_server.wire.audio.voices import voices
 from trunkline_server.wire.gemini import Gemini
 from trunkline_server.wire.gemini.embedding import GeminiEmbed
 from trunkline_server.wire.gemini.films import GeminiVideos
+from trunkline_server.wire.gemini.hearing import GeminiTranscription, GeminiTranslation
 from trunkline_server.wire.gemini.images import GeminiImageEdits, GeminiImages
 from trunkline_server.wire.gemini.speech import Speech
 
@@ -31,6 +32,8 @@ PROVIDER: Final = Provider(
         Operation.VIDEO: GeminiVideos(),
         Operation.EMBED: GeminiEmbed(),
         Operation.SPEECH: Speech(),
+        Operation.TRANSCRIPTION: GeminiTranscription(),
+        Operation.AUDIO_TRANSLATION: GeminiTranslation(),
     },
     voices=voices(VOICES),
 )

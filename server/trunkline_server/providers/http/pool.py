@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import astuple, dataclass
 from typing import Final
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
@@ -13,6 +14,20 @@ from trunkline_server.providers.http.origin import Origin
 from trunkline_server.providers.http.settings import ClientSettings
 
 _READ_BYTES_MAX: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """Connections of a pool as they are now, and exchanges since it was made."""
+
+    in_use_count: int
+    idle_count: int
+    max_count: int
+    exchange_count: int
+    reused_count: int
+
+    def __add__(self, other: PoolFigures) -> PoolFigures:
+        return PoolFigures(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
 
 class Pool:
@@ -28,21 +43,27 @@ class Pool:
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._buffer: memoryview | None = None
+        self._in_use = self._exchanges = self._reused = 0
+
+    @property
+    def figures(self) -> PoolFigures:
+        return PoolFigures(self._in_use, len(self._idle), self._settings.connections_max, self._exchanges, self._reused)
 
     async def take(self) -> Connection:
         """An idle connection at once, else a place and a new one. Raises UpstreamFailure (NEVER_SENT)."""
         if not self._places.locked() and (kept := self._kept()):
             await self._places.acquire()  # does not wait
-            return kept
+            return self._taken(kept)
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                return await self._take_in_turn()
+                return self._taken(await self._take_in_turn())
         except (OSError, ValueError):  # no name, no answer, no trust, no time
             raise UpstreamFailure(FailureKind.NEVER_SENT) from None
 
     def give_back(self, connection: Connection) -> None:
         """After the exchange."""
         self._places.release()
+        self._in_use -= 1
         if connection.let_go():
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
@@ -59,6 +80,12 @@ class Pool:
         while self._open:
             self._all_closed.clear()
             await self._all_closed.wait()
+
+    def _taken(self, connection: Connection) -> Connection:
+        self._in_use += 1
+        self._exchanges += 1
+        self._reused += connection.idle_since > 0
+        return connection
 
     async def _take_in_turn(self) -> Connection:
         await self._places.acquire()

@@ -428,7 +428,7 @@ BEGIN
         leased_until = CASE WHEN c.target IN ('money', 'progress') THEN job.leased_until END,
         hold_id = coalesce(c.hold_id, job.hold_id),
         hold_account = coalesce(c.hold_account, job.hold_account),
-        progress = CASE c.target WHEN 'succeeded' THEN 1 ELSE greatest(job.progress, least(c.fraction, 1)) END,
+        progress = CASE c.target WHEN 'succeeded' THEN 1 ELSE greatest(job.progress, least(coalesce(c.fraction, 0), 1)) END,
         progress_message = coalesce(c.message, job.progress_message),
         progress_at = CASE WHEN c.fraction IS NULL THEN job.progress_at ELSE clock_timestamp() END,
         result = decode(c.result, 'base64'),

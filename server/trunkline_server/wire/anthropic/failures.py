@@ -37,7 +37,7 @@ _SENTENCES: Final = tuple(
 def of_body(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
     """What a status that is not 2xx means."""
     error = _read(body)
-    return of_status(status, headers, _kind(error), error.type)
+    return of_status(status, headers, _kind(error), error.type, error.message or "")
 
 
 def of_error(error: Error) -> UpstreamFailure:

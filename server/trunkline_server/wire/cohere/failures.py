@@ -33,7 +33,7 @@ TEXT_CHARS_MAX: Final = 4096
 def of_body(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
     """What a status that is not 2xx means."""
     error = _read(body)
-    return of_status(status, headers, _kind(error) or STATUSES.get(status), error.error_type or "")
+    return of_status(status, headers, _kind(error) or STATUSES.get(status), error.error_type or "", error.message or "")
 
 
 def of_event(data: bytes) -> UpstreamFailure:

@@ -69,7 +69,7 @@ def of_body(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFai
     """What a status that is not 2xx means."""
     text, word = _told(body)
     word = headers.get("x-fal-error-type") or word
-    failure = of_status(status, headers, TYPES.get(word) or _by_text(text) or _by_status(status), word)
+    failure = of_status(status, headers, TYPES.get(word) or _by_text(text) or _by_status(status), word, text)
     if _is_final(status, headers):
         failure.should_retry = False
     return failure

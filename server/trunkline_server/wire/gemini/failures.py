@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure, of_status
+from trunkline_server.core.pause import duration_s
 from trunkline_server.wire.gemini.shapes import Error, ErrorBody, ErrorDetail
 
 STATUS_KINDS: Final[Mapping[str, FailureKind]] = {
@@ -50,8 +51,6 @@ MESSAGE_KINDS: Final = (
     (re.compile(r"no longer available to new users", re.IGNORECASE), FailureKind.MODEL_UNKNOWN),
     (re.compile(r"overloaded|high demand", re.IGNORECASE), FailureKind.THROTTLED),
 )
-RETRY_IN_TEXT: Final = re.compile(r"retry in (?P<s>\d{1,6}(?:\.\d{1,9})?)s", re.IGNORECASE)
-DELAY: Final = re.compile(r"(?P<s>\d{1,6}(?:\.\d{1,9})?)s")
 DAILY: Final = re.compile(r"PerDay")
 
 Shape = TypeVar("Shape")
@@ -84,9 +83,12 @@ def read_error(body: bytes) -> Error:
 def _of_error(status: int, headers: Mapping[str, str], error: Error) -> UpstreamFailure:
     details = list(_details(error))
     reason = next((each.reason for each in details if each.reason), "")
-    failed = of_status(status, headers, _kind(error, reason, details), reason or error.status or "")
-    if failed.retry_after_s is None and status in (429, 503):
-        failed.retry_after_s = _delay_s(error, details)
+    failed = of_status(
+        status, headers, _kind(error, reason, details), reason or error.status or "", error.message or ""
+    )
+    delay = next((each.retry_delay for each in details if each.retry_delay), "")
+    if "retry-after" not in headers and status in (429, 503):
+        failed.retry_after_s = duration_s(delay) or failed.retry_after_s
     return failed
 
 
@@ -107,12 +109,6 @@ def _is_spent(detail: ErrorDetail) -> bool:
     """Whether a quota is one that does not come back within minutes."""
     violations = detail.violations or ()
     return any(DAILY.search(each.quota_id or "") or each.quota_value == "0" for each in violations)
-
-
-def _delay_s(error: Error, details: list[ErrorDetail]) -> float | None:
-    told = next((each.retry_delay for each in details if each.retry_delay), "")
-    found = DELAY.fullmatch(told) or RETRY_IN_TEXT.search(error.message or "")
-    return (float(found["s"]) or None) if found else None
 
 
 def _details(error: Error) -> Iterator[ErrorDetail]:

@@ -20,7 +20,7 @@ from trunkline_server.wire.gemini.blobs import encode_blob
 from trunkline_server.wire.gemini.chunks import UNBLOCKED
 from trunkline_server.wire.gemini.failures import of_error_object
 from trunkline_server.wire.gemini.names import qualified
-from trunkline_server.wire.gemini.usage import read_usage
+from trunkline_server.wire.gemini.usage import of_kind, read_usage
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.pictures import ImagesT, PictureCraft, PictureErrand
 
@@ -31,25 +31,11 @@ IMAGEN_RATIOS: Final = ("1:1", "3:4", "4:3", "9:16", "16:9")
 SEED_MAX: Final = 2**31 - 1
 
 
-class ModalityCount(Struct, rename="camel"):
-    """Tokens of one kind."""
-
-    modality: str | None = None
-    token_count: float | None = None
-
-
-class Usage(shapes.UsageMetadata, rename="camel"):
-    """What was used, and what of it were pictures."""
-
-    prompt_tokens_details: list[ModalityCount] | None = None
-    candidates_tokens_details: list[ModalityCount] | None = None
-
-
 class Drawn(Struct, rename="camel"):
     """An answer that holds pictures."""
 
     candidates: list[shapes.Candidate] | None = None
-    usage_metadata: Usage | None = None
+    usage_metadata: shapes.UsageMetadata | None = None
     prompt_feedback: shapes.PromptFeedback | None = None
     response_id: str | None = None
     model_version: str | None = None
@@ -206,17 +192,13 @@ def _predicted(told: Prediction) -> images_pb2.GeneratedImage:
     return pictures.picture(pictures.decode(told.bytes_base64_encoded), told.mime_type or "")
 
 
-def _usage(told: Usage | None) -> usage_pb2.Usage | None:
+def _usage(told: shapes.UsageMetadata | None) -> usage_pb2.Usage | None:
     """Pictures are the dearest tokens; where the kinds are not told, all that is no thought was one."""
     if told is None:
         return None
     usage = read_usage(told, 0)
-    before, after = _of_pictures(told.prompt_tokens_details), _of_pictures(told.candidates_tokens_details)
+    before, after = of_kind(told.prompt_tokens_details, "IMAGE"), of_kind(told.candidates_tokens_details, "IMAGE")
     if told.candidates_tokens_details is None:
         after = dialect.count(told.candidates_token_count)
     usage.unit_counts.update({unit: n for unit, n in (("input_image", before), ("output_image", after)) if n})
     return usage
-
-
-def _of_pictures(details: Sequence[ModalityCount] | None) -> int:
-    return dialect.count(sum(dialect.count(each.token_count) for each in details or () if each.modality == "IMAGE"))

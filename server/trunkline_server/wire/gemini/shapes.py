@@ -112,6 +112,13 @@ class Candidate(Struct, rename="camel", gc=False):
         )
 
 
+class ModalityCount(Struct, rename="camel", gc=False):
+    """Tokens of one kind."""
+
+    modality: str | None = None
+    token_count: float | None = None
+
+
 class UsageMetadata(Struct, rename="camel", gc=False):
     """What was used so far; a count of zero is left out."""
 
@@ -120,6 +127,9 @@ class UsageMetadata(Struct, rename="camel", gc=False):
     candidates_token_count: float | None = None
     thoughts_token_count: float | None = None
     tool_use_prompt_token_count: float | None = None
+    prompt_tokens_details: list[ModalityCount] | None = None
+    cache_tokens_details: list[ModalityCount] | None = None
+    candidates_tokens_details: list[ModalityCount] | None = None
 
 
 class PromptFeedback(Struct, rename="camel", gc=False):

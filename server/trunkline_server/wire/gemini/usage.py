@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trunkline.v1 import usage_pb2
 from trunkline_server.wire.dialect import count
-from trunkline_server.wire.gemini.shapes import UsageMetadata
+from trunkline_server.wire.gemini.shapes import ModalityCount, UsageMetadata
 
 
 def read_usage(told: UsageMetadata, search_count: int) -> usage_pb2.Usage:
@@ -17,4 +19,18 @@ def read_usage(told: UsageMetadata, search_count: int) -> usage_pb2.Usage:
     usage.source = usage_pb2.USAGE_SOURCE_PROVIDER
     if search_count:
         usage.unit_counts["searches"] = search_count
+    if told.prompt_tokens_details is not None:
+        _add_sound(usage, told)
     return usage
+
+
+def of_kind(details: Sequence[ModalityCount] | None, modality: str) -> int:
+    """The tokens of one kind."""
+    return count(sum(count(each.token_count) for each in details or () if each.modality == modality))
+
+
+def _add_sound(usage: usage_pb2.Usage, told: UsageMetadata) -> None:
+    """What of the input was sound, which costs more; the part that came from a cache is counted apart."""
+    cached = of_kind(told.cache_tokens_details, "AUDIO")
+    heard = of_kind(told.prompt_tokens_details, "AUDIO") - cached
+    usage.unit_counts.update({unit: n for unit, n in (("input_audio", heard), ("cached_audio", cached)) if n > 0})

@@ -26,7 +26,8 @@ STREAMED_STATUS: Final = 500  # what the server would have answered, had it not 
 def of_body(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
     """What a status that is not 2xx means."""
     by_place = FailureKind.MODEL_UNKNOWN if status == 404 else None
-    return of_status(status, headers, _kind(_text(_parse(body))) or by_place)
+    text = _text(_parse(body))
+    return of_status(status, headers, _kind(text) or by_place, text=text)
 
 
 def of_error(error: object) -> UpstreamFailure:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure, of_status
+from trunkline_server.core.pause import in_text
 
 WORDS: Final = {
     "insufficient_quota": FailureKind.QUOTA,
@@ -65,7 +66,6 @@ TEXTS: Final = (
     (r"rate limit|overloaded|capacity exceeded|too many requests", FailureKind.THROTTLED),
 )
 PATTERNS: Final = tuple((re.compile(text, re.IGNORECASE), kind) for text, kind in TEXTS)
-TRY_AGAIN: Final = re.compile(r"try again in (?:(\d{1,4})h)?(?:(\d{1,4})m(?!s))?(?:(\d{1,9}(?:\.\d{1,18})?)(ms|s))?")
 TOO_LARGE: Final = re.compile(r"request too large", re.IGNORECASE)
 TEXT_CHARS_MAX: Final = 4096
 
@@ -77,6 +77,8 @@ class Told(NamedTuple):
     param: str = ""
     status: int = 0
     text: str = ""
+    headers: Mapping[str, str] = {}
+    """Of a provider behind the provider."""
 
 
 def of_body(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
@@ -96,9 +98,9 @@ def of_error(error: object, type_: str | None = None) -> UpstreamFailure:
 
 
 def _failure(status: int, headers: Mapping[str, str], told: Told) -> UpstreamFailure:
-    failure = of_status(status, headers, _kind(status, told), next(iter(told.words), ""))
-    if failure.kind is FailureKind.THROTTLED and failure.retry_after_s is None:
-        failure.retry_after_s = _wait_s(told.text)
+    failure = of_status(status, {**told.headers, **headers}, _kind(status, told), next(iter(told.words), ""), told.text)
+    if failure.kind is FailureKind.THROTTLED and failure.retry_after_s is None:  # also inside of status 200
+        failure.retry_after_s = in_text(told.text)
     if failure.kind is FailureKind.THROTTLED and TOO_LARGE.search(told.text):
         failure.should_retry = False
     return failure
@@ -120,15 +122,6 @@ def _by_text(text: str) -> FailureKind | None:
 
 def _by_place(status: int, told: Told) -> FailureKind | None:
     return FailureKind.MODEL_UNKNOWN if status == 404 or told.param == "model" else None
-
-
-def _wait_s(text: str) -> float | None:
-    found = TRY_AGAIN.search(text)
-    if found is None:
-        return None
-    hours, minutes, number, unit = found.groups()
-    seconds = float(number or 0) / (1000 if unit == "ms" else 1)
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + seconds or None
 
 
 def _parse(body: bytes) -> object:
@@ -159,7 +152,13 @@ def _told(wrapped: object) -> Told:
         param=_text(error.get("param")),
         status=_status(error),
         text=" ".join(_text(error.get(key)) for key in ("message", "error", "detail")),
+        headers=_headers(error.get("metadata")),
     )
+
+
+def _headers(metadata: object) -> Mapping[str, str]:
+    told = metadata.get("headers") if isinstance(metadata, dict) else None
+    return {str(name).lower(): str(value) for name, value in told.items()} if isinstance(told, dict) else {}
 
 
 def _status(error: Mapping[object, object]) -> int:

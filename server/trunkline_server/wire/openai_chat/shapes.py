@@ -114,12 +114,14 @@ class PromptDetails(Shape):
 
     cached_tokens: float | None = None
     cache_write_tokens: float | None = None
+    audio_tokens: float | None = None
 
 
 class CompletionDetails(Shape):
     """Parts of the output."""
 
     reasoning_tokens: float | None = None
+    audio_tokens: float | None = None
 
 
 class Usage(Shape):

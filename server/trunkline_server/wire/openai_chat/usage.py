@@ -11,7 +11,8 @@ from trunkline_server.wire.openai_chat.shapes import CompletionDetails, PromptDe
 def usage_of(told: Usage, quirks: Quirks) -> usage_pb2.Usage:
     """The counts by class; reasoning that is counted apart joins the output."""
     prompt = told.prompt_tokens_details or PromptDetails()
-    reasoning_tokens = dialect.count((told.completion_tokens_details or CompletionDetails()).reasoning_tokens)
+    completion = told.completion_tokens_details or CompletionDetails()
+    reasoning_tokens = dialect.count(completion.reasoning_tokens)
     output_tokens = dialect.count(told.completion_tokens)
     usage = usage_pb2.Usage(
         input_tokens=dialect.count(told.prompt_tokens),
@@ -21,6 +22,10 @@ def usage_of(told: Usage, quirks: Quirks) -> usage_pb2.Usage:
         reasoning_output_tokens=reasoning_tokens,
         source=usage_pb2.USAGE_SOURCE_PROVIDER,
     )
-    if told.num_sources_used:
-        usage.unit_counts["sources"] = dialect.count(told.num_sources_used)
+    units = {
+        "sources": told.num_sources_used,
+        "input_audio": prompt.audio_tokens,
+        "output_audio": completion.audio_tokens,
+    }
+    usage.unit_counts.update({unit: dialect.count(tokens) for unit, tokens in units.items() if tokens})
     return usage

@@ -1,0 +1,92 @@
+"""Puts webhooks together: their service, and who sends them."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from trunkline.v1 import webhooks_pb2
+from trunkline_server.config import Settings
+from trunkline_server.core import address
+from trunkline_server.core.address import EgressPolicy
+from trunkline_server.core.errors import invalid
+from trunkline_server.core.page_token import PageTokens
+from trunkline_server.gateway.jobs.wakes import Wakes
+from trunkline_server.providers.egress import Egress, EgressTimeouts
+from trunkline_server.services.webhooks import WebhookService
+from trunkline_server.store import outbox
+from trunkline_server.store.database import Database
+from trunkline_server.store.inbound_webhooks import InboundWebhooks
+from trunkline_server.store.news import News
+from trunkline_server.store.outbox import Outbox
+from trunkline_server.store.tenant_keys import TenantKeys
+from trunkline_server.store.webhooks import Webhooks
+from trunkline_server.worker.chores import Chore
+from trunkline_server.worker.webhooks import Postman
+
+INBOUND_KEEP: Final = timedelta(days=3)
+TIMEOUTS: Final = EgressTimeouts(connect_s=5.0, total_s=15.0)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """`news` wakes who sends: on events, and when somebody asks. `wakes` are the pauses of jobs that providers do."""
+
+    webhooks: Webhooks
+    outbox: Outbox
+    news: News
+    egress: Egress
+    policy: EgressPolicy
+    keep: timedelta
+    inbound: InboundWebhooks
+    wakes: Wakes
+
+    @classmethod
+    async def open(
+        cls, settings: Settings, database: Database, keys: TenantKeys, policy: EgressPolicy, stack: AsyncExitStack
+    ) -> Hooks:
+        """Hears of events once this returns."""
+        news, egress = News(), Egress(policy, TIMEOUTS)
+        stack.push_async_callback(egress.close)
+        await news.follow(database, outbox.CHANNEL)
+        wakes = Wakes()
+        await wakes.follow(database)
+        return cls(
+            webhooks=Webhooks(database, keys),
+            outbox=Outbox(database),
+            news=news,
+            egress=egress,
+            policy=policy,
+            keep=timedelta(days=settings.events.keep_days),
+            inbound=InboundWebhooks(database),
+            wakes=wakes,
+        )
+
+    def service(self, tokens: PageTokens) -> tuple[ServiceDescriptor, object]:
+        """What callers may ask of it."""
+        descriptor = webhooks_pb2.DESCRIPTOR.services_by_name["WebhookService"]
+        return descriptor, WebhookService(self.webhooks, tokens, self.policy, self.news)
+
+    def postman(self) -> Postman:
+        return Postman(self.webhooks, self.outbox, self.news, self.egress)
+
+    def chores(self) -> list[Chore]:
+        """Forgetting what is old."""
+        return [
+            Chore("purge_webhooks", 600, lambda: self.webhooks.purge(self.keep)),
+            Chore("purge_inbound_webhooks", 3600, lambda: self.inbound.purge(INBOUND_KEEP)),
+        ]
+
+    async def callback(self, tenant_id: UUID, uri: str) -> str:
+        """A job's address for callbacks in normal form. Raises URL_NOT_ALLOWED, and VALIDATION where nobody signs."""
+        if not uri:
+            return ""
+        url = address.parse(uri, "callback_uri", self.policy).url
+        if not await self.webhooks.takes_callbacks(tenant_id):
+            raise invalid("callback_uri", "needs an endpoint that signs: CreateEndpoint with for_callbacks")
+        return url
