@@ -24,7 +24,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help setup gen baseline lock run test test-fast test-real quality bench soak check check-code check-layers check-contract check-generated format clean
+.PHONY: help setup gen baseline lock run test test-fast test-real quality bench overload soak check check-code check-layers check-contract check-generated format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ quality: $(READY) ## how well a model does our tasks, through the gateway that r
 
 bench: $(READY) ## measure speed on this machine
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+overload: $(READY) ## three times more calls than a gateway takes, for a minute (ARGS="--seconds 10")
+	@$(BIN)/python -m tests.bench.overload $(ARGS)
 
 soak: $(READY) ## a long run of the ledger: load, kill -9, and the proof (ARGS="--operations 1000000")
 	@$(BIN)/python -m tests.soak $(ARGS)

@@ -166,6 +166,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> H
         drain=drain,
         live=engine.live,
         webhooks=WebhookDoor(settings.webhook_secrets, engine.background.hooks.inbound.take),
+        secret=engine.secret,
         shared=shared,
     )
     await database.listen(KEYS_CHANNEL, callers.forget)

@@ -31,6 +31,7 @@ Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
 Ratio = Annotated[float, Meta(gt=0, le=1)]
+GuardLevel = Literal["off", "standard", "strict"]
 ProviderName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
@@ -163,6 +164,19 @@ class EventsSection(Section, frozen=True):
     keep_days: Positive = 7
 
 
+class AnalyticsSection(Section, frozen=True):
+    """Sums over calls. What older ones were, is read from their rows."""
+
+    keep_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+
+
+class DashboardSection(Section, frozen=True):
+    """The pages at `/dashboard`."""
+
+    enabled: bool = True
+    session_s: Annotated[int, Meta(ge=60, le=2592000)] = 43200
+
+
 class ConversationsSection(Section, frozen=True):
     """How long conversations are kept. 0: for ever, of those in which nobody speaks."""
 
@@ -185,6 +199,19 @@ class CacheSection(Section, frozen=True):
     memory_bytes_max: Count = 64 * 1024 * 1024
     answer_bytes_max: Positive = 1024 * 1024
     hit_price: str = "0"
+    embedding_model: str = ""
+    similar_entries_max: Positive = 10_000
+
+
+class GuardSection(Section, frozen=True):
+    """What is kept out of everybody's calls."""
+
+    input_harm: GuardLevel = "off"
+    input_personal_data: GuardLevel = "off"
+    output_harm: GuardLevel = "off"
+    output_personal_data: GuardLevel = "off"
+    action: Literal["mask", "redact", "refuse"] = "mask"
+    moderation_model: str = ""
 
 
 class OverloadSection(Section, frozen=True):
@@ -272,9 +299,12 @@ class Settings(Section, frozen=True):
     credits: CreditsSection = field(default_factory=CreditsSection)
     jobs: JobsSection = field(default_factory=JobsSection)
     events: EventsSection = field(default_factory=EventsSection)
+    analytics: AnalyticsSection = field(default_factory=AnalyticsSection)
+    dashboard: DashboardSection = field(default_factory=DashboardSection)
     conversations: ConversationsSection = field(default_factory=ConversationsSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     cache: CacheSection = field(default_factory=CacheSection)
+    guard: GuardSection = field(default_factory=GuardSection)
     overload: OverloadSection = field(default_factory=OverloadSection)
     egress: EgressSection = field(default_factory=EgressSection)
     tasks: TasksSection = field(default_factory=TasksSection)

@@ -28,10 +28,15 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     burst_delta_us: float
     paced_delta_us: float
     paced_gap_ms: float
+    paced_gap_p50_ms: float
+    guarded_gap_p50_ms: float
+    guarded_delta_us: float
     first_start_s: float
     start_s: float
     idle_mib: float
     ledger_pairs_per_s: float
+    talk_ms: float
+    """A call within a conversation of 10,000 messages, its part in PostgreSQL included."""
 
     @property
     def ratios(self) -> dict[str, float]:
@@ -61,9 +66,12 @@ def told(figures: Figures) -> str:
         ("streamed delta, in bursts", f"{figures.burst_delta_us:.1f} us", "10"),
         ("streamed delta, every 20 ms", f"{figures.paced_delta_us:.1f} us", ""),
         ("  largest gap of 64 streams", f"{figures.paced_gap_ms:.0f} ms", "200"),
+        ("  the same under guard", f"{figures.guarded_delta_us:.1f} us", ""),
+        ("  p50 of gaps, more under guard", f"{figures.guarded_gap_p50_ms - figures.paced_gap_p50_ms:.2f} ms", "1"),
         ("first start, with a new database", f"{figures.first_start_s:.2f} s", "5"),
         ("later start", f"{figures.start_s:.2f} s", "1.5"),
         ("ledger: holds settled a second", f"{figures.ledger_pairs_per_s:.0f}", ""),
+        ("call in a talk of 10,000 messages", f"{figures.talk_ms:.1f} ms", "10"),
         ("memory when idle", f"{figures.idle_mib:.0f} MiB", "120"),
     ]
     return "\n".join(f"{name:<36}{value:>12}{goal:>8}" for name, value, goal in [("", "measured", "goal"), *rows])

@@ -44,6 +44,7 @@ class Cost:
     busy: float
     per_s: float
     gap_ms: float
+    gap_p50_ms: float
 
 
 async def cost(worker: Child, pid: int, beside: list[int], **order: object) -> Cost:
@@ -56,9 +57,8 @@ async def cost(worker: Child, pid: int, beside: list[int], **order: object) -> C
     if done["failed"] or not done["count"]:
         raise RuntimeError(f"{done['failed']} of {order} failed: {done.get('error')}")
     count = done["count"]
-    return Cost(
-        used / count * 1e6, beside_used / count * 1e6, used / wall_s, count / wall_s, done.get("gap_s", 0) * 1e3
-    )
+    gaps_ms = done.get("gap_s", 0) * 1e3, done.get("gap_p50_s", 0) * 1e3
+    return Cost(used / count * 1e6, beside_used / count * 1e6, used / wall_s, count / wall_s, *gaps_ms)
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,10 @@ class Bench:
     async def paced(self) -> Cost:
         return await self._gateway("paced", 0, PACED_AT_ONCE)
 
+    async def paced_guarded(self) -> Cost:
+        """The same with personal data masked in the question, put back and looked for in the answer."""
+        return await self._gateway("paced guarded", 0, PACED_AT_ONCE)
+
     async def _gateway(self, kind: str, seconds: float, at_once: int) -> Cost:
         order = {"kind": kind, "seconds": seconds, "at_once": at_once}
         return await cost(self.to_gateway, self.gateway.pid, self.gateway.database_pids(), **order)
@@ -115,12 +119,14 @@ async def measure(home: Path, pace: Pace) -> Figures:
         gateway = await stack.enter_async_context(serving(home, url, cores))
         idle_mib = resident_mib(gateway.pid)
         calls = await _calls(await _bench(stack, url, gateway, cores), cores, pace)
+        talk_ms = await _talk_ms(gateway, cores, pace)
         pairs_per_s = await _pairs_per_s(home, cores, pace)
     return Figures(
         **calls,
         first_start_s=first_start_s,
         start_s=median([*starts_s, gateway.start_s]),
         idle_mib=idle_mib,
+        talk_ms=talk_ms,
         ledger_pairs_per_s=pairs_per_s,
     )
 
@@ -147,7 +153,7 @@ async def _calls(bench: Bench, cores: Cores, pace: Pace) -> dict[str, float]:
         unary.append(await bench.unary(pace.unary_s))
         moved.append(await bench.moved(pace.unary_s))
         bursts.append(await bench.bursts(pace.burst_s))
-    paced = await bench.paced()
+    paced, guarded = await bench.paced(), await bench.paced_guarded()
     return {
         "echo_us": median(each.us for each in echo),
         "own_echo_us": median(each.us for each in own_echo),
@@ -160,7 +166,18 @@ async def _calls(bench: Bench, cores: Cores, pace: Pace) -> dict[str, float]:
         "burst_delta_us": median(each.us for each in bursts),
         "paced_delta_us": paced.us,
         "paced_gap_ms": paced.gap_ms,
+        "paced_gap_p50_ms": paced.gap_p50_ms,
+        "guarded_gap_p50_ms": guarded.gap_p50_ms,
+        "guarded_delta_us": guarded.us,
     }
+
+
+async def _talk_ms(gateway: Gateway, cores: Cores, pace: Pace) -> float:
+    """A call within a long conversation: what it costs the gateway and its database together."""
+    async with part("talker", gateway.address, gateway.key, cores=cores.rest) as (talker, _):
+        await cost(talker, gateway.pid, [], seconds=pace.warm_s)
+        found = await cost(talker, gateway.pid, gateway.database_pids(), seconds=pace.unary_s)
+    return (found.us + found.beside_us) / 1000
 
 
 async def _pairs_per_s(home: Path, cores: Cores, pace: Pace) -> float:

@@ -54,7 +54,7 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
     """A new setting with a secret must be masked: whoever adds a text setting decides here."""
     harmless = {"data_dir", "log_level", "grpc.address", "http.address", "credits.default_grant", "credits.per_usd"}
     harmless |= {"chat.unknown_price", "providers.own.base_url", "providers.own.key_header", "providers.own.wire"}
-    harmless |= {"routing.strategy", "routing.universal_fallback", "cache.hit_price"}
+    harmless |= {"routing.strategy", "routing.universal_fallback", "cache.hit_price", "cache.embedding_model"}
     own = config.ProviderSection(
         base_url="http://h",
         wire="openai",

@@ -170,7 +170,7 @@ async def test_metadata_of_9_to_17_kb(gateway: RunningGateway) -> None:
     assert await told(gateway, (*gateway.metadata(), *((f"x-{n}", "x") for n in range(100)))) == OK
 
 
-@pytest.mark.parametrize("name", ["x-trunkline-user", "x-trunkline-account", "idempotency-key"])
+@pytest.mark.parametrize("name", ["x-trunkline-user", "x-trunkline-account", "x-trunkline-priority", "idempotency-key"])
 async def test_a_name_given_twice_is_refused(gateway: RunningGateway, name: str) -> None:
     assert await told(gateway, (*gateway.metadata(), (name, "a"), (name, "b"))) == invalid(name)
 

@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.fixtures.gateway import RunningGateway, StartGateway, detail_of, question, reason_of
 from trunkline.v1 import admin_pb2, chat_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.priority import Priority, at_most
 from trunkline_server.door.pressure import Pressure, PressureSettings
 
 FEW = PressureSettings(calls_min=2, calls_max=4, lag_s=0.05)
@@ -20,9 +21,11 @@ LATE, IN_TIME = 0.2, 0.0
 ONE, OTHER = uuid4(), uuid4()
 
 
-async def entered(pressure: Pressure, times: int, tenant_id: UUID = ONE) -> int:
+async def entered(
+    pressure: Pressure, times: int, tenant_id: UUID = ONE, priority: Priority = Priority.INTERACTIVE
+) -> int:
     """How many got in."""
-    tries = await asyncio.gather(*(pressure.enter(tenant_id) for _ in range(times)), return_exceptions=True)
+    tries = await asyncio.gather(*(pressure.enter(tenant_id, priority) for _ in range(times)), return_exceptions=True)
     assert all(each is None or isinstance(each, TrunklineError) for each in tries)
     return tries.count(None)
 
@@ -88,6 +91,65 @@ async def test_takes_nobody_where_memory_runs_out() -> None:
     assert error.value.reason is Reason.OVERLOADED
 
 
+@pytest.mark.parametrize(
+    ("priority", "places"),
+    [(Priority.SHEDDABLE, 2), (Priority.BATCH, 4), (Priority.INTERACTIVE, 4), (Priority.CRITICAL, 5)],
+)
+async def test_what_is_less_urgent_finds_the_house_full_sooner(priority: Priority, places: int) -> None:
+    assert await entered(pressure(), 10, priority=priority) == places
+
+
+@pytest.mark.parametrize(("memory", "least"), [(0.8, Priority.SHEDDABLE), (0.9, Priority.INTERACTIVE)])
+async def test_only_what_is_urgent_gets_in_where_memory_is_tight(memory: float, least: Priority) -> None:
+    house = pressure(memory)
+    house.observe(IN_TIME)
+
+    told = {priority: await entered(house, 1, priority=priority) for priority in Priority}
+    assert told == {priority: int(priority >= least) for priority in Priority}
+
+
+async def knocking(house: Pressure, *priorities: Priority) -> list[asyncio.Task[None]]:
+    """They wait at the door, in this order."""
+    tasks = [asyncio.create_task(house.enter(ONE, priority)) for priority in priorities]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_a_place_goes_to_the_most_urgent_of_those_who_wait() -> None:
+    house = pressure()
+    await entered(house, 5, priority=Priority.CRITICAL)
+    usual, urgent = await knocking(house, Priority.INTERACTIVE, Priority.CRITICAL)
+
+    house.leave(ONE)
+
+    await urgent
+    assert isinstance((await asyncio.gather(usual, return_exceptions=True))[0], TrunklineError)
+
+
+async def test_at_a_full_door_the_most_urgent_takes_the_place_of_the_least_urgent() -> None:
+    house = pressure()
+    await entered(house, 5, priority=Priority.CRITICAL)
+    waiting = await knocking(house, Priority.INTERACTIVE, Priority.BATCH, Priority.BATCH, Priority.CRITICAL)
+
+    house.leave(ONE)
+
+    tries = await asyncio.gather(*waiting, return_exceptions=True)
+    assert tries[-1] is None
+    assert all(isinstance(each, TrunklineError) for each in tries[:-1])
+    for _ in range(5):
+        house.leave(ONE)
+    assert await entered(house, 10) == 4  # and nobody has a place who was sent away
+
+
+async def test_nobody_waits_longer_than_their_own_time() -> None:
+    house = pressure()
+    await entered(house, 4)
+
+    with pytest.raises(TrunklineError) as error:
+        await house.enter(ONE, Priority.INTERACTIVE, asyncio.get_running_loop().time() - 1)
+    assert error.value.reason is Reason.OVERLOADED
+
+
 @pytest.fixture
 async def full(start_gateway: StartGateway) -> RunningGateway:
     """A gateway that takes one call, and has it."""
@@ -109,3 +171,32 @@ async def test_a_full_house_refuses_calls_and_answers_probes_and_operators(full:
     assert detail_of(error.value, error_details_pb2.RetryInfo).retry_delay.ToTimedelta().total_seconds() < 2
     assert health.status == health_pb2.HealthCheckResponse.SERVING
     running.cancel()
+
+
+async def test_a_call_may_be_less_urgent_than_its_key_and_not_more(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(overload={"calls_min": 2, "calls_max": 2})
+    made = admin_pb2.CreateApiKeyRequest(name="k", scopes=["chat:write"], priority=admin_pb2.PRIORITY_SHEDDABLE)
+    patient = (await gateway.admin.CreateApiKey(made, metadata=gateway.metadata())).secret
+    request = chat_pb2.StreamRequest(input=question("word " * 100, "sandbox/slow"))
+    running = gateway.chat.Stream(request, metadata=gateway.metadata())
+    await running.read()
+
+    async def told(key: str = "", **more: str) -> str:
+        metadata = gateway.metadata("", key, **more)
+        try:
+            await gateway.chat.Complete(chat_pb2.CompleteRequest(input=question("Hi")), metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            return reason_of(error)
+        return "OK"
+
+    assert await told() == "OK"
+    assert await told(x_trunkline_priority="sheddable") == "OVERLOADED"
+    assert await told(x_trunkline_priority="now") == "VALIDATION"
+    assert await told(patient) == await told(patient, x_trunkline_priority="critical") == "OVERLOADED"
+    running.cancel()
+
+
+def test_no_more_than_the_key_has() -> None:
+    assert at_most(Priority.BATCH, "critical") is Priority.BATCH
+    assert at_most(Priority.CRITICAL, "sheddable") is Priority.SHEDDABLE
+    assert at_most(Priority.CRITICAL, "") is Priority.CRITICAL

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.fixtures.books import books
+from tests.fixtures.browser import browser
 from tests.fixtures.gateway import gateway, start_gateway
 from tests.fixtures.http import http
 from tests.fixtures.postgres import database, postgres_server, postgres_url
 from tests.fixtures.upstream import Upstream
 
-__all__ = ["books", "database", "gateway", "http", "postgres_server", "postgres_url", "start_gateway"]
+__all__ = ["books", "browser", "database", "gateway", "http", "postgres_server", "postgres_url", "start_gateway"]
 
 
 @pytest.fixture

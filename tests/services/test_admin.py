@@ -251,6 +251,17 @@ async def test_a_new_secret_is_only_for_who_may_as_much(chief: Office) -> None:
     assert (await clerk.rotate(equal.api_key.key_id)).api_key.key_id == equal.api_key.key_id
 
 
+async def test_nobody_makes_a_key_that_is_more_urgent_than_their_own(chief: Office) -> None:
+    batch, critical = admin_pb2.PRIORITY_BATCH, admin_pb2.PRIORITY_CRITICAL
+    clerk = await chief.hire("keys:admin", "chat:*", priority=batch)
+    urgent = await chief.make("chat:write", priority=critical)
+
+    assert urgent.api_key.priority == critical
+    assert (await clerk.make("chat:write")).api_key.priority == batch
+    assert await refusal(clerk.make("chat:write", priority=critical)) == Refusal(*FORBIDDEN, "priority")
+    assert await refusal(clerk.rotate(urgent.api_key.key_id)) == Refusal(*FORBIDDEN, "key_id")
+
+
 async def test_a_key_that_is_not_there_or_not_ones_own(chief: Office) -> None:
     tenant = await chief.tenant("acme")
     theirs = await chief.make("chat:write", tenant_id=tenant.tenant_id)

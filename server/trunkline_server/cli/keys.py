@@ -10,6 +10,7 @@ from trunkline.v1 import admin_pb2, admin_pb2_grpc
 from trunkline_server.cli.duration import Duration
 from trunkline_server.cli.gateway import Gateway, to_gateway
 from trunkline_server.cli.rows import listing, show, when
+from trunkline_server.core.priority import Priority
 
 
 @click.group("keys")
@@ -31,6 +32,11 @@ def command() -> None:
 @click.option(
     "--expires", type=Duration(), metavar="DURATION", help="How long it lives, such as 30d; default: for ever."
 )
+@click.option(
+    "--priority",
+    type=click.Choice([priority.name.lower() for priority in Priority]),
+    help="How urgent its calls are at most; default: interactive.",
+)
 @click.option("--tenant", "tenant_id", default="", metavar="ID", help="The tenant it is for; default: the caller's.")
 @to_gateway
 def create(
@@ -41,10 +47,13 @@ def create(
     scopes: tuple[str, ...],
     models: tuple[str, ...],
     expires: timedelta | None,
+    priority: str | None,
     tenant_id: str,
 ) -> None:
     """Make an API key and print its secret, which is shown only now."""
     request = admin_pb2.CreateApiKeyRequest(name=name, scopes=scopes, allowed_models=models, tenant_id=tenant_id)
+    if priority is not None:
+        request.priority = admin_pb2.Priority.Value(f"PRIORITY_{priority.upper()}")
     if expires is not None:
         request.expire_time.FromDatetime(datetime.now(UTC) + expires)
     answer = gateway.call(_admin(gateway).CreateApiKey, request)

@@ -154,6 +154,14 @@ _ACCOUNT_COLUMNS = {
     "MADE": lambda account: when(account.create_time),
     "ROTATED": lambda account: when(account.rotate_time),
 }
+
+
+def _least_left(health: providers_pb2.ProviderHealth) -> str:
+    """Of the provider's own limits, the one that is used most."""
+    limit = min(health.limits, key=lambda limit: limit.remaining / limit.amount, default=None)
+    return f"{limit.remaining} of {limit.amount} {limit.unit} ({limit.model})" if limit else ""
+
+
 _HEALTH = {
     "PROVIDER": lambda health: health.provider,
     "CALLS": lambda health: str(health.attempt_count),
@@ -161,6 +169,7 @@ _HEALTH = {
     "SUCCESS": lambda health: f"{health.success_rate:.1%}" if health.HasField("success_rate") else "",
     "FIRST WORD": lambda health: _ms(health, "first_token_latency"),
     "ANSWER": lambda health: _ms(health, "answer_latency"),
+    "LEAST LEFT": _least_left,
     "LAST CHECK": lambda health: when(health.last_check_time),
     "LAST FAILURE": lambda health: f"{health.last_failure_kind} {when(health.last_failure_time)}".strip(),
 }

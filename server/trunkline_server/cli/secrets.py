@@ -28,7 +28,7 @@ Work: TypeAlias = Callable[[Database, TenantKeys], Awaitable[int]]
 
 @click.group("secrets")
 def command() -> None:
-    """Rotate the keys that tenants' secrets are sealed under."""
+    """Rotate the key that tenants' secrets are sealed under."""
 
 
 @command.command("rotate-kek")

@@ -5,8 +5,8 @@ A call of the tool stays in the answer as it is; one that is a whole action stan
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
 
 import orjson
 from google.protobuf.json_format import ParseDict, ParseError
@@ -14,7 +14,9 @@ from google.protobuf.json_format import ParseDict, ParseError
 from trunkline.v1 import actions_pb2, chat_pb2, content_pb2
 from trunkline_server.core import action as rules
 from trunkline_server.core import schema
-from trunkline_server.core.answer import Answer
+
+Told: TypeAlias = Callable[[], Sequence[chat_pb2.Candidate]]
+"""The answers, spelled only where somebody looks into them."""
 
 TOOL_NAME: Final = "trunkline_propose_action"
 _DESCRIPTION: Final = (
@@ -77,12 +79,12 @@ _SCHEMA: Final = orjson.dumps(
 TOOL: Final = content_pb2.FunctionTool(name=TOOL_NAME, description=_DESCRIPTION, parameters_json_schema=_SCHEMA)
 
 
-def offered(input: chat_pb2.ChatInput, answer: Answer) -> list[actions_pb2.Action]:
+def offered(input: chat_pb2.ChatInput, told: Told) -> list[actions_pb2.Action]:
     """What people can do with an answer: what the call brought, then what the model proposed."""
     actions = list(input.actions)
     if any(tool.function.name == TOOL_NAME for tool in input.tools):
         known = {action.action_id for action in actions}
-        for number, proposed in enumerate(_proposals(answer), 1):
+        for number, proposed in enumerate(_proposals(told()), 1):
             proposed.action_id = _free_id(number, known)
             actions.append(proposed)
     return actions[: rules.ACTIONS_MAX]
@@ -99,9 +101,9 @@ def proposed(arguments_json: str) -> actions_pb2.Action | None:
     return action if action.WhichOneof("kind") and not rules.faults(action, "action") else None
 
 
-def _proposals(answer: Answer) -> Iterator[actions_pb2.Action]:
+def _proposals(candidates: Sequence[chat_pb2.Candidate]) -> Iterator[actions_pb2.Action]:
     """Of the first of the answers, which is the one that people see."""
-    for candidate in answer.candidates()[:1]:
+    for candidate in candidates[:1]:
         for part in candidate.message.parts:
             if part.tool_call.name == TOOL_NAME and (action := proposed(part.tool_call.arguments_json)):
                 yield action

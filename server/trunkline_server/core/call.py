@@ -8,6 +8,8 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
+from trunkline_server.core.priority import Priority
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -17,6 +19,7 @@ class Caller:
     principal: str
     scopes: frozenset[str]
     allowed_models: tuple[str, ...] = ()
+    priority: Priority = Priority.INTERACTIVE
 
     def may(self, scope: str) -> bool:
         """`chat:write` is granted by itself, by `chat:*` and by `*`."""

@@ -8,6 +8,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from trunkline.v1 import audio_pb2, chat_pb2, embeddings_pb2, images_pb2, moderation_pb2, video_pb2
 from trunkline_server.core.errors import Reason, invalid
+from trunkline_server.core.pace import Pace
 
 Input: TypeAlias = (
     chat_pb2.ChatInput
@@ -26,7 +27,8 @@ InputT = TypeVar("InputT", bound=Input)
 
 @dataclass(slots=True)
 class Errand(Generic[InputT]):
-    """`options` are the caller's further fields for this provider; files in the input have their bytes."""
+    """`options` are the caller's further fields for this provider; files in the input have their bytes. `pace` hears
+    what the provider says of its limits."""
 
     provider: str
     model: str
@@ -34,6 +36,7 @@ class Errand(Generic[InputT]):
     options: Mapping[str, object] = field(default_factory=dict)
     end_user: str = ""
     warnings: list[chat_pb2.Warning] = field(default_factory=list)
+    pace: Pace | None = None
 
     def drop(self, path: str, description: str) -> None:
         """The provider cannot take this: refuse it if the caller is strict, else leave it out and say so."""

@@ -12,7 +12,9 @@ from trunkline.v1 import chat_pb2, content_pb2
 from trunkline_server.core.estimate import CALL_TOKENS, input_tokens
 
 TITLE_CHARS: Final = 60
+LINE_CHARS: Final = 4000
 
+_WHO: Final = {content_pb2.ROLE_USER: "user", content_pb2.ROLE_ASSISTANT: "assistant"}
 _INSTRUCTIONS: Final = (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER)
 
 
@@ -89,8 +91,18 @@ def title_of(messages: Iterable[content_pb2.Message]) -> str:
     """The first words of the first message of the user; empty where it has none."""
     for message in messages:
         if message.role == content_pb2.ROLE_USER:
-            return shortened(" ".join(part.text.text for part in message.parts))
+            return shortened(words(message))
     return ""
+
+
+def words(message: content_pb2.Message) -> str:
+    """Its texts alone."""
+    return " ".join(part.text.text for part in message.parts if part.text.text)
+
+
+def transcript(messages: Iterable[content_pb2.Message]) -> str:
+    """Who said what, a message a line; long ones are cut."""
+    return "\n".join(f"{_WHO.get(each.role, 'tool')}: {words(each)[:LINE_CHARS]}" for each in messages)
 
 
 def shortened(text: str) -> str:

@@ -32,6 +32,14 @@ def lend_sampling(lent: chat_pb2.Sampling, input: chat_pb2.ChatInput) -> None:
 
 
 def instruction(text: str) -> content_pb2.Message:
-    """A text as a message to the model."""
-    part = content_pb2.Part(text=content_pb2.TextPart(text=text))
-    return content_pb2.Message(role=content_pb2.ROLE_SYSTEM, parts=[part])
+    """A text that the model is to follow."""
+    return _message(content_pb2.ROLE_SYSTEM, text)
+
+
+def said(text: str) -> content_pb2.Message:
+    """A text as if the user had said it."""
+    return _message(content_pb2.ROLE_USER, text)
+
+
+def _message(role: content_pb2.Role.ValueType, text: str) -> content_pb2.Message:
+    return content_pb2.Message(role=role, parts=[content_pb2.Part(text=content_pb2.TextPart(text=text))])

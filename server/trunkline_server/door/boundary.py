@@ -21,10 +21,11 @@ from google.protobuf.message_factory import GetMessageClass
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.ids import new_uuid
+from trunkline_server.core.priority import at_most
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract, Method
 from trunkline_server.door.journal import Journal
-from trunkline_server.door.metadata import ACCOUNT, IDEMPOTENCY_KEY, USER, Said
+from trunkline_server.door.metadata import ACCOUNT, IDEMPOTENCY_KEY, PRIORITY, USER, Said
 from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.pulse import Pulse
 from trunkline_server.door.replays import Replays
@@ -143,10 +144,13 @@ class Visit:
 
     async def identify(self) -> None:
         """Who calls, and whether they may; to be asked before their request is looked at."""
-        self.call.caller = await self._boundary.callers.identify(self._said.tokens, self.procedure.method.scope)
+        self.call.caller = caller = await self._boundary.callers.identify(
+            self._said.tokens, self.procedure.method.scope
+        )
         self._said.check()
+        priority = at_most(caller.priority, self._said.name(PRIORITY))
         if not self.procedure.method.scope.startswith(SPARED):
-            await self._boundary.pressure.enter(self.call.caller.tenant_id)
+            await self._boundary.pressure.enter(caller.tenant_id, priority, self.call.deadline)
             self.call.is_inside = True
 
     async def once(self, request: Message) -> Message:

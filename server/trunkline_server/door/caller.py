@@ -126,5 +126,6 @@ def _known(record: KeyRecord, tenant: Tenant, fresh_until: float) -> _Known:
         principal=record.key_id,
         scopes=record.scopes,
         allowed_models=tuple(sorted(record.models)),
+        priority=record.priority,
     )
     return _Known(caller, record.key_id, fresh_until, record.expire_time)

@@ -14,9 +14,10 @@ REQUEST_ID: Final = "x-request-id"
 USER: Final = "x-trunkline-user"
 ACCOUNT: Final = "x-trunkline-account"
 IDEMPOTENCY_KEY: Final = "idempotency-key"
+PRIORITY: Final = "x-trunkline-priority"
 USER_CHARS_MAX: Final = 255
 _REQUEST_ID_CHARS_MAX: Final = 128
-_NAMES: Final = frozenset((REQUEST_ID, USER, ACCOUNT, IDEMPOTENCY_KEY))
+_NAMES: Final = frozenset((REQUEST_ID, USER, ACCOUNT, IDEMPOTENCY_KEY, PRIORITY))
 _SAID_ONCE: Final = _NAMES - {REQUEST_ID}
 
 

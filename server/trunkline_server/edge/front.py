@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from trunkline_server.door.boundary import Boundary, Procedure
 from trunkline_server.edge.anthropic.door import AnthropicDoor
 from trunkline_server.edge.calls import Calls
+from trunkline_server.edge.dashboard.door import DashboardDoor
+from trunkline_server.edge.dashboard.sessions import Sessions
 from trunkline_server.edge.limits import Limits, Traffic
 from trunkline_server.edge.live.door import LiveDoor
 from trunkline_server.edge.live.places import Places
@@ -20,13 +22,15 @@ from trunkline_server.edge.server import HttpServer
 
 @dataclass(frozen=True, slots=True)
 class FrontSettings:
-    """`allowed_origins` are the pages of browsers that may call; `shared`: others serve at this address as well."""
+    """`allowed_origins` are the pages of browsers that may call; `shared`: others serve at this address as well;
+    `sessions` are those of the dashboard, where there is one."""
 
     address: str
     allowed_origins: tuple[str, ...] = ()
     streams_per_key_max: int = 100
     limits: Limits = field(default_factory=Limits)
     shared: bool = False
+    sessions: Sessions | None = None
 
 
 def front(
@@ -40,9 +44,11 @@ def front(
     """The door, not yet open."""
     traffic = Traffic()
     calls = Calls(boundary, procedures, settings.limits.body_bytes_max)
+    rpcs = RpcDoor(calls)
     routes = [
         *probes(ready, traffic, live_calls),
-        *RpcDoor(calls).routes(),
+        *rpcs.routes(),
+        *(DashboardDoor(calls, rpcs, settings.sessions).routes() if settings.sessions else ()),
         *OpenAIDoor(calls).routes(),
         *AnthropicDoor(calls).routes(),
         *LiveDoor(

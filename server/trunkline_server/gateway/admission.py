@@ -7,25 +7,24 @@ import time
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from trunkline.v1 import chat_pb2, usage_pb2
 from trunkline_server.core import ids, money
 from trunkline_server.core.call import Call
 from trunkline_server.core.errand import Input
 from trunkline_server.core.errors import QuotaViolation, Reason, TrunklineError, invalid
-from trunkline_server.core.pricing import Bill, bill
+from trunkline_server.core.pricing import Bill
 from trunkline_server.core.rate_limit import Subject
 from trunkline_server.gateway.candidates import Candidates
-from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.choice import Choice, circuit_open
 from trunkline_server.gateway.limits.allowance import Allowance
 from trunkline_server.gateway.limits.grant import Grant
 from trunkline_server.gateway.limits.limiter import Limiter
 from trunkline_server.gateway.limits.sizing import subject_of
+from trunkline_server.gateway.quotes import Quotes
 from trunkline_server.gateway.routes import Route, Routes
 from trunkline_server.gateway.run import Run, now
 from trunkline_server.gateway.terms import Offer, Terms
 from trunkline_server.gateway.work import Work
-from trunkline_server.store.accounts import Account, AccountRef, Owner
+from trunkline_server.store.accounts import AccountRef, Owner
 from trunkline_server.store.holds import Reserved, moved
 from trunkline_server.store.ledger import Ledger
 
@@ -55,6 +54,7 @@ class Admission:
         self._allowance = Allowance(limiter.book)
         self._ledger = ledger
         self._terms = terms
+        self.quotes = Quotes(self, ledger.accounts, terms)
 
     @property
     def routes(self) -> Routes:
@@ -208,24 +208,6 @@ class Admission:
             error.metadata = {**error.metadata, "providers": ",".join(able)}
         return error
 
-    async def quote(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.QuoteResponse:
-        """What a call would cost, and whether it would be admitted. Holds nothing."""
-        route = self.candidates.first(call, input)
-        ref = await self.account(call, route)
-        offer = self.offer(ChatWork(input), route, charged=not ref.unlimited)
-        account = await self._ledger.accounts.get(ref.tenant_id, ref.id)
-        denial = _denial(input, offer, account)
-        return chat_pb2.QuoteResponse(
-            input_tokens=offer.input_tokens,
-            max_output_tokens=offer.max_output_tokens,
-            least=money.credits(self._least_nanos(offer)),
-            most=money.credits(offer.most_nanos),
-            allowed=not denial,
-            denial_reason=denial,
-            available=None if account.unlimited else money.credits(account.available_nanos),
-            price_version=route.price.version if route.price else "",
-        )
-
     def _bill(self, charge_nanos: int) -> Bill:
         """What costs the provider's client so much."""
         cost_nano_usd = money.ceil_div(charge_nanos * money.NANOS, max(self._terms.credits_per_usd_nanos, 1))
@@ -237,12 +219,6 @@ class Admission:
             return self.offer(work, route, charged=True).most_nanos if route.price else None
         except TrunklineError:
             return None
-
-    def _least_nanos(self, offer: Offer) -> int:
-        if offer.route.price is None:
-            return 0
-        usage = usage_pb2.Usage(input_tokens=offer.input_tokens, output_tokens=1)
-        return bill(offer.route.price, usage, self._terms.credits_per_usd_nanos).charge_nanos
 
 
 def _subject(call: Call, work: Work[Any, Any], route: Route) -> Subject:
@@ -259,15 +235,6 @@ def _account_id(text: str) -> UUID:
     if account_id is None:
         raise invalid("x-trunkline-account", "is no account id")
     return account_id
-
-
-def _denial(input: chat_pb2.ChatInput, offer: Offer, account: Account) -> str:
-    if account.suspended:
-        return Reason.ACCOUNT_SUSPENDED.value
-    too_dear = input.HasField("max_cost") and offer.most_nanos > input.max_cost.nanos
-    if too_dear or not (account.unlimited or offer.most_nanos <= account.available_nanos):
-        return Reason.CREDIT_INSUFFICIENT.value
-    return ""
 
 
 def _check_max_cost(input: Input, offer: Offer) -> None:

@@ -101,10 +101,15 @@ class Plan:
         return failure
 
 
+def worth_waiting(told_s: float, remaining_s: float) -> bool:
+    """Whether what the provider asks for fits into the call."""
+    return told_s <= min(TOLD_S_MAX, TOLD_SHARE * remaining_s)
+
+
 def _pause_s(failure: UpstreamFailure, retries: int, remaining_s: float) -> float | None:
     told_s = failure.retry_after_s
     if told_s is not None:
-        return told_s if told_s <= min(TOLD_S_MAX, TOLD_SHARE * remaining_s) else None
+        return told_s if worth_waiting(told_s, remaining_s) else None
     match failure.rule.retry:
         case Retry.AT_ONCE:
             return 0.0

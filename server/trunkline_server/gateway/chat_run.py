@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Self, cast
+from typing import TYPE_CHECKING, Final, Self, cast
 
 from trunkline.v1 import actions_pb2, chat_pb2, errors_pb2, usage_pb2
 from trunkline_server.core import money
@@ -14,9 +14,16 @@ from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.core.guard.shield import Shield
 from trunkline_server.gateway.drains import kept, kept_whole
+from trunkline_server.gateway.guards.gate import Gate
+from trunkline_server.gateway.guards.guards import verdict_of
 from trunkline_server.gateway.output import Output
 from trunkline_server.gateway.run import COUNTED_PARTIAL, ESTIMATE, NONE, PROVIDER_USAGE, StreamedRun
+
+if TYPE_CHECKING:
+    from trunkline_server.gateway.chat_work import ChatWork
+    from trunkline_server.gateway.gateway import Gateway
 
 FINISHED_CUT: Final = frozenset(
     (
@@ -34,21 +41,29 @@ CHARS_PER_TOKEN: Final = 4
 
 @dataclass(slots=True)
 class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
-    """`output` judges the answer's shape."""
+    """`output` judges the answer's shape; `gate` keeps back what the caller must not have, where there is such."""
 
     answer: Answer = field(init=False)
     output: Output = field(init=False)
+    gate: Gate | None = field(init=False)
     sequence: int = 0
     cache_status: chat_pb2.CacheStatus.ValueType = chat_pb2.CACHE_STATUS_UNSPECIFIED
+    cache_lookup: chat_pb2.CacheLookup | None = None
 
     def __post_init__(self) -> None:
         self.answer = Answer(streaming=self.work.streaming)
         self.output = Output(self.work.input)
+        self.gate = self._new_gate()
 
     @property
     def ask(self) -> Ask:
         """The question as the provider gets it."""
         return cast("Ask", self.errand)
+
+    @property
+    def shield(self) -> Shield | None:
+        """The guard of this call."""
+        return cast("ChatWork", self.work).shield
 
     @property
     def begun(self) -> bool:
@@ -71,6 +86,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
 
     def start_over(self) -> None:
         self.answer = Answer(streaming=self.streaming)
+        self.gate = self._new_gate()
 
     def adopt(self, other: Self) -> None:
         StreamedRun.adopt(self, other)
@@ -94,7 +110,9 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
 
     @property
     def is_past_cap(self) -> bool:
-        """A delta is one token at least."""
+        """A delta is one token at least; what a guard has ended needs no more of them."""
+        if self.gate is not None and self.gate.blocked:
+            return not self.answer.finished
         limit, cap = self.offer.cost_limit, self.offer.cut_at
         if limit is not None and limit.reached(self.answer):
             return not self.answer.finished
@@ -112,6 +130,26 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         for candidate in self.answer.ends():
             if candidate.finish_reason == chat_pb2.FINISH_REASON_MAX_OUTPUT_TOKENS:
                 candidate.finish_reason = chat_pb2.FINISH_REASON_MAX_COST
+
+    # What a guard lets through.
+
+    @property
+    def is_judged(self) -> bool:
+        return self.gate is not None and self.gate.is_judged
+
+    async def hear(self, gateway: Gateway, *, last: bool = False) -> None:
+        if self.gate is not None and self.shield is not None:
+            await self.gate.hear(self.answer, verdict_of(gateway, self.call, self.shield), last=last)
+
+    async def look_through(self, gateway: Gateway) -> None:
+        """The whole answer, as the caller may have it."""
+        if self.gate is not None and self.shield is not None:
+            await self.gate.look_through(self.answer, verdict_of(gateway, self.call, self.shield))
+
+    def _new_gate(self) -> Gate | None:
+        if self.shield is None or not self.shield.guards_answer:
+            return None
+        return Gate(self.shield, is_json=self.input.HasField("output_format"))
 
     def outcome_of(self) -> chat_pb2.Outcome.ValueType:
         """As its first candidate ended."""
@@ -155,14 +193,16 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         if not self.begun:
             self.first_token_s = time.perf_counter() - self.began
             yield self.started()
-        for event in self.answer.drain():
+        for event in self.answer.drain() if self.gate is None else self.gate.events(self.answer):
             yield self.numbered(event)
 
     def last_events(self) -> Iterator[chat_pb2.ChatEvent]:
         """The answer may have been empty."""
         if not self.begun:
             yield self.started()
-        for event in (*self.answer.drain(), *self.answer.endings()):
+        events = self.answer.drain() if self.gate is None else self.gate.events(self.answer)
+        endings = self.answer.endings() if self.gate is None else self.gate.endings(self.answer)
+        for event in (*events, *endings):
             yield self.numbered(event)
 
     def check(self) -> None:
@@ -198,6 +238,8 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
             end_time=self.end_time,
             cache_status=self.cache_status,
             actions=self.actions(),
+            guard_findings=self.shield.findings() if self.shield is not None else None,
+            cache_lookup=self.cache_lookup,
         )
         return self.numbered(chat_pb2.ChatEvent(completed=completed))
 
@@ -217,7 +259,10 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         completion.create_time.CopyFrom(self.create_time)
         if self.end_time is not None:
             completion.end_time.CopyFrom(self.end_time)
-        self.answer.write(completion.candidates)
+        if self.gate is None:
+            self.answer.write(completion.candidates)
+        else:
+            completion.candidates.extend(self.told())
         completion.usage.CopyFrom(self.usage)
         completion.cost.unit, completion.cost.nanos = money.USD, self.bill.cost_nano_usd
         completion.charge.unit, completion.charge.nanos = money.CREDIT, self.bill.charge_nanos
@@ -226,11 +271,21 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         completion.outcome = self.outcome
         completion.price_version = self.bill.price_version
         completion.cache_status = self.cache_status
+        if self.shield is not None:
+            completion.guard_findings.extend(self.shield.findings())
+        if self.cache_lookup is not None:
+            completion.cache_lookup.CopyFrom(self.cache_lookup)
         completion.actions.extend(self.actions())
 
     def actions(self) -> Sequence[actions_pb2.Action]:
         """What people can do with the answer."""
-        return offered(self.input, self.answer) if self.input.actions or self.input.tools else ()
+        if self.gate is not None and self.streaming:  # what a model proposes went through it in events, not as a whole
+            return self.input.actions
+        return offered(self.input, self.told) if self.input.actions or self.input.tools else ()
+
+    def told(self) -> list[chat_pb2.Candidate]:
+        """The answers of a whole answer, as the caller may have them."""
+        return self.answer.candidates() if self.gate is None else self.gate.candidates(self.answer)
 
     def partial(self) -> errors_pb2.PartialResult:
         partial = StreamedRun.partial(self)

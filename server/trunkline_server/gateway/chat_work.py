@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
-from trunkline.v1 import chat_pb2, content_pb2
+from trunkline.v1 import chat_pb2, content_pb2, guard_pb2
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.call import Call
 from trunkline_server.core.estimate import input_tokens
+from trunkline_server.core.guard.shield import Shield
 from trunkline_server.core.operation import Operation
 from trunkline_server.core.pricing import FREE_OF_CHARGE, Bill, Price, most, price_unknown
 from trunkline_server.gateway.chat_run import ChatRun
@@ -27,6 +28,9 @@ HOUR_S: Final = 3600
 @dataclass(frozen=True, slots=True)
 class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
     """The question, to be answered in one piece or as a stream."""
+
+    shield: Shield | None = None
+    """What its answer goes through; None where nobody guards it."""
 
     @property
     def operation(self) -> Operation:
@@ -56,6 +60,13 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
             raise price_unknown(f"the model {self.input.model!r}")
         return Offer(route, tokens, bill, length, cap, cut_at=length if cap or charged else None)
 
+    def shielded(self, shield: Shield) -> Self:
+        return replace(self, input=shield.question(self.input), shield=shield)
+
+    @property
+    def guard(self) -> guard_pb2.Guard | None:
+        return self.input.guard if self.input.HasField("guard") else None
+
     def limit_tokens(self, offer: Offer) -> int:
         return tokens_of(self.input, offer.input_tokens, offer.max_output_tokens)
 
@@ -68,6 +79,7 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
             end_user=call.user_id,
             stream=self.streaming,
             max_output_tokens=offer.cap,
+            pace=offer.route.line.pace,
         )
 
     def _limited(self, route: Route, price: Price, terms: Terms, tokens: int, length: int) -> Offer:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic
+from dataclasses import dataclass, replace
+from typing import Generic, Self
 
 from trunkline.v1 import audio_pb2
 from trunkline_server.core.blobs import blobs_of
@@ -11,6 +11,8 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.counts import COUNTS
 from trunkline_server.core.errand import Errand, InputT
 from trunkline_server.core.errors import Reason, invalid
+from trunkline_server.core.guard.rewriting import change_words
+from trunkline_server.core.guard.shield import Shield
 from trunkline_server.core.operation import CAPABILITIES, Operation
 from trunkline_server.core.pricing import FREE_OF_CHARGE, most_used, price_unknown
 from trunkline_server.core.product import BodyT
@@ -44,6 +46,9 @@ class _Errand(Work[InputT, RunT_co], Generic[InputT, RunT_co]):
             raise price_unknown(f"the model {self.input.model!r}")
         return Offer(route, usage.input_tokens, FREE_OF_CHARGE)
 
+    def shielded(self, shield: Shield) -> Self:
+        return replace(self, input=change_words(self.input, shield.text))
+
     def errand(self, call: Call, offer: Offer) -> Errand[InputT]:
         return Errand(
             provider=offer.route.provider,
@@ -51,6 +56,7 @@ class _Errand(Work[InputT, RunT_co], Generic[InputT, RunT_co]):
             input=self.input,
             options=self.options(offer.route.provider),
             end_user=call.user_id,
+            pace=offer.route.line.pace,
         )
 
 

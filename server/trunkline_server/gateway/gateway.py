@@ -20,12 +20,14 @@ from trunkline.v1 import chat_pb2
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import Failover, UpstreamFailure
+from trunkline_server.core.pace import SHORT_S
 from trunkline_server.gateway import refusals
 from trunkline_server.gateway.admission import UNABLE, Admission
-from trunkline_server.gateway.attempts import ATTEMPT_S_MIN, Plan
+from trunkline_server.gateway.attempts import ATTEMPT_S_MIN, Plan, worth_waiting
 from trunkline_server.gateway.budgets import TenantBudgets
 from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.chat_work import ChatWork
+from trunkline_server.gateway.guards.guards import Guards
 from trunkline_server.gateway.hedge import Spare, hedged
 from trunkline_server.gateway.line import Visit
 from trunkline_server.gateway.live import LiveCall, LiveCalls
@@ -37,6 +39,7 @@ from trunkline_server.gateway.work import Work
 
 RunT = TypeVar("RunT", bound=Run[Any])
 EventT = TypeVar("EventT")
+WorkT = TypeVar("WorkT", bound=Work[Any, Any])
 
 COMPLETION_TRAILER: Final = "x-trunkline-completion-id"
 PLACE_WAIT_S: Final = 0.25
@@ -59,9 +62,10 @@ class Gateway:
     """Makes AI calls for services, jobs and whoever else may."""
 
     def __init__(
-        self, admission: Admission, settlement: Settlement, live: LiveCalls, settings: GatewaySettings
+        self, admission: Admission, settlement: Settlement, live: LiveCalls, settings: GatewaySettings, guards: Guards
     ) -> None:
         self.admission = admission
+        self.guards = guards
         self.live = live
         self._settlement = settlement
         self._settings = settings
@@ -69,26 +73,37 @@ class Gateway:
 
     async def complete(self, call: Call, input: chat_pb2.ChatInput) -> ChatRun:
         """The answer to a question in one piece, in a run that has ended."""
-        async with self._run(call, ChatWork(input)) as run:
+        async with self._run(call, await self.guarded(call, ChatWork(input))) as run:
             await self._answer(run)
             if run.output.faults(run.answer):
                 await self._repair(run)
+            if run.gate is not None:
+                await run.look_through(self)
         return run
 
     async def perform(self, call: Call, work: Work[Any, RunT]) -> RunT:
         """Any other work in one piece, in a run that has ended."""
-        async with self._run(call, work) as run:
+        async with self._run(call, await self.guarded(call, work)) as run:
             await self._answer(run)
         return run
 
+    async def guarded(self, call: Call, work: WorkT) -> WorkT:
+        """The work as a provider may see it. Raises CONTENT_BLOCKED, PII_DETECTED."""
+        armed = self.guards.of(call, work)
+        return work if armed is None else await self.guards.shielded(self, call, armed, work)
+
     async def stream(self, call: Call, work: Work[Any, StreamedRun[Any, EventT]]) -> AsyncGenerator[EventT, None]:
         """The answer as it comes in."""
-        async with self._run(call, work) as run:
+        async with self._run(call, await self.guarded(call, work)) as run:
             call.on_silence = run.heartbeat
             async with aclosing(self._reads(run)) as reads:
                 async for _ in reads:
+                    if run.is_judged:
+                        await run.hear(self)
                     for event in run.events():
                         yield event
+            if run.is_judged:
+                await run.hear(self, last=True)
             for event in run.last_events():
                 yield event
             run.check()
@@ -212,12 +227,22 @@ class Gateway:
         """An attempt begins, where there is time for an answer and its bill."""
         if run.call.deadline - asyncio.get_running_loop().time() < SETTLE_RESERVE_S + ATTEMPT_S_MIN:
             raise TrunklineError(Reason.DEADLINE, "no time is left to ask", metadata={"stage": "provider"})
+        if pause_s := run.route.line.pace.pause_s(run.offer.input_tokens):
+            await self._keep_pace(run, plan, pause_s)
         visit = self._entered(run) if run.route.line.trunk.bulkhead.take() else None
         while visit is None:
             visit = await self._entered_late(run, plan)
         plan.made += 1
         run.in_flight = True
         return visit
+
+    async def _keep_pace(self, run: Run[Any], plan: Plan, pause_s: float) -> None:
+        """The provider has said that it would refuse: go elsewhere, wait where that is short, else ask all the same."""
+        full = run.route
+        if pause_s > SHORT_S and await self._moved(run, plan):
+            run.choice.pass_over(full, Reason.RATE_LIMITED)
+        elif worth_waiting(pause_s, run.call.deadline - asyncio.get_running_loop().time()):
+            await asyncio.sleep(pause_s)
 
     def _entered(self, run: Run[Any]) -> Visit | None:
         """Through the breakers, with a place in hand, which is given back where they are shut."""

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import Breaker, FailureKind, UpstreamFailure
+from trunkline_server.core.pace import SHORT_S, Pace
 from trunkline_server.gateway.breakers import BreakerRules, Clock, Gate, Outcome, Way
 from trunkline_server.gateway.budgets import RetryBudget
 from trunkline_server.gateway.bulkhead import Bulkhead
@@ -63,12 +64,13 @@ class Trunk:
 class Line:
     """One model at one provider."""
 
-    __slots__ = ("_clock", "_settings", "cool_until_s", "gate", "latency", "trunk")
+    __slots__ = ("_clock", "_settings", "cool_until_s", "gate", "latency", "pace", "trunk")
 
     def __init__(self, trunk: Trunk, gate: Gate, settings: LineSettings, clock: Clock) -> None:
         self.trunk = trunk
         self.gate = gate
         self.latency = Latency()
+        self.pace = Pace()
         self.cool_until_s = 0.0
         self._settings = settings
         self._clock = clock
@@ -84,8 +86,9 @@ class Line:
 
     @property
     def is_cooling(self) -> bool:
-        """The provider asked to be left alone for a while."""
-        return self.cool_until_s > 0 and self._clock() < self.cool_until_s
+        """The provider asked to be left alone for a while, or has said that it would refuse."""
+        told = self.cool_until_s > 0 and self._clock() < self.cool_until_s
+        return told or self.pace.pause_s() > SHORT_S
 
     @property
     def due_in_s(self) -> float:
@@ -101,6 +104,7 @@ class Line:
         if key_generation is None:
             self.gate.release(generation, Outcome.NEUTRAL)
             return None
+        self.pace.begun += 1
         return Visit(self, generation, key_generation, streaming=streaming)
 
     def slow_s(self, *, streaming: bool) -> float:

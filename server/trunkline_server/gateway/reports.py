@@ -18,6 +18,8 @@ from trunkline_server.gateway.line import Trunk
 BREAKERS_MAX: Final = 200
 """Told of one provider; those that are not closed come first."""
 
+LIMITS_MAX: Final = 200
+
 _STATES: Final = {
     STATE_CLOSED: providers_pb2.BREAKER_STATE_CLOSED,
     STATE_OPEN: providers_pb2.BREAKER_STATE_OPEN,
@@ -41,6 +43,7 @@ def health_of(trunk: Trunk, now_s: float) -> providers_pb2.ProviderHealth:
         answer_latency=_duration(health.latency.typical_s(streaming=False)),
         in_flight_count=trunk.bulkhead.taken,
         breakers=[breaker_of(gate, now_s) for gate in gates],
+        limits=_limits(trunk),
     )
 
 
@@ -58,6 +61,21 @@ def breaker_of(gate: Gate, now_s: float) -> providers_pb2.Breaker:
         slow_count=counts.slow,
         probe_time=_timestamp(round(time.time() + gate.opens_until_s - now_s)) if timed else None,
     )
+
+
+def _limits(trunk: Trunk) -> list[providers_pb2.ProviderLimit]:
+    """By model, and as the provider named them."""
+    told = [(model, limit) for model, line in sorted(trunk.lines.items()) for limit in line.pace.limits()]
+    return [
+        providers_pb2.ProviderLimit(
+            model=model,
+            unit=limit.unit,
+            amount=limit.amount,
+            remaining=limit.remaining,
+            reset_time=_timestamp(limit.full_time_s),
+        )
+        for model, limit in told[:LIMITS_MAX]
+    ]
 
 
 def _timestamp(seconds: float) -> Timestamp | None:

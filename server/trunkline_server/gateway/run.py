@@ -30,6 +30,7 @@ from trunkline_server.store.holds import Reserved
 
 if TYPE_CHECKING:
     from trunkline_server.gateway.drains import Left
+    from trunkline_server.gateway.gateway import Gateway
 
 EventT_co = TypeVar("EventT_co", covariant=True)
 
@@ -259,6 +260,14 @@ class StreamedRun(Run[InputT], ABC, Generic[InputT, EventT_co]):
     @abstractmethod
     def completed(self) -> EventT_co:
         """The bill."""
+
+    @property
+    def is_judged(self) -> bool:
+        """It has to be heard before its events are told."""
+        return False
+
+    async def hear(self, gateway: Gateway, *, last: bool = False) -> None:
+        """Have what came in judged."""
 
     def check(self) -> None:
         """Raises what makes a whole answer unfit."""

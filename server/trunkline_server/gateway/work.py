@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import orjson
 
+from trunkline.v1 import guard_pb2
 from trunkline_server.core.call import Call
 from trunkline_server.core.errand import Errand, InputT
+from trunkline_server.core.guard.shield import Shield
 from trunkline_server.core.operation import Operation
 from trunkline_server.gateway.needs import Needs
 from trunkline_server.gateway.routes import Route
@@ -53,6 +55,15 @@ class Work(ABC, Generic[InputT, RunT_co]):
     @abstractmethod
     def errand(self, call: Call, offer: Offer) -> Errand[InputT]:
         """It as the provider of an offer gets it."""
+
+    @abstractmethod
+    def shielded(self, shield: Shield) -> Self:
+        """It with what a provider may see. Raises CONTENT_BLOCKED, PII_DETECTED."""
+
+    @property
+    def guard(self) -> guard_pb2.Guard | None:
+        """What this call keeps out by its own word."""
+        return None
 
     def limit_tokens(self, offer: Offer) -> int:
         """What rate limits take it for until its bill is known."""

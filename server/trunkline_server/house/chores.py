@@ -14,6 +14,7 @@ from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
 from trunkline_server.worker.bookkeeping import bookkeeping
 from trunkline_server.worker.chores import Chore
+from trunkline_server.worker.rollups import roll_ups
 
 SYNC_EVERY_S: Final = 24 * 3600
 SYNC_FIRST_WITHIN_S: Final = 3600
@@ -36,8 +37,10 @@ def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> 
     return [
         Chore("purge_answers", 600, results.purge),
         Chore("sync_models", SYNC_EVERY_S, engine.sync.all, SYNC_FIRST_WITHIN_S),
+        *roll_ups(engine.database, settings.analytics.keep_days),
         *bookkeeping(engine.database, settings.credits.hold_retention_days),
         *engine.actions.chores(),
+        Chore("forget_similar", 600, lambda: engine.shelf.similar.forget(settings.cache.similar_entries_max)),
         Chore("purge_conversations", 600, lambda: engine.talks.conversations.purge(*_kept(settings))),
         *engine.background.chores(),
     ]

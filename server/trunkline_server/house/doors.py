@@ -11,6 +11,7 @@ from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.handlers import rpcs_of
 from trunkline_server.door.server import Drain, Server, ServerSettings
+from trunkline_server.edge.dashboard.sessions import Sessions
 from trunkline_server.edge.front import FrontSettings, front
 from trunkline_server.edge.limits import Limits
 from trunkline_server.edge.server import HttpServer
@@ -27,6 +28,7 @@ def open_doors(
     drain: Drain,
     live: LiveCalls,
     webhooks: WebhookDoor,
+    secret: bytes,
     shared: bool,
 ) -> tuple[Server, HttpServer]:
     """gRPC and HTTP; both have still to be started. `shared`: other processes open theirs at the same addresses."""
@@ -35,7 +37,7 @@ def open_doors(
     procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
     server = Server(_grpc_settings(settings, shared=shared), rpcs, callers)
     facts = (lambda: not drain.draining, lambda: len(live))
-    http = front(_http_settings(settings, shared=shared), boundary, procedures, *facts, *webhooks.routes())
+    http = front(_http_settings(settings, secret, shared=shared), boundary, procedures, *facts, *webhooks.routes())
     return server, http
 
 
@@ -44,8 +46,9 @@ def _grpc_settings(settings: Settings, *, shared: bool) -> ServerSettings:
     return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection, shared)
 
 
-def _http_settings(settings: Settings, *, shared: bool) -> FrontSettings:
-    http = settings.http
+def _http_settings(settings: Settings, secret: bytes, *, shared: bool) -> FrontSettings:
+    http, dashboard = settings.http, settings.dashboard
+    sessions = Sessions.derive(secret, dashboard.session_s) if dashboard.enabled else None
     limits = Limits(
         connections_max=http.connections_max,
         body_bytes_max=http.receive_bytes_max,
@@ -53,4 +56,4 @@ def _http_settings(settings: Settings, *, shared: bool) -> FrontSettings:
         body_s=http.body_timeout_s,
         idle_s=http.idle_timeout_s,
     )
-    return FrontSettings(http.address, http.allowed_origins, http.streams_per_key_max, limits, shared)
+    return FrontSettings(http.address, http.allowed_origins, http.streams_per_key_max, limits, shared, sessions)

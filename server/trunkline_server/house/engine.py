@@ -18,6 +18,9 @@ from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.gossip import Gossip
+from trunkline_server.gateway.guards import detectors
+from trunkline_server.gateway.guards.guards import Guards
+from trunkline_server.gateway.guards.policies import Policies
 from trunkline_server.gateway.learning import Learning
 from trunkline_server.gateway.limits.limiter import Limiter
 from trunkline_server.gateway.live import LiveCalls
@@ -30,6 +33,7 @@ from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.actions import Actions
 from trunkline_server.house.background import Background
+from trunkline_server.house.guarding import house_guard
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.limiting import open_limiter, open_shared
@@ -67,6 +71,7 @@ class Engine:
     shelf: Shelf
     gateway: Gateway
     teller: Teller
+    guards: Guards
     errands: Errands
     actions: Actions
     talks: Talks
@@ -74,12 +79,12 @@ class Engine:
 
     async def follow(self, stack: AsyncExitStack) -> None:
         """Hear of what others change, and keep up with it. Raises StartError."""
-        for each in (self.ledger.accounts, self.learning, self.own, self.gossip, self.limiter.book, self.shelf):
+        told = (self.learning, self.own, self.gossip, self.limiter.book, self.guards.policies)
+        for each in (self.ledger.accounts, self.shelf, *told):
             await each.follow()
         require_known_chains(self.routes)
         stack.push_async_callback(self.teller.flush)
-        own = (self.learning.keep(), self.own.keep(), self.gossip.keep(), self.limiter.book.keep())
-        keep(stack, *own, self.teller.keep())
+        keep(stack, *(each.keep() for each in told), self.teller.keep())
 
 
 async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
@@ -99,11 +104,12 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     stack.push_async_callback(limiter.close)
     teller = Teller(database)
     routes.lines.turned = BreakerNews(teller.tell).turned
-    gateway = _gateway(settings, routes, ledger, limiter, live=live, teller=teller)
+    guards = Guards(Policies(database, house_guard(settings), detectors.installed()))
+    gateway = _gateway(settings, routes, ledger, limiter, live=live, teller=teller, guards=guards)
     policy = policy_of(settings)
+    hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
     talks = Talks.over(database, gateway)
     stack.push_async_callback(talks.drained)
-    hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
     errands = Errands(gateway, Media(Egress(policy)), policy)
     return Engine(
         replica_id=replica_id,
@@ -121,6 +127,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         shelf=Shelf(Memory(settings.cache.memory_bytes_max), shared, database),
         gateway=gateway,
         teller=teller,
+        guards=guards,
         errands=errands,
         actions=Actions.open(database, tenant_keys, secret, policy, stack),
         talks=talks,
@@ -164,7 +171,14 @@ async def _open_ledger(settings: Settings, database: Database, stack: AsyncExitS
 
 
 def _gateway(
-    settings: Settings, routes: Routes, ledger: Ledger, limiter: Limiter, *, live: LiveCalls, teller: Teller
+    settings: Settings,
+    routes: Routes,
+    ledger: Ledger,
+    limiter: Limiter,
+    *,
+    live: LiveCalls,
+    teller: Teller,
+    guards: Guards,
 ) -> Gateway:
     chat, per_usd = settings.chat, from_decimal_text(settings.credits.per_usd)
     terms = Terms(per_usd, chat.default_max_output_tokens, chat.unknown_price == "free")
@@ -172,4 +186,4 @@ def _gateway(
     patience = GatewaySettings(
         chat.attempts_max, chat.first_token_timeout_s, chat.idle_timeout_s, settings.routing.hedging
     )
-    return Gateway(admission, Settlement(ledger, per_usd, teller.tell), live, patience)
+    return Gateway(admission, Settlement(ledger, per_usd, teller.tell), live, patience, guards)

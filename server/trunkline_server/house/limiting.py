@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from trunkline_server.config import Settings
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.door.pressure import PressureSettings
-from trunkline_server.gateway.cache.recall import CacheSettings
+from trunkline_server.gateway.cache.wish import CacheSettings
 from trunkline_server.gateway.limits.book import Book
 from trunkline_server.gateway.limits.limiter import Limiter
 from trunkline_server.gateway.limits.local import LocalCounters
@@ -47,7 +47,9 @@ def limit_chores(limiter: Limiter) -> list[Chore]:
 
 def cache_settings(settings: Settings) -> CacheSettings:
     given = settings.cache
-    return CacheSettings(given.ttl_s, given.stale_s, given.answer_bytes_max, from_decimal_text(given.hit_price))
+    return CacheSettings(
+        given.ttl_s, given.stale_s, given.answer_bytes_max, from_decimal_text(given.hit_price), given.embedding_model
+    )
 
 
 def pressure_settings(settings: Settings) -> PressureSettings:

@@ -43,7 +43,7 @@ from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import cache_settings
 from trunkline_server.house.tasks import AT_ONCE, METHODS, tasks_over
 from trunkline_server.services.admin import AdminService, Replica
-from trunkline_server.services.analytics import AnalyticsService
+from trunkline_server.services.analytics.service import AnalyticsService
 from trunkline_server.services.assistants import AssistantService
 from trunkline_server.services.audio import AudioService
 from trunkline_server.services.chat import ChatService
@@ -57,6 +57,7 @@ from trunkline_server.services.moderation import ModerationService
 from trunkline_server.services.prompts import PromptService
 from trunkline_server.services.providers import ProviderService
 from trunkline_server.services.tasks import TaskService
+from trunkline_server.store.custom_events import CustomEvents
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
 from trunkline_server.store.tenants import Tenants
@@ -100,10 +101,10 @@ class Offered:
             embeddings_pb2: EmbeddingService(engine.errands),
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
-            moderation_pb2: ModerationService(engine.errands),
+            moderation_pb2: ModerationService(engine.errands, engine.guards.policies),
             limits_pb2: LimitService(engine.limiter, tokens),
             credits_pb2: CreditService(engine.ledger, tokens),
-            analytics_pb2: AnalyticsService(engine.database, tokens),
+            analytics_pb2: AnalyticsService(engine.database, tokens, CustomEvents(engine.database)),
             models_pb2: ModelService(engine.routes, tokens, engine.learning, engine.sync),
             providers_pb2: ProviderService(
                 registry, engine.routes.lines, tokens, engine.accounts, engine.own, lambda: self._drain.draining

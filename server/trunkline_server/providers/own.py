@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from trunkline_server.core import limit_headers
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.builtin import cohere, gemini, ollama
 from trunkline_server.providers.provider import AnyCraft, Provider, header
@@ -40,6 +41,7 @@ _COMPATIBLE: Final = Provider(
     wire=OpenAIChat(sampling_fields=COMPATIBLE_SAMPLING, max_tokens_field="max_tokens"),
     needs_key=False,
     takes_urls=False,
+    limit_headers=limit_headers.OPENAI,
     crafts={
         **SOUND,
         Operation.EMBED: OpenAIEmbed(encoding="", limits=Limits(texts_max=32)),

@@ -14,8 +14,10 @@ from trunkline_server.core.ask import Ask
 from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.errand import Errand, InputT
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.limit_headers import LimitHeaders
 from trunkline_server.core.offered import Offered
 from trunkline_server.core.operation import CAPABILITIES, Operation
+from trunkline_server.core.pace import Pace
 from trunkline_server.core.product import BodyT, Product, Sound
 from trunkline_server.providers.client import Response, Transport
 from trunkline_server.providers.settings import ProviderSettings
@@ -57,6 +59,7 @@ class Provider:
     besides the chat of its wire. `voices`: how to ask for those that it speaks with, or which they always are.
     `transport` makes a way to it that is not our HTTP client. `foreign_names`: what it may call the model of another
     provider; for those that pass calls on. `cancel_billing`: what it bills of an answer that its caller left.
+    `limit_headers`: how it tells what is left of its limits.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Provider:
     transport: Callable[[ProviderSettings], OwnTransport] | None = None
     foreign_names: Callable[[str, str], Sequence[str]] | None = None
     cancel_billing: CancelBilling = CancelBilling.ESTIMATE
+    limit_headers: LimitHeaders | None = None
 
     @cached_property
     def capabilities(self) -> frozenset[models_pb2.Capability.ValueType]:
@@ -97,7 +101,7 @@ class Upstream:
     async def chat(self, ask: Ask, answer: Answer) -> AsyncGenerator[None, None]:
         """Ask, and grow the answer; yields after each read. Raises UpstreamFailure. Closing it closes the socket."""
         async with self.transport.open(self.wire.encode_chat(ask)) as response:
-            await self._accept(response)
+            await self._accept(response, ask.pace)
             decoder = self.wire.decode_chat(ask, answer, response.headers.get("content-type", ""))
             async for data in response.chunks():
                 decoder.feed(data)
@@ -107,7 +111,7 @@ class Upstream:
     async def answer(self, ask: Ask, answer: Answer) -> None:
         """Ask for a whole answer. Raises UpstreamFailure."""
         async with self.transport.open(self.wire.encode_chat(ask)) as response:
-            await self._accept(response)
+            await self._accept(response, ask.pace)
             decoder = self.wire.decode_chat(ask, answer, response.headers.get("content-type", ""))
             decoder.feed(await response.read(ANSWER_BYTES_MAX))
             decoder.close()
@@ -124,7 +128,7 @@ class Upstream:
     async def make(self, craft: Craft[InputT, BodyT], errand: Errand[InputT]) -> Product[BodyT]:
         """Have one piece of work done. Raises UpstreamFailure."""
         async with self.transport.open(craft.encode(errand)) as response:
-            await self._accept(response)
+            await self._accept(response, errand.pace)
             return craft.decode(errand, response.headers, await response.read(PRODUCT_BYTES_MAX))
 
     async def speak(
@@ -132,7 +136,7 @@ class Upstream:
     ) -> AsyncGenerator[None, None]:
         """Have a text spoken, and grow the sound; yields after each read. Closing it closes the socket."""
         async with self.transport.open(craft.encode(errand)) as response:
-            await self._accept(response)
+            await self._accept(response, errand.pace)
             decoder = craft.decode(errand, sound, response.headers)
             async with aclosing(response.chunks()) as chunks:
                 async for data in chunks:
@@ -148,7 +152,7 @@ class Upstream:
     async def submit(self, craft: LongCraft[InputT, BodyT], errand: Errand[InputT]) -> str:
         """Begin long work; what the provider calls it. Raises UpstreamFailure."""
         async with self.transport.open(craft.submit(errand)) as response:
-            await self._accept(response)
+            await self._accept(response, errand.pace)
             return craft.submitted(errand, response.headers, await response.read(BODY_BYTES_MAX))
 
     async def poll(
@@ -188,7 +192,9 @@ class Upstream:
             await self._accept(response)
             return await response.read(BODY_BYTES_MAX)
 
-    async def _accept(self, response: Response) -> None:
+    async def _accept(self, response: Response, pace: Pace | None = None) -> None:
+        if pace is not None and self.provider.limit_headers is not None:
+            pace.hear(self.provider.limit_headers, response.headers)
         if 200 <= response.status < 300:
             return
         if response.status < 400:

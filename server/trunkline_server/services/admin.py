@@ -16,6 +16,7 @@ from trunkline_server.core.call import Call, Caller
 from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.moment import moment_of, timestamp
 from trunkline_server.core.page_token import PageTokens, Paging
+from trunkline_server.core.priority import Priority
 from trunkline_server.core.text import readable
 from trunkline_server.gateway.cache.shelf import Shelf, Stats
 from trunkline_server.gateway.vitals import Vitals, resident_memory_bytes
@@ -25,6 +26,12 @@ from trunkline_server.store.tenants import Tenant, Tenants
 
 OVERLAP_S_DEFAULT: Final = 24 * 3600
 ALL_TENANTS: Final = "admin:tenants"
+PRIORITIES: Final = {
+    Priority.SHEDDABLE: admin_pb2.PRIORITY_SHEDDABLE,
+    Priority.BATCH: admin_pb2.PRIORITY_BATCH,
+    Priority.INTERACTIVE: admin_pb2.PRIORITY_INTERACTIVE,
+    Priority.CRITICAL: admin_pb2.PRIORITY_CRITICAL,
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,8 @@ class AdminService:
     async def purge_cache(self, call: Call, request: admin_pb2.PurgeCacheRequest) -> admin_pb2.PurgeCacheResponse:
         if request.model and not request.provider:
             raise invalid("provider", "is needed to name a model")
-        count = await self.shelf.purge(call.caller.tenant_id, request.provider, request.model)
+        named = (readable("provider", request.provider), readable("model", request.model))
+        count = await self.shelf.purge(call.caller.tenant_id, *named)
         return admin_pb2.PurgeCacheResponse(purged_count=count)
 
     async def create_api_key(
@@ -86,6 +94,7 @@ class AdminService:
             created_by=call.caller.principal,
             models=request.allowed_models,
             expire_time=_future("expire_time", request.expire_time) if request.HasField("expire_time") else None,
+            priority=_priority(call.caller, request.priority),
         )
         record, secret = await self.keys.create(new)
         return admin_pb2.CreateApiKeyResponse(api_key=_api_key(record), secret=secret)
@@ -182,8 +191,18 @@ def _check_gift(caller: Caller, scopes: Sequence[str], models: Sequence[str]) ->
 def _check_taking(caller: Caller, key: KeyRecord) -> None:
     """A new secret is the key itself: only who may everything that the key may gets it."""
     models = not caller.allowed_models or (key.models and all(caller.may_use(*_split(name)) for name in key.models))
-    if not (models and all(map(caller.may, key.scopes))):
+    urgent = key.priority > caller.priority and not caller.may(ALL_TENANTS)
+    if urgent or not (models and all(map(caller.may, key.scopes))):
         raise _forbidden("key_id", "the key may do more than your own")
+
+
+def _priority(caller: Caller, told: admin_pb2.Priority.ValueType) -> Priority:
+    """What a new key gets; who may act on all tenants says who goes first among them."""
+    if not told:
+        return min(Priority.INTERACTIVE, caller.priority)
+    if told > caller.priority and not caller.may(ALL_TENANTS):
+        raise _forbidden("priority", "your own key is less urgent")
+    return Priority(told)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -229,6 +248,7 @@ def _api_key(record: KeyRecord) -> admin_pb2.ApiKey:
         expire_time=timestamp(record.expire_time),
         revoke_time=timestamp(record.revoke_time),
         last_use_time=timestamp(record.last_use_time),
+        priority=PRIORITIES[record.priority],
     )
 
 
@@ -239,6 +259,7 @@ def _cache_stats(stats: Stats) -> admin_pb2.CacheStats:
         hit_count=stats.counts.hits,
         miss_count=stats.counts.misses,
         stale_count=stats.counts.stale,
+        similar_count=stats.counts.similar,
         entry_count=stats.entry_count,
         entry_bytes=stats.entry_bytes,
     )

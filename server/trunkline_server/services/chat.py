@@ -22,6 +22,7 @@ from trunkline_server.gateway.cache.recall import Recall
 from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.media import Media
+from trunkline_server.gateway.quotes import Quote, together
 from trunkline_server.gateway.settlement import CHARGE_TRAILER
 from trunkline_server.gateway.stops import Stops
 from trunkline_server.gateway.talks.talks import Talks
@@ -82,19 +83,52 @@ class ChatService:
         input = await self._whole(call, await self.talks.question(call, request.input))
         admission = self.gateway.admission
         route = admission.candidates.first(call, input)
-        work = ChatWork(input)
+        work = await self.gateway.guards.masked(call, ChatWork(input))
         ask = work.errand(call, admission.offer(work, route, charged=False))
         try:
             counted = await route.upstream.count(ask)
         except UpstreamFailure:
             counted = None
         source = usage_pb2.USAGE_SOURCE_PROVIDER if counted is not None else usage_pb2.USAGE_SOURCE_ESTIMATED
-        tokens = input_tokens(input) if counted is None else counted
+        tokens = input_tokens(work.input) if counted is None else counted
         return chat_pb2.CountTokensResponse(input_tokens=tokens, source=source)
 
     async def quote(self, call: Call, request: chat_pb2.QuoteRequest) -> chat_pb2.QuoteResponse:
-        input = await self._whole(call, await self.talks.question(call, request.input))
-        return await self.gateway.admission.quote(call, input)
+        return (await self._quoted(call, request.input)).message()
+
+    async def quote_many(self, call: Call, request: chat_pb2.QuoteManyRequest) -> chat_pb2.QuoteManyResponse:
+        places = asyncio.Semaphore(CONCURRENCY_DEFAULT)
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(self._quote_or_error(call, places, input)) for input in request.inputs]
+        told = [task.result() for task in running]
+        quotes = [each for each in told if isinstance(each, Quote)]
+        errors = [each.reason.value for each in told if isinstance(each, TrunklineError)]
+        denial = errors[0] if errors else together(quotes)
+        return chat_pb2.QuoteManyResponse(
+            results=[self._quote_result(call, each) for each in told],
+            least=money.credits(sum(quote.least_nanos for quote in quotes)),
+            most=money.credits(sum(quote.offer.most_nanos for quote in quotes)),
+            allowed=not denial,
+            denial_reason=denial,
+        )
+
+    async def _quoted(self, call: Call, input: chat_pb2.ChatInput) -> Quote:
+        asked = await self._whole(call, await self.talks.question(call, input))
+        return await self.gateway.admission.quotes.of(call, asked)
+
+    async def _quote_or_error(
+        self, call: Call, places: asyncio.Semaphore, input: chat_pb2.ChatInput
+    ) -> Quote | TrunklineError:
+        async with places:
+            try:
+                return await self._quoted(call, input)
+            except TrunklineError as error:
+                return error
+
+    def _quote_result(self, call: Call, told: Quote | TrunklineError) -> chat_pb2.QuoteManyResult:
+        if isinstance(told, TrunklineError):
+            return chat_pb2.QuoteManyResult(error=self.describe(told, call.request_id))
+        return chat_pb2.QuoteManyResult(quote=told.message())
 
     async def _complete(self, call: Call, input: chat_pb2.ChatInput, completion: chat_pb2.Completion) -> None:
         """The answer, written in place: it can be long."""

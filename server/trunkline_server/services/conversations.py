@@ -127,6 +127,17 @@ class ConversationService:
         )
         return conversations_pb2.ForkConversationResponse(conversation=_conversation(forked))
 
+    async def erase_user_conversations(
+        self, call: Call, request: conversations_pb2.EraseUserConversationsRequest
+    ) -> conversations_pb2.EraseUserConversationsResponse:
+        if call.user_id and call.user_id != request.user_id:
+            raise invalid("user_id", "is another end user than the call's", Reason.FIELD_FORBIDDEN)
+        user_id = readable("user_id", request.user_id)
+        conversations, messages = await self.conversations.erase_user(call.caller.tenant_id, user_id)
+        return conversations_pb2.EraseUserConversationsResponse(
+            conversation_count=conversations, message_count=messages
+        )
+
     async def get_conversation_stats(
         self, call: Call, request: conversations_pb2.GetConversationStatsRequest
     ) -> conversations_pb2.GetConversationStatsResponse:
@@ -208,6 +219,8 @@ def _conversation(row: Conversation) -> conversations_pb2.Conversation:
         message_count=row.message_count,
         create_time=timestamp(row.create_time),
         update_time=timestamp(row.update_time),
+        summary=row.summary,
+        summary_through_position=row.summary_through,
     )
 
 

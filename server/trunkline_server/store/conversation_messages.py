@@ -71,6 +71,13 @@ class ConversationMessages:
         rows = await self._database.fetch(_SQL.tail, conversation_id, messages_max, tokens_max)
         return [_earlier(row) for row in rows]
 
+    async def between(
+        self, conversation_id: UUID, after: int, through: int, messages_max: int, tokens_max: int
+    ) -> list[Earlier]:
+        """The oldest behind a position and up to another; at least one where there are any."""
+        asked = (conversation_id, after, through, messages_max, tokens_max)
+        return [_earlier(row) for row in await self._database.fetch(_SQL.between, *asked)]
+
     async def last_turn(self, conversation_id: UUID) -> list[Earlier]:
         """Everything since the user spoke last."""
         return [_earlier(row) for row in await self._database.fetch(_SQL.last_turn, conversation_id, TURN_MESSAGES_MAX)]
@@ -93,6 +100,7 @@ def _columns(kept: conversations_pb2.ConversationMessage) -> tuple[object, ...]:
     kept.message_id = ids.spell("msg", message_id)
     return (
         message_id,
+        kept.user_id,
         kept.message.role,
         history.begins_turn(kept.message),
         history.size_tokens(kept.message),

@@ -15,16 +15,16 @@ WITH place AS (
     RETURNING last_position
 ), added AS (
     INSERT INTO conversation_message
-        (conversation_id, position, message_id, role, begins_turn, size_tokens, body, model, input_tokens,
+        (conversation_id, position, message_id, user_id, role, begins_turn, size_tokens, body, model, input_tokens,
         output_tokens, cost_nano_usd, charge_nanos, duration_ms)
-    SELECT $1, last_position - cardinality($4::uuid[]) + new.place, new.message_id, new.role, new.begins_turn,
+    SELECT $1, last_position - cardinality($4::uuid[]) + new.place, new.message_id, new.user_id, new.role, new.begins_turn,
         new.size_tokens, new.body, new.model, new.input_tokens, new.output_tokens, new.cost_nano_usd,
         new.charge_nanos, new.duration_ms
     FROM place, unnest(
-        $4::uuid[], $5::smallint[], $6::boolean[], $7::integer[], $8::bytea[], $9::text[], $10::bigint[],
-        $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[]
+        $4::uuid[], $5::text[], $6::smallint[], $7::boolean[], $8::integer[], $9::bytea[], $10::text[],
+        $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[]
     ) WITH ORDINALITY AS new (
-        message_id, role, begins_turn, size_tokens, body, model, input_tokens,
+        message_id, user_id, role, begins_turn, size_tokens, body, model, input_tokens,
         output_tokens, cost_nano_usd, charge_nanos, duration_ms, place
     )
 )
@@ -32,32 +32,23 @@ SELECT last_position FROM place
 
 -- The newest messages: at most so many, and at most so many tokens together.
 -- name: tail
+SELECT position, begins_turn, body FROM conversation_tail($1, $2, $3)
+
+-- Behind $2 and up to $3, oldest first: at most so many, and no more once there are so many tokens.
+-- name: between
 SELECT position, begins_turn, body
 FROM (
-    SELECT position, begins_turn, body, sum(size_tokens) OVER (ORDER BY position DESC) AS tokens
+    SELECT position, begins_turn, body, sum(size_tokens) OVER (ORDER BY position) - size_tokens AS tokens_before
     FROM conversation_message
-    WHERE conversation_id = $1
-    ORDER BY position DESC
-    LIMIT $2
-) AS newest
-WHERE tokens <= $3
+    WHERE conversation_id = $1 AND position > $2 AND position <= $3
+    ORDER BY position
+    LIMIT $4
+) AS next
+WHERE tokens_before < $5
 ORDER BY position
 
 -- name: last_turn
-SELECT position, begins_turn, body
-FROM (
-    SELECT position, begins_turn, body
-    FROM conversation_message
-    WHERE conversation_id = $1 AND position >= coalesce((
-        SELECT position FROM conversation_message
-        WHERE conversation_id = $1 AND begins_turn
-        ORDER BY position DESC
-        LIMIT 1
-    ), 0)
-    ORDER BY position DESC
-    LIMIT $2
-) AS newest
-ORDER BY position
+SELECT position, begins_turn, body FROM conversation_last_turn($1, $2)
 
 -- name: oldest
 SELECT position, message_id, body, create_time

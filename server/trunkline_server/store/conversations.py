@@ -18,7 +18,8 @@ from trunkline_server.store.database import Database
 
 _SQL = queries.load(__file__)
 
-PURGE_ROWS: Final = 100
+PURGE_CONVERSATIONS: Final = 100
+PURGE_MESSAGES: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class Conversation:
     participants: Sequence[str]
     parent_id: UUID | None
     message_count: int
+    last_position: int
+    summary: str
+    summary_through: int
     create_time: datetime
     update_time: datetime
 
@@ -91,6 +95,10 @@ class Conversations:
         """Where it has none yet."""
         await self._database.execute(_SQL.give_title, conversation_id, title)
 
+    async def sum_up(self, conversation_id: UUID, summary: str, through: int, since: int) -> None:
+        """A summary that reaches further than the last, which reached to `since`."""
+        await self._database.execute(_SQL.sum_up, conversation_id, summary, through, since)
+
     async def delete(self, reader: Reader, conversation_id: UUID) -> None:
         """Out of reach; its row goes later."""
         if await self._database.fetchval(_SQL.delete, *_who(reader, conversation_id)) is None:
@@ -135,12 +143,23 @@ class Conversations:
 
     async def purge(self, deleted_for: timedelta, idle_for: timedelta) -> int:
         """Removes some that were deleted so long ago, or idle so long, where that is not 0; says how many."""
-        asked = (deleted_for.total_seconds(), idle_for.total_seconds(), PURGE_ROWS)
-        return int((await self._database.execute(_SQL.purge, *asked)).removeprefix("DELETE "))
+        asked = (deleted_for.total_seconds(), idle_for.total_seconds(), PURGE_CONVERSATIONS)
+        return await self._remove([row[0] for row in await self._database.fetch(_SQL.due, *asked)])
 
-    async def erase_user(self, tenant_id: UUID, user_id: str) -> int:
-        """Removes all conversations of an end user at once, deleted ones included; says how many."""
-        return int(await self._database.fetchval(_SQL.erase_user, tenant_id, user_id))
+    async def erase_user(self, tenant_id: UUID, user_id: str) -> tuple[int, int]:
+        """Removes an end user: how many conversations of theirs, and how many messages in those of others."""
+        await self._database.execute(_SQL.part_with, tenant_id, user_id)
+        doomed = [row[0] for row in await self._database.fetch(_SQL.doom_user, tenant_id, user_id)]
+        removed, unsaid = await self._remove(doomed), 0
+        while count := await self._database.fetchval(_SQL.unsay, tenant_id, user_id, PURGE_MESSAGES):
+            unsaid += int(count)
+        return removed, unsaid
+
+    async def _remove(self, conversation_ids: list[UUID]) -> int:
+        """They are out of reach already. In steps, each within the time that a statement may take."""
+        while (await self._database.execute(_SQL.empty, conversation_ids, PURGE_MESSAGES)) != "DELETE 0":
+            pass
+        return int((await self._database.execute(_SQL.remove, conversation_ids)).removeprefix("DELETE "))
 
 
 def _who(reader: Reader, conversation_id: UUID) -> tuple[UUID, UUID, str]:
@@ -168,6 +187,9 @@ def _conversation(row: asyncpg.Record) -> Conversation:
         participants=row["participants"],
         parent_id=row["parent_id"],
         message_count=row["message_count"],
+        last_position=row["last_position"],
+        summary=row["summary"],
+        summary_through=row["summary_through"],
         create_time=row["create_time"],
         update_time=row["update_time"],
     )

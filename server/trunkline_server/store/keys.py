@@ -19,6 +19,7 @@ import asyncpg
 
 from trunkline_server.core import api_key
 from trunkline_server.core.errors import not_found
+from trunkline_server.core.priority import Priority
 from trunkline_server.store import queries
 from trunkline_server.store.database import Database
 from trunkline_server.store.page import Page
@@ -46,6 +47,7 @@ class KeyRecord:
     last_use_time: datetime | None
     create_time: datetime
     created_by: str
+    priority: Priority
 
     def expired(self, now: datetime) -> bool:
         """Its time is up."""
@@ -69,6 +71,7 @@ class NewKey:
     models: Sequence[str] = ()
     environment: str = "live"
     expire_time: datetime | None = None
+    priority: Priority = Priority.INTERACTIVE
 
 
 class Keys:
@@ -93,7 +96,14 @@ class Keys:
         """The record, and the key in the clear, which nobody can read again."""
         key = key or api_key.make(new.environment)
         who = (key.key_id, new.tenant_id, new.environment, new.name)
-        what = (list(new.scopes), list(new.models), self.hash(key.secret), new.expire_time, new.created_by)
+        what = (
+            list(new.scopes),
+            list(new.models),
+            self.hash(key.secret),
+            new.expire_time,
+            new.created_by,
+            new.priority,
+        )
         try:
             return _found(await self._database.fetchrow(_SQL.create, *who, *what), key.key_id), key.text
         except asyncpg.ForeignKeyViolationError as error:
@@ -149,4 +159,5 @@ def _record(row: asyncpg.Record) -> KeyRecord:
         last_use_time=row["last_use_time"],
         create_time=row["create_time"],
         created_by=row["created_by"],
+        priority=Priority(row["priority"]),
     )

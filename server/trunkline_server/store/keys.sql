@@ -5,8 +5,9 @@ SELECT pg_advisory_xact_lock(hashtextextended('trunkline first key', 0))
 
 -- name: create
 WITH changed AS (
-    INSERT INTO api_key (key_id, tenant_id, environment, name, scopes, models, secret_hash, expire_time, created_by)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    INSERT INTO api_key (key_id, tenant_id, environment, name, scopes, models, secret_hash, expire_time, created_by,
+                         priority)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     RETURNING *
 )
 SELECT changed.*, pg_notify('trunkline_keys', key_id) FROM changed

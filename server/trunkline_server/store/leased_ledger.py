@@ -81,6 +81,16 @@ _TAB: ContextVar[Tab | None] = ContextVar("trunkline_tab", default=None)
 
 
 @contextmanager
+def apart() -> Iterator[None]:
+    """Whatever this task calls is paid by itself, job or not, and at once."""
+    token = _TAB.set(None)
+    try:
+        yield
+    finally:
+        _TAB.reset(token)
+
+
+@contextmanager
 def paying(tab: Tab) -> Iterator[None]:
     """Whatever this task calls is paid by the job."""
     token = _TAB.set(tab)

@@ -22,6 +22,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Priority:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PriorityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Priority.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRIORITY_UNSPECIFIED: _Priority.ValueType  # 0
+    """Interactive."""
+    PRIORITY_SHEDDABLE: _Priority.ValueType  # 1
+    """What may wait: refused before the others."""
+    PRIORITY_BATCH: _Priority.ValueType  # 2
+    """Work with nobody waiting."""
+    PRIORITY_INTERACTIVE: _Priority.ValueType  # 3
+    """Somebody waits for the answer."""
+    PRIORITY_CRITICAL: _Priority.ValueType  # 4
+    """What everything else hangs on."""
+
+class Priority(_Priority, metaclass=_PriorityEnumTypeWrapper):
+    """Who goes first where there is more to do than can be done."""
+
+PRIORITY_UNSPECIFIED: Priority.ValueType  # 0
+"""Interactive."""
+PRIORITY_SHEDDABLE: Priority.ValueType  # 1
+"""What may wait: refused before the others."""
+PRIORITY_BATCH: Priority.ValueType  # 2
+"""Work with nobody waiting."""
+PRIORITY_INTERACTIVE: Priority.ValueType  # 3
+"""Somebody waits for the answer."""
+PRIORITY_CRITICAL: Priority.ValueType  # 4
+"""What everything else hangs on."""
+Global___Priority: _TypeAlias = Priority  # noqa: Y015
+
 class _SystemStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -133,12 +165,15 @@ class ApiKey(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
     LAST_USE_TIME_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Its id: the part of the key that is no secret."""
     tenant_id: _builtins.str
     """The tenant it belongs to."""
     name: _builtins.str
     """A name for people."""
+    priority: Global___Priority.ValueType
+    """How urgent its calls are at most; one may say in `x-trunkline-priority` that it is less urgent."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it may do. `chat:write` is one thing, `chat:*` all of its kind, `*` everything."""
@@ -175,10 +210,11 @@ class ApiKey(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
         last_use_time: _timestamp_pb2.Timestamp | None = ...,
+        priority: Global___Priority.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_models", b"allowed_models", "create_time", b"create_time", "expire_time", b"expire_time", "key_id", b"key_id", "last_use_time", b"last_use_time", "name", b"name", "revoke_time", b"revoke_time", "scopes", b"scopes", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_models", b"allowed_models", "create_time", b"create_time", "expire_time", b"expire_time", "key_id", b"key_id", "last_use_time", b"last_use_time", "name", b"name", "priority", b"priority", "revoke_time", b"revoke_time", "scopes", b"scopes", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -295,10 +331,15 @@ class CreateApiKeyRequest(_message.Message):
     ALLOWED_MODELS_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     TENANT_ID_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """A name for people."""
     tenant_id: _builtins.str
     """The tenant it is for; empty: the caller's. Another tenant's needs the scope `admin:tenants`."""
+    priority: Global___Priority.ValueType
+    """How urgent its calls are at most, and no more urgent than the caller's own, unless that has the scope
+    `admin:tenants`. Unset: interactive, or the caller's own where that is less.
+    """
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it may do; at least one."""
@@ -319,10 +360,11 @@ class CreateApiKeyRequest(_message.Message):
         allowed_models: _abc.Iterable[_builtins.str] | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         tenant_id: _builtins.str = ...,
+        priority: Global___Priority.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_models", b"allowed_models", "expire_time", b"expire_time", "name", b"name", "scopes", b"scopes", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_models", b"allowed_models", "expire_time", b"expire_time", "name", b"name", "priority", b"priority", "scopes", b"scopes", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -867,6 +909,7 @@ class CacheStats(_message.Message):
     STALE_COUNT_FIELD_NUMBER: _builtins.int
     ENTRY_COUNT_FIELD_NUMBER: _builtins.int
     ENTRY_BYTES_FIELD_NUMBER: _builtins.int
+    SIMILAR_COUNT_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider."""
     model: _builtins.str
@@ -881,6 +924,8 @@ class CacheStats(_message.Message):
     """Answers in this replica's memory."""
     entry_bytes: _builtins.int
     """Their size."""
+    similar_count: _builtins.int
+    """Calls that were answered with what was kept for a question that means nearly the same."""
     def __init__(
         self,
         *,
@@ -891,10 +936,11 @@ class CacheStats(_message.Message):
         stale_count: _builtins.int = ...,
         entry_count: _builtins.int = ...,
         entry_bytes: _builtins.int = ...,
+        similar_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_bytes", b"entry_bytes", "entry_count", b"entry_count", "hit_count", b"hit_count", "miss_count", b"miss_count", "model", b"model", "provider", b"provider", "stale_count", b"stale_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_bytes", b"entry_bytes", "entry_count", b"entry_count", "hit_count", b"hit_count", "miss_count", b"miss_count", "model", b"model", "provider", b"provider", "similar_count", b"similar_count", "stale_count", b"stale_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,39 +22,82 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.v1 import usage_pb2 as trunkline_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctrunkline/v1/analytics.proto\x12\x0ctrunkline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18trunkline/v1/usage.proto\"\x99\x01\n\x05Group\x12\x10\n\x03\x64\x61y\x18\x01 \x01(\tR\x03\x64\x61y\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12\x1a\n\x08provider\x18\x03 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x04 \x01(\tR\x05model\x12\x1c\n\toperation\x18\x05 \x01(\tR\toperation\x12\x15\n\x06key_id\x18\x06 \x01(\tR\x05keyId\"\xa8\x02\n\rCallSelection\x12\x39\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x19\n\x07user_id\x18\x03 \x01(\tB\x00R\x06userId\x12\x1c\n\x08provider\x18\x04 \x01(\tB\x00R\x08provider\x12\x16\n\x05model\x18\x05 \x01(\tB\x00R\x05model\x12\x1e\n\toperation\x18\x06 \x01(\tB\x00R\toperation\x12\x34\n\x08group_by\x18\x07 \x03(\x0e\x32\x17.trunkline.v1.DimensionB\x00R\x07groupBy\"\x8c\x01\n\x0fGetUsageRequest\x12\x39\n\tselection\x18\x01 \x01(\x0b\x32\x1b.trunkline.v1.CallSelectionR\tselection\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x00R\tpageToken\"\xc9\x01\n\x08UsageRow\x12)\n\x05group\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.GroupR\x05group\x12\x1d\n\ncall_count\x18\x02 \x01(\x03R\tcallCount\x12!\n\x0c\x66\x61iled_count\x18\x03 \x01(\x03R\x0b\x66\x61iledCount\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x13.trunkline.v1.UsageR\x05usage\x12%\n\x0ereported_count\x18\x05 \x01(\x03R\rreportedCount\"f\n\x10GetUsageResponse\x12*\n\x04rows\x18\x01 \x03(\x0b\x32\x16.trunkline.v1.UsageRowR\x04rows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n\x0fGetCostsRequest\x12\x39\n\tselection\x18\x01 \x01(\x0b\x32\x1b.trunkline.v1.CallSelectionR\tselection\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x00R\tpageToken\"\xdd\x01\n\x07\x43ostRow\x12)\n\x05group\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.GroupR\x05group\x12\x1d\n\ncall_count\x18\x02 \x01(\x03R\tcallCount\x12(\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x04\x63ost\x12,\n\x06\x63harge\x18\x04 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x06\x63harge\x12\x30\n\x08repriced\x18\x05 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x08repriced\"e\n\x10GetCostsResponse\x12)\n\x04rows\x18\x01 \x03(\x0b\x32\x15.trunkline.v1.CostRowR\x04rows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xa6\x01\n\tDimension\x12\x19\n\x15\x44IMENSION_UNSPECIFIED\x10\x00\x12\x11\n\rDIMENSION_DAY\x10\x01\x12\x12\n\x0e\x44IMENSION_USER\x10\x02\x12\x16\n\x12\x44IMENSION_PROVIDER\x10\x03\x12\x13\n\x0f\x44IMENSION_MODEL\x10\x04\x12\x17\n\x13\x44IMENSION_OPERATION\x10\x05\x12\x11\n\rDIMENSION_KEY\x10\x06\x32\xb2\x01\n\x10\x41nalyticsService\x12N\n\x08GetUsage\x12\x1d.trunkline.v1.GetUsageRequest\x1a\x1e.trunkline.v1.GetUsageResponse\"\x03\x90\x02\x01\x12N\n\x08GetCosts\x12\x1d.trunkline.v1.GetCostsRequest\x1a\x1e.trunkline.v1.GetCostsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctrunkline/v1/analytics.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18trunkline/v1/usage.proto\"\xc3\x01\n\x05Group\x12\x10\n\x03\x64\x61y\x18\x01 \x01(\tR\x03\x64\x61y\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12\x1a\n\x08provider\x18\x03 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x04 \x01(\tR\x05model\x12\x1c\n\toperation\x18\x05 \x01(\tR\toperation\x12\x15\n\x06key_id\x18\x06 \x01(\tR\x05keyId\x12\x12\n\x04hour\x18\x07 \x01(\tR\x04hour\x12\x14\n\x05label\x18\x08 \x01(\tR\x05label\"\xbe\x03\n\rCallSelection\x12\x39\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x19\n\x07user_id\x18\x03 \x01(\tB\x00R\x06userId\x12\x1c\n\x08provider\x18\x04 \x01(\tB\x00R\x08provider\x12\x16\n\x05model\x18\x05 \x01(\tB\x00R\x05model\x12\x1e\n\toperation\x18\x06 \x01(\tB\x00R\toperation\x12\x34\n\x08group_by\x18\x07 \x03(\x0e\x32\x17.trunkline.v1.DimensionB\x00R\x07groupBy\x12\x41\n\x06labels\x18\x08 \x03(\x0b\x32\'.trunkline.v1.CallSelection.LabelsEntryB\x00R\x06labels\x12\x16\n\x05label\x18\t \x01(\tB\x00R\x05label\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x8c\x01\n\x0fGetUsageRequest\x12\x39\n\tselection\x18\x01 \x01(\x0b\x32\x1b.trunkline.v1.CallSelectionR\tselection\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x00R\tpageToken\"\xc9\x01\n\x08UsageRow\x12)\n\x05group\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.GroupR\x05group\x12\x1d\n\ncall_count\x18\x02 \x01(\x03R\tcallCount\x12!\n\x0c\x66\x61iled_count\x18\x03 \x01(\x03R\x0b\x66\x61iledCount\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x13.trunkline.v1.UsageR\x05usage\x12%\n\x0ereported_count\x18\x05 \x01(\x03R\rreportedCount\"f\n\x10GetUsageResponse\x12*\n\x04rows\x18\x01 \x03(\x0b\x32\x16.trunkline.v1.UsageRowR\x04rows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n\x0fGetCostsRequest\x12\x39\n\tselection\x18\x01 \x01(\x0b\x32\x1b.trunkline.v1.CallSelectionR\tselection\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x00R\tpageToken\"\xdd\x01\n\x07\x43ostRow\x12)\n\x05group\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.GroupR\x05group\x12\x1d\n\ncall_count\x18\x02 \x01(\x03R\tcallCount\x12(\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x04\x63ost\x12,\n\x06\x63harge\x18\x04 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x06\x63harge\x12\x30\n\x08repriced\x18\x05 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x08repriced\"e\n\x10GetCostsResponse\x12)\n\x04rows\x18\x01 \x03(\x0b\x32\x15.trunkline.v1.CostRowR\x04rows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x92\x01\n\x15GetPerformanceRequest\x12\x39\n\tselection\x18\x01 \x01(\x0b\x32\x1b.trunkline.v1.CallSelectionR\tselection\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x00R\tpageToken\"\xdb\x01\n\x07Latency\x12\x33\n\x07\x61verage\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07\x61verage\x12+\n\x03p50\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03p50\x12+\n\x03p95\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03p95\x12+\n\x03p99\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03p99\x12\x14\n\x05\x63ount\x18\x05 \x01(\x03R\x05\x63ount\"\xa4\x03\n\x0ePerformanceRow\x12)\n\x05group\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.GroupR\x05group\x12\x1d\n\ncall_count\x18\x02 \x01(\x03R\tcallCount\x12!\n\x0c\x66\x61iled_count\x18\x03 \x01(\x03R\x0b\x66\x61iledCount\x12\'\n\x0f\x63\x61ncelled_count\x18\x04 \x01(\x03R\x0e\x63\x61ncelledCount\x12!\n\x0csuccess_rate\x18\x05 \x01(\x01R\x0bsuccessRate\x12\x1d\n\nerror_rate\x18\x06 \x01(\x01R\terrorRate\x12\x31\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x15.trunkline.v1.LatencyR\x08\x64uration\x12\x36\n\x0b\x66irst_token\x18\x08 \x01(\x0b\x32\x15.trunkline.v1.LatencyR\nfirstToken\x12*\n\x11tokens_per_second\x18\t \x01(\x01R\x0ftokensPerSecond\x12#\n\rattempt_count\x18\n \x01(\x03R\x0c\x61ttemptCount\"r\n\x16GetPerformanceResponse\x12\x30\n\x04rows\x18\x01 \x03(\x0b\x32\x1c.trunkline.v1.PerformanceRowR\x04rows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"I\n\x12GetRealtimeRequest\x12\x33\n\x06window\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x06window\"\xf6\x02\n\x13GetRealtimeResponse\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x31\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x06window\x12\x1d\n\nheld_count\x18\x03 \x01(\x03R\theldCount\x12.\n\x03\x61ll\x18\x04 \x01(\x0b\x32\x1c.trunkline.v1.PerformanceRowR\x03\x61ll\x12\x34\n\x06models\x18\x05 \x03(\x0b\x32\x1c.trunkline.v1.PerformanceRowR\x06models\x12(\n\x04\x63ost\x18\x06 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x04\x63ost\x12,\n\x06\x63harge\x18\x07 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x06\x63harge\x12\x1f\n\x0btoken_count\x18\x08 \x01(\x03R\ntokenCount\"\xb9\x01\n\x10GetReportRequest\x12\x39\n\tselection\x18\x01 \x01(\x0b\x32\x1b.trunkline.v1.CallSelectionR\tselection\x12\x34\n\x06period\x18\x02 \x01(\x0e\x32\x1a.trunkline.v1.ReportPeriodB\x00R\x06period\x12\x34\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x1a.trunkline.v1.ReportFormatB\x00R\x06\x66ormat\"\xea\x02\n\tReportRow\x12\x1b\n\tstart_day\x18\x01 \x01(\tR\x08startDay\x12)\n\x05group\x18\x02 \x01(\x0b\x32\x13.trunkline.v1.GroupR\x05group\x12\x1d\n\ncall_count\x18\x03 \x01(\x03R\tcallCount\x12!\n\x0c\x66\x61iled_count\x18\x04 \x01(\x03R\x0b\x66\x61iledCount\x12!\n\x0cinput_tokens\x18\x05 \x01(\x03R\x0binputTokens\x12#\n\routput_tokens\x18\x06 \x01(\x03R\x0coutputTokens\x12(\n\x04\x63ost\x18\x07 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x04\x63ost\x12,\n\x06\x63harge\x18\x08 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x06\x63harge\x12\x33\n\x07\x61verage\x18\t \x01(\x0b\x32\x19.google.protobuf.DurationR\x07\x61verage\"P\n\x0e\x43ustomEventSum\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05\x63ount\x18\x02 \x01(\x03R\x05\x63ount\x12\x14\n\x05value\x18\x03 \x01(\x01R\x05value\"\xd0\x02\n\x11GetReportResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x17.trunkline.v1.ReportRowR\x04rows\x12\x15\n\x06is_cut\x18\x02 \x01(\x08R\x05isCut\x12.\n\x03\x61ll\x18\x03 \x01(\x0b\x32\x1c.trunkline.v1.PerformanceRowR\x03\x61ll\x12(\n\x04\x63ost\x18\x04 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x04\x63ost\x12,\n\x06\x63harge\x18\x05 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x06\x63harge\x12\x34\n\x06\x65vents\x18\x06 \x03(\x0b\x32\x1c.trunkline.v1.CustomEventSumR\x06\x65vents\x12\x1a\n\x08\x64ocument\x18\x07 \x01(\x0cR\x08\x64ocument\x12\x1d\n\nmedia_type\x18\x08 \x01(\tR\tmediaType\"\x90\x02\n\x12RecordEventRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\x1b\n\x05value\x18\x02 \x01(\x01\x42\x00H\x00R\x05value\x88\x01\x01\x12\x19\n\x07user_id\x18\x03 \x01(\tB\x00R\x06userId\x12\x46\n\x06labels\x18\x04 \x03(\x0b\x32,.trunkline.v1.RecordEventRequest.LabelsEntryB\x00R\x06labels\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x00R\trequestId\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x08\n\x06_value\"R\n\x13RecordEventResponse\x12;\n\x0b\x63reate_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime*\xcf\x01\n\tDimension\x12\x19\n\x15\x44IMENSION_UNSPECIFIED\x10\x00\x12\x11\n\rDIMENSION_DAY\x10\x01\x12\x12\n\x0e\x44IMENSION_USER\x10\x02\x12\x16\n\x12\x44IMENSION_PROVIDER\x10\x03\x12\x13\n\x0f\x44IMENSION_MODEL\x10\x04\x12\x17\n\x13\x44IMENSION_OPERATION\x10\x05\x12\x11\n\rDIMENSION_KEY\x10\x06\x12\x12\n\x0e\x44IMENSION_HOUR\x10\x07\x12\x13\n\x0f\x44IMENSION_LABEL\x10\x08*u\n\x0cReportPeriod\x12\x1d\n\x19REPORT_PERIOD_UNSPECIFIED\x10\x00\x12\x15\n\x11REPORT_PERIOD_DAY\x10\x01\x12\x16\n\x12REPORT_PERIOD_WEEK\x10\x02\x12\x17\n\x13REPORT_PERIOD_MONTH\x10\x03*t\n\x0cReportFormat\x12\x1d\n\x19REPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12REPORT_FORMAT_JSON\x10\x01\x12\x15\n\x11REPORT_FORMAT_CSV\x10\x02\x12\x16\n\x12REPORT_FORMAT_HTML\x10\x03\x32\x96\x04\n\x10\x41nalyticsService\x12N\n\x08GetUsage\x12\x1d.trunkline.v1.GetUsageRequest\x1a\x1e.trunkline.v1.GetUsageResponse\"\x03\x90\x02\x01\x12N\n\x08GetCosts\x12\x1d.trunkline.v1.GetCostsRequest\x1a\x1e.trunkline.v1.GetCostsResponse\"\x03\x90\x02\x01\x12`\n\x0eGetPerformance\x12#.trunkline.v1.GetPerformanceRequest\x1a$.trunkline.v1.GetPerformanceResponse\"\x03\x90\x02\x01\x12W\n\x0bGetRealtime\x12 .trunkline.v1.GetRealtimeRequest\x1a!.trunkline.v1.GetRealtimeResponse\"\x03\x90\x02\x01\x12Q\n\tGetReport\x12\x1e.trunkline.v1.GetReportRequest\x1a\x1f.trunkline.v1.GetReportResponse\"\x03\x90\x02\x01\x12T\n\x0bRecordEvent\x12 .trunkline.v1.RecordEventRequest\x1a!.trunkline.v1.RecordEventResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.v1.analytics_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CALLSELECTION_LABELSENTRY']._loaded_options = None
+  _globals['_CALLSELECTION_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_RECORDEVENTREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_RECORDEVENTREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetUsage']._loaded_options = None
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetUsage']._serialized_options = b'\220\002\001'
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetCosts']._loaded_options = None
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetCosts']._serialized_options = b'\220\002\001'
-  _globals['_DIMENSION']._serialized_start=1482
-  _globals['_DIMENSION']._serialized_end=1648
-  _globals['_GROUP']._serialized_start=106
-  _globals['_GROUP']._serialized_end=259
-  _globals['_CALLSELECTION']._serialized_start=262
-  _globals['_CALLSELECTION']._serialized_end=558
-  _globals['_GETUSAGEREQUEST']._serialized_start=561
-  _globals['_GETUSAGEREQUEST']._serialized_end=701
-  _globals['_USAGEROW']._serialized_start=704
-  _globals['_USAGEROW']._serialized_end=905
-  _globals['_GETUSAGERESPONSE']._serialized_start=907
-  _globals['_GETUSAGERESPONSE']._serialized_end=1009
-  _globals['_GETCOSTSREQUEST']._serialized_start=1012
-  _globals['_GETCOSTSREQUEST']._serialized_end=1152
-  _globals['_COSTROW']._serialized_start=1155
-  _globals['_COSTROW']._serialized_end=1376
-  _globals['_GETCOSTSRESPONSE']._serialized_start=1378
-  _globals['_GETCOSTSRESPONSE']._serialized_end=1479
-  _globals['_ANALYTICSSERVICE']._serialized_start=1651
-  _globals['_ANALYTICSSERVICE']._serialized_end=1829
+  _globals['_ANALYTICSSERVICE'].methods_by_name['GetPerformance']._loaded_options = None
+  _globals['_ANALYTICSSERVICE'].methods_by_name['GetPerformance']._serialized_options = b'\220\002\001'
+  _globals['_ANALYTICSSERVICE'].methods_by_name['GetRealtime']._loaded_options = None
+  _globals['_ANALYTICSSERVICE'].methods_by_name['GetRealtime']._serialized_options = b'\220\002\001'
+  _globals['_ANALYTICSSERVICE'].methods_by_name['GetReport']._loaded_options = None
+  _globals['_ANALYTICSSERVICE'].methods_by_name['GetReport']._serialized_options = b'\220\002\001'
+  _globals['_DIMENSION']._serialized_start=4401
+  _globals['_DIMENSION']._serialized_end=4608
+  _globals['_REPORTPERIOD']._serialized_start=4610
+  _globals['_REPORTPERIOD']._serialized_end=4727
+  _globals['_REPORTFORMAT']._serialized_start=4729
+  _globals['_REPORTFORMAT']._serialized_end=4845
+  _globals['_GROUP']._serialized_start=138
+  _globals['_GROUP']._serialized_end=333
+  _globals['_CALLSELECTION']._serialized_start=336
+  _globals['_CALLSELECTION']._serialized_end=782
+  _globals['_CALLSELECTION_LABELSENTRY']._serialized_start=725
+  _globals['_CALLSELECTION_LABELSENTRY']._serialized_end=782
+  _globals['_GETUSAGEREQUEST']._serialized_start=785
+  _globals['_GETUSAGEREQUEST']._serialized_end=925
+  _globals['_USAGEROW']._serialized_start=928
+  _globals['_USAGEROW']._serialized_end=1129
+  _globals['_GETUSAGERESPONSE']._serialized_start=1131
+  _globals['_GETUSAGERESPONSE']._serialized_end=1233
+  _globals['_GETCOSTSREQUEST']._serialized_start=1236
+  _globals['_GETCOSTSREQUEST']._serialized_end=1376
+  _globals['_COSTROW']._serialized_start=1379
+  _globals['_COSTROW']._serialized_end=1600
+  _globals['_GETCOSTSRESPONSE']._serialized_start=1602
+  _globals['_GETCOSTSRESPONSE']._serialized_end=1703
+  _globals['_GETPERFORMANCEREQUEST']._serialized_start=1706
+  _globals['_GETPERFORMANCEREQUEST']._serialized_end=1852
+  _globals['_LATENCY']._serialized_start=1855
+  _globals['_LATENCY']._serialized_end=2074
+  _globals['_PERFORMANCEROW']._serialized_start=2077
+  _globals['_PERFORMANCEROW']._serialized_end=2497
+  _globals['_GETPERFORMANCERESPONSE']._serialized_start=2499
+  _globals['_GETPERFORMANCERESPONSE']._serialized_end=2613
+  _globals['_GETREALTIMEREQUEST']._serialized_start=2615
+  _globals['_GETREALTIMEREQUEST']._serialized_end=2688
+  _globals['_GETREALTIMERESPONSE']._serialized_start=2691
+  _globals['_GETREALTIMERESPONSE']._serialized_end=3065
+  _globals['_GETREPORTREQUEST']._serialized_start=3068
+  _globals['_GETREPORTREQUEST']._serialized_end=3253
+  _globals['_REPORTROW']._serialized_start=3256
+  _globals['_REPORTROW']._serialized_end=3618
+  _globals['_CUSTOMEVENTSUM']._serialized_start=3620
+  _globals['_CUSTOMEVENTSUM']._serialized_end=3700
+  _globals['_GETREPORTRESPONSE']._serialized_start=3703
+  _globals['_GETREPORTRESPONSE']._serialized_end=4039
+  _globals['_RECORDEVENTREQUEST']._serialized_start=4042
+  _globals['_RECORDEVENTREQUEST']._serialized_end=4314
+  _globals['_RECORDEVENTREQUEST_LABELSENTRY']._serialized_start=725
+  _globals['_RECORDEVENTREQUEST_LABELSENTRY']._serialized_end=782
+  _globals['_RECORDEVENTRESPONSE']._serialized_start=4316
+  _globals['_RECORDEVENTRESPONSE']._serialized_end=4398
+  _globals['_ANALYTICSSERVICE']._serialized_start=4848
+  _globals['_ANALYTICSSERVICE']._serialized_end=5382
 # @@protoc_insertion_point(module_scope)

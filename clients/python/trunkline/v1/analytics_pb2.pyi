@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -41,6 +42,10 @@ class _DimensionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dimension.V
     """What was done: `chat`, `embed` ..."""
     DIMENSION_KEY: _Dimension.ValueType  # 6
     """The API key that they were made with."""
+    DIMENSION_HOUR: _Dimension.ValueType  # 7
+    """The hour they ended, in UTC."""
+    DIMENSION_LABEL: _Dimension.ValueType  # 8
+    """The value of the label that `CallSelection.label` names."""
 
 class Dimension(_Dimension, metaclass=_DimensionEnumTypeWrapper):
     """By what calls are told apart."""
@@ -59,7 +64,67 @@ DIMENSION_OPERATION: Dimension.ValueType  # 5
 """What was done: `chat`, `embed` ..."""
 DIMENSION_KEY: Dimension.ValueType  # 6
 """The API key that they were made with."""
+DIMENSION_HOUR: Dimension.ValueType  # 7
+"""The hour they ended, in UTC."""
+DIMENSION_LABEL: Dimension.ValueType  # 8
+"""The value of the label that `CallSelection.label` names."""
 Global___Dimension: _TypeAlias = Dimension  # noqa: Y015
+
+class _ReportPeriod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReportPeriodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReportPeriod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REPORT_PERIOD_UNSPECIFIED: _ReportPeriod.ValueType  # 0
+    """Not told: a day."""
+    REPORT_PERIOD_DAY: _ReportPeriod.ValueType  # 1
+    """A day, in UTC."""
+    REPORT_PERIOD_WEEK: _ReportPeriod.ValueType  # 2
+    """A week, from Monday."""
+    REPORT_PERIOD_MONTH: _ReportPeriod.ValueType  # 3
+    """A month."""
+
+class ReportPeriod(_ReportPeriod, metaclass=_ReportPeriodEnumTypeWrapper):
+    """How long the parts of a report are."""
+
+REPORT_PERIOD_UNSPECIFIED: ReportPeriod.ValueType  # 0
+"""Not told: a day."""
+REPORT_PERIOD_DAY: ReportPeriod.ValueType  # 1
+"""A day, in UTC."""
+REPORT_PERIOD_WEEK: ReportPeriod.ValueType  # 2
+"""A week, from Monday."""
+REPORT_PERIOD_MONTH: ReportPeriod.ValueType  # 3
+"""A month."""
+Global___ReportPeriod: _TypeAlias = ReportPeriod  # noqa: Y015
+
+class _ReportFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReportFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REPORT_FORMAT_UNSPECIFIED: _ReportFormat.ValueType  # 0
+    """Not told: no document, only rows."""
+    REPORT_FORMAT_JSON: _ReportFormat.ValueType  # 1
+    """JSON: the rows, with amounts as decimal text."""
+    REPORT_FORMAT_CSV: _ReportFormat.ValueType  # 2
+    """CSV, with a line of headings."""
+    REPORT_FORMAT_HTML: _ReportFormat.ValueType  # 3
+    """A page of HTML with charts, without scripts or anything from elsewhere."""
+
+class ReportFormat(_ReportFormat, metaclass=_ReportFormatEnumTypeWrapper):
+    """How a report is written."""
+
+REPORT_FORMAT_UNSPECIFIED: ReportFormat.ValueType  # 0
+"""Not told: no document, only rows."""
+REPORT_FORMAT_JSON: ReportFormat.ValueType  # 1
+"""JSON: the rows, with amounts as decimal text."""
+REPORT_FORMAT_CSV: ReportFormat.ValueType  # 2
+"""CSV, with a line of headings."""
+REPORT_FORMAT_HTML: ReportFormat.ValueType  # 3
+"""A page of HTML with charts, without scripts or anything from elsewhere."""
+Global___ReportFormat: _TypeAlias = ReportFormat  # noqa: Y015
 
 @_typing.final
 class Group(_message.Message):
@@ -73,6 +138,8 @@ class Group(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     OPERATION_FIELD_NUMBER: _builtins.int
     KEY_ID_FIELD_NUMBER: _builtins.int
+    HOUR_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     day: _builtins.str
     """The day, as 2026-01-31, in UTC."""
     user_id: _builtins.str
@@ -85,6 +152,10 @@ class Group(_message.Message):
     """What was done."""
     key_id: _builtins.str
     """The id of the API key."""
+    hour: _builtins.str
+    """The hour, as 2026-01-31T13, in UTC."""
+    label: _builtins.str
+    """The value of the label; empty for calls without it."""
     def __init__(
         self,
         *,
@@ -94,10 +165,12 @@ class Group(_message.Message):
         model: _builtins.str = ...,
         operation: _builtins.str = ...,
         key_id: _builtins.str = ...,
+        hour: _builtins.str = ...,
+        label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "key_id", b"key_id", "model", b"model", "operation", b"operation", "provider", b"provider", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "hour", b"hour", "key_id", b"key_id", "label", b"label", "model", b"model", "operation", b"operation", "provider", b"provider", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -109,6 +182,26 @@ class CallSelection(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
@@ -116,6 +209,8 @@ class CallSelection(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     OPERATION_FIELD_NUMBER: _builtins.int
     GROUP_BY_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Only this user's."""
     provider: _builtins.str
@@ -124,6 +219,8 @@ class CallSelection(_message.Message):
     """Only of this model, as the provider calls it."""
     operation: _builtins.str
     """Only what was done so: `chat`."""
+    label: _builtins.str
+    """The label that DIMENSION_LABEL tells calls apart by; needed with it."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """From when on, by the time a call ended. Unset: 30 days before the end."""
@@ -136,6 +233,10 @@ class CallSelection(_message.Message):
     def group_by(self) -> _containers.RepeatedScalarFieldContainer[Global___Dimension.ValueType]:
         """A row for each of these together. None: one row for all."""
 
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Only calls that carry these labels, with these values."""
+
     def __init__(
         self,
         *,
@@ -146,10 +247,12 @@ class CallSelection(_message.Message):
         model: _builtins.str = ...,
         operation: _builtins.str = ...,
         group_by: _abc.Iterable[Global___Dimension.ValueType] | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "group_by", b"group_by", "model", b"model", "operation", b"operation", "provider", b"provider", "start_time", b"start_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "group_by", b"group_by", "label", b"label", "labels", b"labels", "model", b"model", "operation", b"operation", "provider", b"provider", "start_time", b"start_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -362,3 +465,529 @@ class GetCostsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCostsResponse: _TypeAlias = GetCostsResponse  # noqa: Y015
+
+@_typing.final
+class GetPerformanceRequest(_message.Message):
+    """Request of GetPerformance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most this many, 1 to 1000. 0: 50."""
+    page_token: _builtins.str
+    """Where to go on: `next_page_token` of the page before."""
+    @_builtins.property
+    def selection(self) -> Global___CallSelection:
+        """Which calls, and how they are summed."""
+
+    def __init__(
+        self,
+        *,
+        selection: Global___CallSelection | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPerformanceRequest: _TypeAlias = GetPerformanceRequest  # noqa: Y015
+
+@_typing.final
+class Latency(_message.Message):
+    """How long something took. The average is exact; the others are true to within 3 percent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AVERAGE_FIELD_NUMBER: _builtins.int
+    P50_FIELD_NUMBER: _builtins.int
+    P95_FIELD_NUMBER: _builtins.int
+    P99_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """Over how many this was measured. Where there were none, nothing else is set."""
+    @_builtins.property
+    def average(self) -> _duration_pb2.Duration:
+        """Of all."""
+
+    @_builtins.property
+    def p50(self) -> _duration_pb2.Duration:
+        """Half of them took at most this long."""
+
+    @_builtins.property
+    def p95(self) -> _duration_pb2.Duration:
+        """95 of 100."""
+
+    @_builtins.property
+    def p99(self) -> _duration_pb2.Duration:
+        """99 of 100."""
+
+    def __init__(
+        self,
+        *,
+        average: _duration_pb2.Duration | None = ...,
+        p50: _duration_pb2.Duration | None = ...,
+        p95: _duration_pb2.Duration | None = ...,
+        p99: _duration_pb2.Duration | None = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "p50", b"p50", "p95", b"p95", "p99", b"p99"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "count", b"count", "p50", b"p50", "p95", b"p95", "p99", b"p99"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Latency: _TypeAlias = Latency  # noqa: Y015
+
+@_typing.final
+class PerformanceRow(_message.Message):
+    """How some calls went."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    CALL_COUNT_FIELD_NUMBER: _builtins.int
+    FAILED_COUNT_FIELD_NUMBER: _builtins.int
+    CANCELLED_COUNT_FIELD_NUMBER: _builtins.int
+    SUCCESS_RATE_FIELD_NUMBER: _builtins.int
+    ERROR_RATE_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    FIRST_TOKEN_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    call_count: _builtins.int
+    """How many there were."""
+    failed_count: _builtins.int
+    """How many of them failed."""
+    cancelled_count: _builtins.int
+    """How many were cancelled by their callers."""
+    success_rate: _builtins.float
+    """The share that did not fail, 0 to 1; 0 where there were none."""
+    error_rate: _builtins.float
+    """The share that failed, 0 to 1."""
+    tokens_per_second: _builtins.float
+    """How many tokens models made in a second of the time that they were at it."""
+    attempt_count: _builtins.int
+    """How often providers were asked for these calls."""
+    @_builtins.property
+    def group(self) -> Global___Group:
+        """What they have in common."""
+
+    @_builtins.property
+    def duration(self) -> Global___Latency:
+        """From the request to the end, of calls that did not fail."""
+
+    @_builtins.property
+    def first_token(self) -> Global___Latency:
+        """From the request to the first word, of those that were streamed."""
+
+    def __init__(
+        self,
+        *,
+        group: Global___Group | None = ...,
+        call_count: _builtins.int = ...,
+        failed_count: _builtins.int = ...,
+        cancelled_count: _builtins.int = ...,
+        success_rate: _builtins.float = ...,
+        error_rate: _builtins.float = ...,
+        duration: Global___Latency | None = ...,
+        first_token: Global___Latency | None = ...,
+        tokens_per_second: _builtins.float = ...,
+        attempt_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "first_token", b"first_token", "group", b"group"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "call_count", b"call_count", "cancelled_count", b"cancelled_count", "duration", b"duration", "error_rate", b"error_rate", "failed_count", b"failed_count", "first_token", b"first_token", "group", b"group", "success_rate", b"success_rate", "tokens_per_second", b"tokens_per_second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PerformanceRow: _TypeAlias = PerformanceRow  # noqa: Y015
+
+@_typing.final
+class GetPerformanceResponse(_message.Message):
+    """Response of GetPerformance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty on the last."""
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___PerformanceRow]:
+        """Ordered by what they have in common."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___PerformanceRow] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPerformanceResponse: _TypeAlias = GetPerformanceResponse  # noqa: Y015
+
+@_typing.final
+class GetRealtimeRequest(_message.Message):
+    """Request of GetRealtime."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """How far back, 1 second to 1 hour. Unset: 1 minute."""
+
+    def __init__(
+        self,
+        *,
+        window: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRealtimeRequest: _TypeAlias = GetRealtimeRequest  # noqa: Y015
+
+@_typing.final
+class GetRealtimeResponse(_message.Message):
+    """Response of GetRealtime."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    HELD_COUNT_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    held_count: _builtins.int
+    """Reservations that are held: calls that run, on every replica, and those that callers made."""
+    token_count: _builtins.int
+    """Tokens in and out that they used."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The moment that it is true of."""
+
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """How far back it looks."""
+
+    @_builtins.property
+    def all(self) -> Global___PerformanceRow:
+        """How the calls went that ended within the window."""
+
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___PerformanceRow]:
+        """The same by model, the busiest first, at most 20."""
+
+    @_builtins.property
+    def cost(self) -> _usage_pb2.Amount:
+        """What those calls cost, in US dollars."""
+
+    @_builtins.property
+    def charge(self) -> _usage_pb2.Amount:
+        """What they were charged, in credits."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        window: _duration_pb2.Duration | None = ...,
+        held_count: _builtins.int = ...,
+        all: Global___PerformanceRow | None = ...,
+        models: _abc.Iterable[Global___PerformanceRow] | None = ...,
+        cost: _usage_pb2.Amount | None = ...,
+        charge: _usage_pb2.Amount | None = ...,
+        token_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "charge", b"charge", "cost", b"cost", "time", b"time", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "charge", b"charge", "cost", b"cost", "held_count", b"held_count", "models", b"models", "time", b"time", "token_count", b"token_count", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRealtimeResponse: _TypeAlias = GetRealtimeResponse  # noqa: Y015
+
+@_typing.final
+class GetReportRequest(_message.Message):
+    """Request of GetReport."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    period: Global___ReportPeriod.ValueType
+    """How long the parts are."""
+    format: Global___ReportFormat.ValueType
+    """How it is written."""
+    @_builtins.property
+    def selection(self) -> Global___CallSelection:
+        """Which calls. `group_by` may name what is not time; none: a row for each period."""
+
+    def __init__(
+        self,
+        *,
+        selection: Global___CallSelection | None = ...,
+        period: Global___ReportPeriod.ValueType = ...,
+        format: Global___ReportFormat.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "period", b"period", "selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReportRequest: _TypeAlias = GetReportRequest  # noqa: Y015
+
+@_typing.final
+class ReportRow(_message.Message):
+    """One part of a report."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_DAY_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    CALL_COUNT_FIELD_NUMBER: _builtins.int
+    FAILED_COUNT_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    AVERAGE_FIELD_NUMBER: _builtins.int
+    start_day: _builtins.str
+    """The first day of the period, as 2026-01-31."""
+    call_count: _builtins.int
+    """How many there were."""
+    failed_count: _builtins.int
+    """How many of them failed."""
+    input_tokens: _builtins.int
+    """Tokens that went in."""
+    output_tokens: _builtins.int
+    """Tokens that came out."""
+    @_builtins.property
+    def group(self) -> Global___Group:
+        """What the calls have in common beside."""
+
+    @_builtins.property
+    def cost(self) -> _usage_pb2.Amount:
+        """What providers take, in US dollars."""
+
+    @_builtins.property
+    def charge(self) -> _usage_pb2.Amount:
+        """What was charged, in credits."""
+
+    @_builtins.property
+    def average(self) -> _duration_pb2.Duration:
+        """How long calls took on average, of those that did not fail."""
+
+    def __init__(
+        self,
+        *,
+        start_day: _builtins.str = ...,
+        group: Global___Group | None = ...,
+        call_count: _builtins.int = ...,
+        failed_count: _builtins.int = ...,
+        input_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+        cost: _usage_pb2.Amount | None = ...,
+        charge: _usage_pb2.Amount | None = ...,
+        average: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "charge", b"charge", "cost", b"cost", "group", b"group"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "call_count", b"call_count", "charge", b"charge", "cost", b"cost", "failed_count", b"failed_count", "group", b"group", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "start_day", b"start_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportRow: _TypeAlias = ReportRow  # noqa: Y015
+
+@_typing.final
+class CustomEventSum(_message.Message):
+    """Events of one name, as RecordEvent noted them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name."""
+    count: _builtins.int
+    """How many."""
+    value: _builtins.float
+    """Their values together."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        count: _builtins.int = ...,
+        value: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomEventSum: _TypeAlias = CustomEventSum  # noqa: Y015
+
+@_typing.final
+class GetReportResponse(_message.Message):
+    """Response of GetReport."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    IS_CUT_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    is_cut: _builtins.bool
+    """There are more rows than fit: ask for less time, or fewer groups."""
+    document: _builtins.bytes
+    """The document; empty where none was asked for."""
+    media_type: _builtins.str
+    """What the document is: `text/csv`."""
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportRow]:
+        """Ordered by time; at most 5000, then `is_cut`."""
+
+    @_builtins.property
+    def all(self) -> Global___PerformanceRow:
+        """How all of the calls went."""
+
+    @_builtins.property
+    def cost(self) -> _usage_pb2.Amount:
+        """What all of them cost, in US dollars."""
+
+    @_builtins.property
+    def charge(self) -> _usage_pb2.Amount:
+        """What all of them were charged, in credits."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomEventSum]:
+        """The tenant's own events in that time, at most 100 names; they are kept for `analytics.keep_days`."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___ReportRow] | None = ...,
+        is_cut: _builtins.bool = ...,
+        all: Global___PerformanceRow | None = ...,
+        cost: _usage_pb2.Amount | None = ...,
+        charge: _usage_pb2.Amount | None = ...,
+        events: _abc.Iterable[Global___CustomEventSum] | None = ...,
+        document: _builtins.bytes = ...,
+        media_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "charge", b"charge", "cost", b"cost"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "charge", b"charge", "cost", b"cost", "document", b"document", "events", b"events", "is_cut", b"is_cut", "media_type", b"media_type", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReportResponse: _TypeAlias = GetReportResponse  # noqa: Y015
+
+@_typing.final
+class RecordEventRequest(_message.Message):
+    """Request of RecordEvent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What happened, in words of the caller's own: `answer.liked`."""
+    value: _builtins.float
+    """How much of it. Unset: 1."""
+    user_id: _builtins.str
+    """The user it happened to; empty: the one of the metadata."""
+    request_id: _builtins.str
+    """Makes it happen once: a repeated call changes nothing."""
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What else is known of it. No content, and nothing secret: it is kept as it is."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.float | None = ...,
+        user_id: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "labels", b"labels", "name", b"name", "request_id", b"request_id", "user_id", b"user_id", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___RecordEventRequest: _TypeAlias = RecordEventRequest  # noqa: Y015
+
+@_typing.final
+class RecordEventResponse(_message.Message):
+    """Response of RecordEvent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was noted."""
+
+    def __init__(
+        self,
+        *,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordEventResponse: _TypeAlias = RecordEventResponse  # noqa: Y015

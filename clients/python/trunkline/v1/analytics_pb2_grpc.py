@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class AnalyticsServiceStub(object):
-    """What calls used and cost, summed by whatever one wants to know it by. The sums are exact: they are made from the one
-    row that every call leaves behind, when they are asked for.
+    """What calls used and cost and how they went, summed by whatever one wants to know it by. The sums are exact: they are
+    made from the one row that every call leaves behind, failed ones too. Hours and days that are over are summed in
+    advance; what is asked by label, or in part of an hour, is summed when it is asked for.
     """
 
     def __init__(self, channel):
@@ -46,11 +47,32 @@ class AnalyticsServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_analytics__pb2.GetCostsRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_analytics__pb2.GetCostsResponse.FromString,
                 _registered_method=True)
+        self.GetPerformance = channel.unary_unary(
+                '/trunkline.v1.AnalyticsService/GetPerformance',
+                request_serializer=trunkline_dot_v1_dot_analytics__pb2.GetPerformanceRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_analytics__pb2.GetPerformanceResponse.FromString,
+                _registered_method=True)
+        self.GetRealtime = channel.unary_unary(
+                '/trunkline.v1.AnalyticsService/GetRealtime',
+                request_serializer=trunkline_dot_v1_dot_analytics__pb2.GetRealtimeRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_analytics__pb2.GetRealtimeResponse.FromString,
+                _registered_method=True)
+        self.GetReport = channel.unary_unary(
+                '/trunkline.v1.AnalyticsService/GetReport',
+                request_serializer=trunkline_dot_v1_dot_analytics__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_analytics__pb2.GetReportResponse.FromString,
+                _registered_method=True)
+        self.RecordEvent = channel.unary_unary(
+                '/trunkline.v1.AnalyticsService/RecordEvent',
+                request_serializer=trunkline_dot_v1_dot_analytics__pb2.RecordEventRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_analytics__pb2.RecordEventResponse.FromString,
+                _registered_method=True)
 
 
 class AnalyticsServiceServicer(object):
-    """What calls used and cost, summed by whatever one wants to know it by. The sums are exact: they are made from the one
-    row that every call leaves behind, when they are asked for.
+    """What calls used and cost and how they went, summed by whatever one wants to know it by. The sums are exact: they are
+    made from the one row that every call leaves behind, failed ones too. Hours and days that are over are summed in
+    advance; what is asked by label, or in part of an hour, is summed when it is asked for.
     """
 
     def GetUsage(self, request, context):
@@ -62,6 +84,35 @@ class AnalyticsServiceServicer(object):
 
     def GetCosts(self, request, context):
         """What calls cost and were charged, corrections of prices included. Errors: VALIDATION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPerformance(self, request, context):
+        """How long calls took, and how many failed. Errors: VALIDATION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRealtime(self, request, context):
+        """What goes on now: calls that run, and those that ended in the last minutes. Errors: VALIDATION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReport(self, request, context):
+        """All of it for some days, weeks or months, also as a document to keep: JSON, CSV, or a page with charts that needs
+        nothing beside it. Errors: VALIDATION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordEvent(self, request, context):
+        """Notes something of the caller's own, to be counted beside the calls: a thumb up, a sale. Errors: VALIDATION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -80,6 +131,26 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
                     request_deserializer=trunkline_dot_v1_dot_analytics__pb2.GetCostsRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_analytics__pb2.GetCostsResponse.SerializeToString,
             ),
+            'GetPerformance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPerformance,
+                    request_deserializer=trunkline_dot_v1_dot_analytics__pb2.GetPerformanceRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_analytics__pb2.GetPerformanceResponse.SerializeToString,
+            ),
+            'GetRealtime': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRealtime,
+                    request_deserializer=trunkline_dot_v1_dot_analytics__pb2.GetRealtimeRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_analytics__pb2.GetRealtimeResponse.SerializeToString,
+            ),
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=trunkline_dot_v1_dot_analytics__pb2.GetReportRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_analytics__pb2.GetReportResponse.SerializeToString,
+            ),
+            'RecordEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordEvent,
+                    request_deserializer=trunkline_dot_v1_dot_analytics__pb2.RecordEventRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_analytics__pb2.RecordEventResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'trunkline.v1.AnalyticsService', rpc_method_handlers)
@@ -89,8 +160,9 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AnalyticsService(object):
-    """What calls used and cost, summed by whatever one wants to know it by. The sums are exact: they are made from the one
-    row that every call leaves behind, when they are asked for.
+    """What calls used and cost and how they went, summed by whatever one wants to know it by. The sums are exact: they are
+    made from the one row that every call leaves behind, failed ones too. Hours and days that are over are summed in
+    advance; what is asked by label, or in part of an hour, is summed when it is asked for.
     """
 
     @staticmethod
@@ -137,6 +209,114 @@ class AnalyticsService(object):
             '/trunkline.v1.AnalyticsService/GetCosts',
             trunkline_dot_v1_dot_analytics__pb2.GetCostsRequest.SerializeToString,
             trunkline_dot_v1_dot_analytics__pb2.GetCostsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPerformance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.AnalyticsService/GetPerformance',
+            trunkline_dot_v1_dot_analytics__pb2.GetPerformanceRequest.SerializeToString,
+            trunkline_dot_v1_dot_analytics__pb2.GetPerformanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRealtime(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.AnalyticsService/GetRealtime',
+            trunkline_dot_v1_dot_analytics__pb2.GetRealtimeRequest.SerializeToString,
+            trunkline_dot_v1_dot_analytics__pb2.GetRealtimeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.AnalyticsService/GetReport',
+            trunkline_dot_v1_dot_analytics__pb2.GetReportRequest.SerializeToString,
+            trunkline_dot_v1_dot_analytics__pb2.GetReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.AnalyticsService/RecordEvent',
+            trunkline_dot_v1_dot_analytics__pb2.RecordEventRequest.SerializeToString,
+            trunkline_dot_v1_dot_analytics__pb2.RecordEventResponse.FromString,
             options,
             channel_credentials,
             insecure,

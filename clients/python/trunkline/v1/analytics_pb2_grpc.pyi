@@ -27,8 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AnalyticsServiceStub:
-    """What calls used and cost, summed by whatever one wants to know it by. The sums are exact: they are made from the one
-    row that every call leaves behind, when they are asked for.
+    """What calls used and cost and how they went, summed by whatever one wants to know it by. The sums are exact: they are
+    made from the one row that every call leaves behind, failed ones too. Hours and days that are over are summed in
+    advance; what is asked by label, or in part of an hour, is summed when it is asked for.
     """
 
     @_typing.overload
@@ -39,11 +40,22 @@ class AnalyticsServiceStub:
     """What calls used. Errors: VALIDATION."""
     GetCosts: _grpc.UnaryUnaryMultiCallable[_analytics_pb2.GetCostsRequest, _analytics_pb2.GetCostsResponse]
     """What calls cost and were charged, corrections of prices included. Errors: VALIDATION."""
+    GetPerformance: _grpc.UnaryUnaryMultiCallable[_analytics_pb2.GetPerformanceRequest, _analytics_pb2.GetPerformanceResponse]
+    """How long calls took, and how many failed. Errors: VALIDATION."""
+    GetRealtime: _grpc.UnaryUnaryMultiCallable[_analytics_pb2.GetRealtimeRequest, _analytics_pb2.GetRealtimeResponse]
+    """What goes on now: calls that run, and those that ended in the last minutes. Errors: VALIDATION."""
+    GetReport: _grpc.UnaryUnaryMultiCallable[_analytics_pb2.GetReportRequest, _analytics_pb2.GetReportResponse]
+    """All of it for some days, weeks or months, also as a document to keep: JSON, CSV, or a page with charts that needs
+    nothing beside it. Errors: VALIDATION.
+    """
+    RecordEvent: _grpc.UnaryUnaryMultiCallable[_analytics_pb2.RecordEventRequest, _analytics_pb2.RecordEventResponse]
+    """Notes something of the caller's own, to be counted beside the calls: a thumb up, a sale. Errors: VALIDATION."""
 
 @_typing.type_check_only
 class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
-    """What calls used and cost, summed by whatever one wants to know it by. The sums are exact: they are made from the one
-    row that every call leaves behind, when they are asked for.
+    """What calls used and cost and how they went, summed by whatever one wants to know it by. The sums are exact: they are
+    made from the one row that every call leaves behind, failed ones too. Hours and days that are over are summed in
+    advance; what is asked by label, or in part of an hour, is summed when it is asked for.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -51,10 +63,21 @@ class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
     """What calls used. Errors: VALIDATION."""
     GetCosts: _aio.UnaryUnaryMultiCallable[_analytics_pb2.GetCostsRequest, _analytics_pb2.GetCostsResponse]  # type: ignore[assignment]
     """What calls cost and were charged, corrections of prices included. Errors: VALIDATION."""
+    GetPerformance: _aio.UnaryUnaryMultiCallable[_analytics_pb2.GetPerformanceRequest, _analytics_pb2.GetPerformanceResponse]  # type: ignore[assignment]
+    """How long calls took, and how many failed. Errors: VALIDATION."""
+    GetRealtime: _aio.UnaryUnaryMultiCallable[_analytics_pb2.GetRealtimeRequest, _analytics_pb2.GetRealtimeResponse]  # type: ignore[assignment]
+    """What goes on now: calls that run, and those that ended in the last minutes. Errors: VALIDATION."""
+    GetReport: _aio.UnaryUnaryMultiCallable[_analytics_pb2.GetReportRequest, _analytics_pb2.GetReportResponse]  # type: ignore[assignment]
+    """All of it for some days, weeks or months, also as a document to keep: JSON, CSV, or a page with charts that needs
+    nothing beside it. Errors: VALIDATION.
+    """
+    RecordEvent: _aio.UnaryUnaryMultiCallable[_analytics_pb2.RecordEventRequest, _analytics_pb2.RecordEventResponse]  # type: ignore[assignment]
+    """Notes something of the caller's own, to be counted beside the calls: a thumb up, a sale. Errors: VALIDATION."""
 
 class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What calls used and cost, summed by whatever one wants to know it by. The sums are exact: they are made from the one
-    row that every call leaves behind, when they are asked for.
+    """What calls used and cost and how they went, summed by whatever one wants to know it by. The sums are exact: they are
+    made from the one row that every call leaves behind, failed ones too. Hours and days that are over are summed in
+    advance; what is asked by label, or in part of an hour, is summed when it is asked for.
     """
 
     @_abc_1.abstractmethod
@@ -72,5 +95,39 @@ class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_analytics_pb2.GetCostsResponse, _abc.Awaitable[_analytics_pb2.GetCostsResponse]]:
         """What calls cost and were charged, corrections of prices included. Errors: VALIDATION."""
+
+    @_abc_1.abstractmethod
+    def GetPerformance(
+        self,
+        request: _analytics_pb2.GetPerformanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_pb2.GetPerformanceResponse, _abc.Awaitable[_analytics_pb2.GetPerformanceResponse]]:
+        """How long calls took, and how many failed. Errors: VALIDATION."""
+
+    @_abc_1.abstractmethod
+    def GetRealtime(
+        self,
+        request: _analytics_pb2.GetRealtimeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_pb2.GetRealtimeResponse, _abc.Awaitable[_analytics_pb2.GetRealtimeResponse]]:
+        """What goes on now: calls that run, and those that ended in the last minutes. Errors: VALIDATION."""
+
+    @_abc_1.abstractmethod
+    def GetReport(
+        self,
+        request: _analytics_pb2.GetReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_pb2.GetReportResponse, _abc.Awaitable[_analytics_pb2.GetReportResponse]]:
+        """All of it for some days, weeks or months, also as a document to keep: JSON, CSV, or a page with charts that needs
+        nothing beside it. Errors: VALIDATION.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordEvent(
+        self,
+        request: _analytics_pb2.RecordEventRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_pb2.RecordEventResponse, _abc.Awaitable[_analytics_pb2.RecordEventResponse]]:
+        """Notes something of the caller's own, to be counted beside the calls: a thumb up, a sale. Errors: VALIDATION."""
 
 def add_AnalyticsServiceServicer_to_server(servicer: AnalyticsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -13,6 +13,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from trunkline.v1 import actions_pb2 as _actions_pb2
 from trunkline.v1 import content_pb2 as _content_pb2
+from trunkline.v1 import guard_pb2 as _guard_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -116,7 +117,7 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     FINISH_REASON_TOOL_CALLS: _FinishReason.ValueType  # 5
     """It calls tools and waits for their results."""
     FINISH_REASON_CONTENT_FILTER: _FinishReason.ValueType  # 6
-    """The provider's safety filter blocked the answer."""
+    """The provider's safety filter, or a guard, blocked the answer."""
     FINISH_REASON_REFUSAL: _FinishReason.ValueType  # 7
     """The model declined."""
     FINISH_REASON_RECITATION: _FinishReason.ValueType  # 8
@@ -150,7 +151,7 @@ FINISH_REASON_CONTEXT_WINDOW: FinishReason.ValueType  # 4
 FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 5
 """It calls tools and waits for their results."""
 FINISH_REASON_CONTENT_FILTER: FinishReason.ValueType  # 6
-"""The provider's safety filter blocked the answer."""
+"""The provider's safety filter, or a guard, blocked the answer."""
 FINISH_REASON_REFUSAL: FinishReason.ValueType  # 7
 """The model declined."""
 FINISH_REASON_RECITATION: FinishReason.ValueType  # 8
@@ -184,7 +185,7 @@ class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outcome.Value
     OUTCOME_CANCELLED: _Outcome.ValueType  # 3
     """Stopped by the caller."""
     OUTCOME_FILTERED: _Outcome.ValueType  # 4
-    """Blocked by the provider's safety filter."""
+    """Blocked by the provider's safety filter, or by a guard."""
     OUTCOME_FAILED: _Outcome.ValueType  # 5
     """Failed."""
 
@@ -200,7 +201,7 @@ OUTCOME_TRUNCATED: Outcome.ValueType  # 2
 OUTCOME_CANCELLED: Outcome.ValueType  # 3
 """Stopped by the caller."""
 OUTCOME_FILTERED: Outcome.ValueType  # 4
-"""Blocked by the provider's safety filter."""
+"""Blocked by the provider's safety filter, or by a guard."""
 OUTCOME_FAILED: Outcome.ValueType  # 5
 """Failed."""
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
@@ -291,6 +292,8 @@ class _CacheStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheStat
     """It was kept."""
     CACHE_STATUS_STALE: _CacheStatus.ValueType  # 3
     """It was kept, is no longer fresh, and no provider answered."""
+    CACHE_STATUS_SIMILAR: _CacheStatus.ValueType  # 4
+    """It was kept for a question that means nearly the same."""
 
 class CacheStatus(_CacheStatus, metaclass=_CacheStatusEnumTypeWrapper):
     """Where an answer came from."""
@@ -303,6 +306,8 @@ CACHE_STATUS_HIT: CacheStatus.ValueType  # 2
 """It was kept."""
 CACHE_STATUS_STALE: CacheStatus.ValueType  # 3
 """It was kept, is no longer fresh, and no provider answered."""
+CACHE_STATUS_SIMILAR: CacheStatus.ValueType  # 4
+"""It was kept for a question that means nearly the same."""
 Global___CacheStatus: _TypeAlias = CacheStatus  # noqa: Y015
 
 @_typing.final
@@ -364,6 +369,7 @@ class ChatInput(_message.Message):
     OUTPUT_FORMAT_FIELD_NUMBER: _builtins.int
     ROUTING_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
+    GUARD_FIELD_NUMBER: _builtins.int
     ACTIONS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     PROVIDER_OPTIONS_JSON_FIELD_NUMBER: _builtins.int
@@ -422,6 +428,10 @@ class ChatInput(_message.Message):
         """Whether an answer that was kept may be the answer. Unset: it may not, and none is kept."""
 
     @_builtins.property
+    def guard(self) -> _guard_pb2.Guard:
+        """What is kept out of the question and the answer, beyond what the tenant's policy keeps out of all calls."""
+
+    @_builtins.property
     def actions(self) -> _containers.RepeatedCompositeFieldContainer[_actions_pb2.Action]:
         """What people can do with the answer; given back with it. Models and providers do not see them."""
 
@@ -457,15 +467,16 @@ class ChatInput(_message.Message):
         output_format: _content_pb2.OutputFormat | None = ...,
         routing: Global___Routing | None = ...,
         cache: Global___CachePolicy | None = ...,
+        guard: _guard_pb2.Guard | None = ...,
         actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         provider_options_json: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         strict_parameters: _builtins.bool = ...,
         max_cost: _usage_pb2.Amount | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "guard", b"guard", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parallel_tool_calls: _TypeAlias = _typing.Literal["parallel_tool_calls"]  # noqa: Y015
     _WhichOneofArgType__parallel_tool_calls: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls"]  # noqa: Y015
@@ -772,6 +783,8 @@ class Completion(_message.Message):
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
+    CACHE_LOOKUP_FIELD_NUMBER: _builtins.int
+    GUARD_FINDINGS_FIELD_NUMBER: _builtins.int
     completion_id: _builtins.str
     """The gateway's id of the call, `cmpl_...`."""
     provider: _builtins.str
@@ -828,6 +841,14 @@ class Completion(_message.Message):
     def prompt(self) -> Global___PromptUse:
         """The prompt that was used, in the version that was used."""
 
+    @_builtins.property
+    def cache_lookup(self) -> Global___CacheLookup:
+        """How answers to similar questions were looked for; unset where they were not."""
+
+    @_builtins.property
+    def guard_findings(self) -> _containers.RepeatedCompositeFieldContainer[_guard_pb2.GuardFinding]:
+        """What guards found, in the question and in the answer."""
+
     def __init__(
         self,
         *,
@@ -849,10 +870,12 @@ class Completion(_message.Message):
         price_version: _builtins.str = ...,
         conversation_id: _builtins.str = ...,
         prompt: Global___PromptUse | None = ...,
+        cache_lookup: Global___CacheLookup | None = ...,
+        guard_findings: _abc.Iterable[_guard_pb2.GuardFinding] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "prompt", b"prompt", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_lookup", b"cache_lookup", "charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "prompt", b"prompt", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "conversation_id", b"conversation_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt", b"prompt", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "conversation_id", b"conversation_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "guard_findings", b"guard_findings", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt", b"prompt", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1320,6 +1343,8 @@ class GenerationCompleted(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     CACHE_STATUS_FIELD_NUMBER: _builtins.int
     ACTIONS_FIELD_NUMBER: _builtins.int
+    CACHE_LOOKUP_FIELD_NUMBER: _builtins.int
+    GUARD_FINDINGS_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
     """How it ended."""
     provider_response_id: _builtins.str
@@ -1356,6 +1381,14 @@ class GenerationCompleted(_message.Message):
     def actions(self) -> _containers.RepeatedCompositeFieldContainer[_actions_pb2.Action]:
         """What people can do with the answer: what the call brought, and what the model proposed through our tool; at most 20."""
 
+    @_builtins.property
+    def cache_lookup(self) -> Global___CacheLookup:
+        """How answers to similar questions were looked for; unset where they were not."""
+
+    @_builtins.property
+    def guard_findings(self) -> _containers.RepeatedCompositeFieldContainer[_guard_pb2.GuardFinding]:
+        """What guards found, in the question and in the answer."""
+
     def __init__(
         self,
         *,
@@ -1370,10 +1403,12 @@ class GenerationCompleted(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         cache_status: Global___CacheStatus.ValueType = ...,
         actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
+        cache_lookup: Global___CacheLookup | None = ...,
+        guard_findings: _abc.Iterable[_guard_pb2.GuardFinding] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_lookup", b"cache_lookup", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "guard_findings", b"guard_findings", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1382,7 +1417,7 @@ Global___GenerationCompleted: _TypeAlias = GenerationCompleted  # noqa: Y015
 @_typing.final
 class CachePolicy(_message.Message):
     """How a call uses the response cache. An answer is found again only by the same tenant for the same question to the
-    same model, to the letter, with a key that may use the same models.
+    same model, to the letter unless `similar` is set, with a key that may use the same models.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1390,6 +1425,7 @@ class CachePolicy(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     ALLOW_STALE_FIELD_NUMBER: _builtins.int
+    SIMILAR_FIELD_NUMBER: _builtins.int
     mode: Global___CacheMode.ValueType
     """What may be done."""
     allow_stale: _builtins.bool
@@ -1398,20 +1434,97 @@ class CachePolicy(_message.Message):
     def ttl(self) -> _duration_pb2.Duration:
         """How long the answer is kept as fresh, a second to 30 days. Unset: as the operator says."""
 
+    @_builtins.property
+    def similar(self) -> Global___SimilarAnswers:
+        """Set: the answer to a question that means nearly the same will do as well."""
+
     def __init__(
         self,
         *,
         mode: Global___CacheMode.ValueType = ...,
         ttl: _duration_pb2.Duration | None = ...,
         allow_stale: _builtins.bool = ...,
+        similar: Global___SimilarAnswers | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["similar", b"similar", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_stale", b"allow_stale", "mode", b"mode", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_stale", b"allow_stale", "mode", b"mode", "similar", b"similar", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CachePolicy: _TypeAlias = CachePolicy  # noqa: Y015
+
+@_typing.final
+class SimilarAnswers(_message.Message):
+    """Answers to questions that mean nearly the same. Only the last message may differ, and only in its words; everything
+    else, and the tenant, must be the same. The question is embedded for that, which is charged as an embedding and has
+    a usage row of its own. Questions with tools or an explicit temperature above 0.5 are left out unless told otherwise,
+    and those whose last message is not of a user or has more than text are always.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIMILARITY_MIN_FIELD_NUMBER: _builtins.int
+    EMBEDDING_MODEL_FIELD_NUMBER: _builtins.int
+    WITH_TOOLS_FIELD_NUMBER: _builtins.int
+    WITH_HIGH_TEMPERATURE_FIELD_NUMBER: _builtins.int
+    similarity_min: _builtins.float
+    """How alike the questions must be, by the cosine of their vectors, 0.5 to 1. Unset: 0.95."""
+    embedding_model: _builtins.str
+    """The model that embeds, `provider/model`; empty: the operator's."""
+    with_tools: _builtins.bool
+    """Also for questions with tools."""
+    with_high_temperature: _builtins.bool
+    """Also for questions with a high temperature."""
+    def __init__(
+        self,
+        *,
+        similarity_min: _builtins.float | None = ...,
+        embedding_model: _builtins.str = ...,
+        with_tools: _builtins.bool = ...,
+        with_high_temperature: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_similarity_min", b"_similarity_min", "similarity_min", b"similarity_min"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_similarity_min", b"_similarity_min", "embedding_model", b"embedding_model", "similarity_min", b"similarity_min", "with_high_temperature", b"with_high_temperature", "with_tools", b"with_tools"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__similarity_min: _TypeAlias = _typing.Literal["similarity_min"]  # noqa: Y015
+    _WhichOneofArgType__similarity_min: _TypeAlias = _typing.Literal["_similarity_min", b"_similarity_min"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__similarity_min) -> _WhichOneofReturnType__similarity_min | None: ...
+
+Global___SimilarAnswers: _TypeAlias = SimilarAnswers  # noqa: Y015
+
+@_typing.final
+class CacheLookup(_message.Message):
+    """The vector that was made of a question to look for others that mean the same."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETION_ID_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    completion_id: _builtins.str
+    """The usage row of the embedding, `cmpl_...`."""
+    similarity: _builtins.float
+    """How alike the question was whose answer is given; 0 where none was alike enough."""
+    @_builtins.property
+    def charge(self) -> _usage_pb2.Amount:
+        """What the embedding was charged, in credits; not part of the answer's own charge."""
+
+    def __init__(
+        self,
+        *,
+        completion_id: _builtins.str = ...,
+        charge: _usage_pb2.Amount | None = ...,
+        similarity: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "completion_id", b"completion_id", "similarity", b"similarity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CacheLookup: _TypeAlias = CacheLookup  # noqa: Y015
 
 @_typing.final
 class CompleteRequest(_message.Message):
@@ -1823,3 +1936,103 @@ class QuoteResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QuoteResponse: _TypeAlias = QuoteResponse  # noqa: Y015
+
+@_typing.final
+class QuoteManyRequest(_message.Message):
+    """Request of QuoteMany."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatInput]:
+        """The questions, 1 to 100."""
+
+    def __init__(
+        self,
+        *,
+        inputs: _abc.Iterable[Global___ChatInput] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteManyRequest: _TypeAlias = QuoteManyRequest  # noqa: Y015
+
+@_typing.final
+class QuoteManyResult(_message.Message):
+    """What one input would cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def quote(self) -> Global___QuoteResponse:
+        """The quote, as if it were the only call."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """The error, with the same details that Quote gives."""
+
+    def __init__(
+        self,
+        *,
+        quote: Global___QuoteResponse | None = ...,
+        error: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "quote", b"quote", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "quote", b"quote", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["quote", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___QuoteManyResult: _TypeAlias = QuoteManyResult  # noqa: Y015
+
+@_typing.final
+class QuoteManyResponse(_message.Message):
+    """Response of QuoteMany."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    LEAST_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    ALLOWED_FIELD_NUMBER: _builtins.int
+    DENIAL_REASON_FIELD_NUMBER: _builtins.int
+    allowed: _builtins.bool
+    """Each of them is allowed, and their accounts can cover all of them at once."""
+    denial_reason: _builtins.str
+    """Why not, as the reason that one of the calls would fail with; empty when allowed."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuoteManyResult]:
+        """One result for each input, in order."""
+
+    @_builtins.property
+    def least(self) -> _usage_pb2.Amount:
+        """The least that those which could be quoted are likely to cost together, in credits."""
+
+    @_builtins.property
+    def most(self) -> _usage_pb2.Amount:
+        """The most that they can cost together, in credits."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___QuoteManyResult] | None = ...,
+        least: _usage_pb2.Amount | None = ...,
+        most: _usage_pb2.Amount | None = ...,
+        allowed: _builtins.bool = ...,
+        denial_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["least", b"least", "most", b"most"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "denial_reason", b"denial_reason", "least", b"least", "most", b"most", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteManyResponse: _TypeAlias = QuoteManyResponse  # noqa: Y015

@@ -74,6 +74,11 @@ class ChatServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_chat__pb2.QuoteRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_chat__pb2.QuoteResponse.FromString,
                 _registered_method=True)
+        self.QuoteMany = channel.unary_unary(
+                '/trunkline.v1.ChatService/QuoteMany',
+                request_serializer=trunkline_dot_v1_dot_chat__pb2.QuoteManyRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_chat__pb2.QuoteManyResponse.FromString,
+                _registered_method=True)
 
 
 class ChatServiceServicer(object):
@@ -87,7 +92,7 @@ class ChatServiceServicer(object):
     def Complete(self, request, context):
         """Answers in one piece.
         Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, CIRCUIT_OPEN, PROVIDER_REJECTED,
-        OUTPUT_INVALID, DEADLINE.
+        OUTPUT_INVALID, CONTENT_BLOCKED, PII_DETECTED, DEADLINE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +148,14 @@ class ChatServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def QuoteMany(self, request, context):
+        """What the calls of a CompleteMany would cost, each and together, and whether their accounts can cover all of them at
+        once. One that cannot be quoted does not sink the rest. Reserves nothing. Free. Errors: VALIDATION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChatServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -180,6 +193,11 @@ def add_ChatServiceServicer_to_server(servicer, server):
                     servicer.Quote,
                     request_deserializer=trunkline_dot_v1_dot_chat__pb2.QuoteRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_chat__pb2.QuoteResponse.SerializeToString,
+            ),
+            'QuoteMany': grpc.unary_unary_rpc_method_handler(
+                    servicer.QuoteMany,
+                    request_deserializer=trunkline_dot_v1_dot_chat__pb2.QuoteManyRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_chat__pb2.QuoteManyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -376,6 +394,33 @@ class ChatService(object):
             '/trunkline.v1.ChatService/Quote',
             trunkline_dot_v1_dot_chat__pb2.QuoteRequest.SerializeToString,
             trunkline_dot_v1_dot_chat__pb2.QuoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QuoteMany(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ChatService/QuoteMany',
+            trunkline_dot_v1_dot_chat__pb2.QuoteManyRequest.SerializeToString,
+            trunkline_dot_v1_dot_chat__pb2.QuoteManyResponse.FromString,
             options,
             channel_credentials,
             insecure,

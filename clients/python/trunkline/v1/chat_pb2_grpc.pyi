@@ -41,7 +41,7 @@ class ChatServiceStub:
     Complete: _grpc.UnaryUnaryMultiCallable[_chat_pb2.CompleteRequest, _chat_pb2.CompleteResponse]
     """Answers in one piece.
     Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, CIRCUIT_OPEN, PROVIDER_REJECTED,
-    OUTPUT_INVALID, DEADLINE.
+    OUTPUT_INVALID, CONTENT_BLOCKED, PII_DETECTED, DEADLINE.
     """
     Stream: _grpc.UnaryStreamMultiCallable[_chat_pb2.StreamRequest, _chat_pb2.StreamResponse]
     """Answers token by token. The first event is `started`, the last is `completed`; every other end is an error status
@@ -69,6 +69,10 @@ class ChatServiceStub:
     """What a call would cost, least and most, and whether the account can cover it. Reserves nothing. Free.
     Errors: MODEL_NOT_FOUND, VALIDATION, PRICE_UNKNOWN.
     """
+    QuoteMany: _grpc.UnaryUnaryMultiCallable[_chat_pb2.QuoteManyRequest, _chat_pb2.QuoteManyResponse]
+    """What the calls of a CompleteMany would cost, each and together, and whether their accounts can cover all of them at
+    once. One that cannot be quoted does not sink the rest. Reserves nothing. Free. Errors: VALIDATION.
+    """
 
 @_typing.type_check_only
 class ChatServiceAsyncStub(ChatServiceStub):
@@ -83,7 +87,7 @@ class ChatServiceAsyncStub(ChatServiceStub):
     Complete: _aio.UnaryUnaryMultiCallable[_chat_pb2.CompleteRequest, _chat_pb2.CompleteResponse]  # type: ignore[assignment]
     """Answers in one piece.
     Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, CIRCUIT_OPEN, PROVIDER_REJECTED,
-    OUTPUT_INVALID, DEADLINE.
+    OUTPUT_INVALID, CONTENT_BLOCKED, PII_DETECTED, DEADLINE.
     """
     Stream: _aio.UnaryStreamMultiCallable[_chat_pb2.StreamRequest, _chat_pb2.StreamResponse]  # type: ignore[assignment]
     """Answers token by token. The first event is `started`, the last is `completed`; every other end is an error status
@@ -111,6 +115,10 @@ class ChatServiceAsyncStub(ChatServiceStub):
     """What a call would cost, least and most, and whether the account can cover it. Reserves nothing. Free.
     Errors: MODEL_NOT_FOUND, VALIDATION, PRICE_UNKNOWN.
     """
+    QuoteMany: _aio.UnaryUnaryMultiCallable[_chat_pb2.QuoteManyRequest, _chat_pb2.QuoteManyResponse]  # type: ignore[assignment]
+    """What the calls of a CompleteMany would cost, each and together, and whether their accounts can cover all of them at
+    once. One that cannot be quoted does not sink the rest. Reserves nothing. Free. Errors: VALIDATION.
+    """
 
 class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
     """Talks to chat models of any provider.
@@ -128,7 +136,7 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_chat_pb2.CompleteResponse, _abc.Awaitable[_chat_pb2.CompleteResponse]]:
         """Answers in one piece.
         Errors: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, CIRCUIT_OPEN, PROVIDER_REJECTED,
-        OUTPUT_INVALID, DEADLINE.
+        OUTPUT_INVALID, CONTENT_BLOCKED, PII_DETECTED, DEADLINE.
         """
 
     @_abc_1.abstractmethod
@@ -191,6 +199,16 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_chat_pb2.QuoteResponse, _abc.Awaitable[_chat_pb2.QuoteResponse]]:
         """What a call would cost, least and most, and whether the account can cover it. Reserves nothing. Free.
         Errors: MODEL_NOT_FOUND, VALIDATION, PRICE_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def QuoteMany(
+        self,
+        request: _chat_pb2.QuoteManyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chat_pb2.QuoteManyResponse, _abc.Awaitable[_chat_pb2.QuoteManyResponse]]:
+        """What the calls of a CompleteMany would cost, each and together, and whether their accounts can cover all of them at
+        once. One that cannot be quoted does not sink the rest. Reserves nothing. Free. Errors: VALIDATION.
         """
 
 def add_ChatServiceServicer_to_server(servicer: ChatServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

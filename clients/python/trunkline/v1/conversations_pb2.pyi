@@ -63,6 +63,8 @@ class ConversationSettings(_message.Message):
     DEFAULT_MODEL_FIELD_NUMBER: _builtins.int
     AUTO_TITLE_FIELD_NUMBER: _builtins.int
     TITLE_MODEL_FIELD_NUMBER: _builtins.int
+    SUMMARIZE_FIELD_NUMBER: _builtins.int
+    SUMMARY_MODEL_FIELD_NUMBER: _builtins.int
     max_messages: _builtins.int
     """At most this many messages of the history go with a call, 1 to 1000. Whole turns are left out, the oldest first.
     0: 200. What does not fit into the model's context window is left out too.
@@ -75,6 +77,13 @@ class ConversationSettings(_message.Message):
     """Where the title comes from."""
     title_model: _builtins.str
     """The model that is asked for a title; empty: the one that answered."""
+    summarize: _builtins.bool
+    """Turns that are left out go into a summary, which goes with the call in their place. It is made when they are first
+    left out, and then each time that half as many messages as go with a call were added; the caller of that call waits
+    for it and is charged.
+    """
+    summary_model: _builtins.str
+    """The model that makes summaries; empty: the one that is asked."""
     def __init__(
         self,
         *,
@@ -83,10 +92,12 @@ class ConversationSettings(_message.Message):
         default_model: _builtins.str = ...,
         auto_title: Global___AutoTitle.ValueType = ...,
         title_model: _builtins.str = ...,
+        summarize: _builtins.bool = ...,
+        summary_model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "temperature", b"temperature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "auto_title", b"auto_title", "default_model", b"default_model", "max_messages", b"max_messages", "temperature", b"temperature", "title_model", b"title_model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "auto_title", b"auto_title", "default_model", b"default_model", "max_messages", b"max_messages", "summarize", b"summarize", "summary_model", b"summary_model", "temperature", b"temperature", "title_model", b"title_model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__temperature: _TypeAlias = _typing.Literal["temperature"]  # noqa: Y015
     _WhichOneofArgType__temperature: _TypeAlias = _typing.Literal["_temperature", b"_temperature"]  # noqa: Y015
@@ -131,6 +142,8 @@ class Conversation(_message.Message):
     MESSAGE_COUNT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    SUMMARY_THROUGH_POSITION_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     """Its id, `conv_...`."""
     user_id: _builtins.str
@@ -143,6 +156,10 @@ class Conversation(_message.Message):
     """The conversation that it was forked from."""
     message_count: _builtins.int
     """How many messages it has."""
+    summary: _builtins.str
+    """What was said up to `summary_through_position`, in short; see `settings.summarize`."""
+    summary_through_position: _builtins.int
+    """The last message that the summary covers, by its place."""
     @_builtins.property
     def settings(self) -> Global___ConversationSettings:
         """How calls are made."""
@@ -177,10 +194,12 @@ class Conversation(_message.Message):
         message_count: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        summary: _builtins.str = ...,
+        summary_through_position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "settings", b"settings", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "create_time", b"create_time", "message_count", b"message_count", "metadata", b"metadata", "parent_conversation_id", b"parent_conversation_id", "participants", b"participants", "settings", b"settings", "system_prompt", b"system_prompt", "title", b"title", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "create_time", b"create_time", "message_count", b"message_count", "metadata", b"metadata", "parent_conversation_id", b"parent_conversation_id", "participants", b"participants", "settings", b"settings", "summary", b"summary", "summary_through_position", b"summary_through_position", "system_prompt", b"system_prompt", "title", b"title", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -949,6 +968,54 @@ class ForkConversationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ForkConversationResponse: _TypeAlias = ForkConversationResponse  # noqa: Y015
+
+@_typing.final
+class EraseUserConversationsRequest(_message.Message):
+    """Request of EraseUserConversations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """The end user, as in `x-trunkline-user`."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseUserConversationsRequest: _TypeAlias = EraseUserConversationsRequest  # noqa: Y015
+
+@_typing.final
+class EraseUserConversationsResponse(_message.Message):
+    """Response of EraseUserConversations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_COUNT_FIELD_NUMBER: _builtins.int
+    MESSAGE_COUNT_FIELD_NUMBER: _builtins.int
+    conversation_count: _builtins.int
+    """How many conversations were theirs."""
+    message_count: _builtins.int
+    """How many messages of theirs, answers included, were in conversations of others."""
+    def __init__(
+        self,
+        *,
+        conversation_count: _builtins.int = ...,
+        message_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_count", b"conversation_count", "message_count", b"message_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseUserConversationsResponse: _TypeAlias = EraseUserConversationsResponse  # noqa: Y015
 
 @_typing.final
 class GetConversationStatsRequest(_message.Message):

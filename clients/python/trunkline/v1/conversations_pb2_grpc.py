@@ -83,6 +83,11 @@ class ConversationServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_conversations__pb2.ForkConversationRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_conversations__pb2.ForkConversationResponse.FromString,
                 _registered_method=True)
+        self.EraseUserConversations = channel.unary_unary(
+                '/trunkline.v1.ConversationService/EraseUserConversations',
+                request_serializer=trunkline_dot_v1_dot_conversations__pb2.EraseUserConversationsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_conversations__pb2.EraseUserConversationsResponse.FromString,
+                _registered_method=True)
         self.GetConversationStats = channel.unary_unary(
                 '/trunkline.v1.ConversationService/GetConversationStats',
                 request_serializer=trunkline_dot_v1_dot_conversations__pb2.GetConversationStatsRequest.SerializeToString,
@@ -162,6 +167,14 @@ class ConversationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseUserConversations(self, request, context):
+        """Removes an end user at once and for good: all conversations of theirs, deleted ones included, and what they said in
+        those of others. A call that names an end user may remove that one alone. Errors: FIELD_FORBIDDEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetConversationStats(self, request, context):
         """Counts what is in it. Errors: RESOURCE_NOT_FOUND.
         """
@@ -216,6 +229,11 @@ def add_ConversationServiceServicer_to_server(servicer, server):
                     servicer.ForkConversation,
                     request_deserializer=trunkline_dot_v1_dot_conversations__pb2.ForkConversationRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_conversations__pb2.ForkConversationResponse.SerializeToString,
+            ),
+            'EraseUserConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseUserConversations,
+                    request_deserializer=trunkline_dot_v1_dot_conversations__pb2.EraseUserConversationsRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_conversations__pb2.EraseUserConversationsResponse.SerializeToString,
             ),
             'GetConversationStats': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConversationStats,
@@ -470,6 +488,33 @@ class ConversationService(object):
             '/trunkline.v1.ConversationService/ForkConversation',
             trunkline_dot_v1_dot_conversations__pb2.ForkConversationRequest.SerializeToString,
             trunkline_dot_v1_dot_conversations__pb2.ForkConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseUserConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ConversationService/EraseUserConversations',
+            trunkline_dot_v1_dot_conversations__pb2.EraseUserConversationsRequest.SerializeToString,
+            trunkline_dot_v1_dot_conversations__pb2.EraseUserConversationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,10 @@ class ConversationServiceStub:
     """The messages in their order. Errors: RESOURCE_NOT_FOUND."""
     ForkConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.ForkConversationRequest, _conversations_pb2.ForkConversationResponse]
     """Makes a conversation of the caller's that begins as this one did. Errors: RESOURCE_NOT_FOUND."""
+    EraseUserConversations: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.EraseUserConversationsRequest, _conversations_pb2.EraseUserConversationsResponse]
+    """Removes an end user at once and for good: all conversations of theirs, deleted ones included, and what they said in
+    those of others. A call that names an end user may remove that one alone. Errors: FIELD_FORBIDDEN.
+    """
     GetConversationStats: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.GetConversationStatsRequest, _conversations_pb2.GetConversationStatsResponse]
     """Counts what is in it. Errors: RESOURCE_NOT_FOUND."""
 
@@ -93,6 +97,10 @@ class ConversationServiceAsyncStub(ConversationServiceStub):
     """The messages in their order. Errors: RESOURCE_NOT_FOUND."""
     ForkConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ForkConversationRequest, _conversations_pb2.ForkConversationResponse]  # type: ignore[assignment]
     """Makes a conversation of the caller's that begins as this one did. Errors: RESOURCE_NOT_FOUND."""
+    EraseUserConversations: _aio.UnaryUnaryMultiCallable[_conversations_pb2.EraseUserConversationsRequest, _conversations_pb2.EraseUserConversationsResponse]  # type: ignore[assignment]
+    """Removes an end user at once and for good: all conversations of theirs, deleted ones included, and what they said in
+    those of others. A call that names an end user may remove that one alone. Errors: FIELD_FORBIDDEN.
+    """
     GetConversationStats: _aio.UnaryUnaryMultiCallable[_conversations_pb2.GetConversationStatsRequest, _conversations_pb2.GetConversationStatsResponse]  # type: ignore[assignment]
     """Counts what is in it. Errors: RESOURCE_NOT_FOUND."""
 
@@ -178,6 +186,16 @@ class ConversationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_conversations_pb2.ForkConversationResponse, _abc.Awaitable[_conversations_pb2.ForkConversationResponse]]:
         """Makes a conversation of the caller's that begins as this one did. Errors: RESOURCE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def EraseUserConversations(
+        self,
+        request: _conversations_pb2.EraseUserConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversations_pb2.EraseUserConversationsResponse, _abc.Awaitable[_conversations_pb2.EraseUserConversationsResponse]]:
+        """Removes an end user at once and for good: all conversations of theirs, deleted ones included, and what they said in
+        those of others. A call that names an end user may remove that one alone. Errors: FIELD_FORBIDDEN.
+        """
 
     @_abc_1.abstractmethod
     def GetConversationStats(

@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from trunkline.v1 import chat_pb2 as trunkline_dot_v1_dot_chat__pb2
 from trunkline.v1 import content_pb2 as trunkline_dot_v1_dot_content__pb2
+from trunkline.v1 import guard_pb2 as trunkline_dot_v1_dot_guard__pb2
 from trunkline.v1 import receipt_pb2 as trunkline_dot_v1_dot_receipt__pb2
 from trunkline.v1 import usage_pb2 as trunkline_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtrunkline/v1/moderation.proto\x12\x0ctrunkline.v1\x1a\x17trunkline/v1/chat.proto\x1a\x1atrunkline/v1/content.proto\x1a\x1atrunkline/v1/receipt.proto\x1a\x18trunkline/v1/usage.proto\"\xb4\x04\n\x0fModerationInput\x12\x16\n\x05model\x18\x01 \x01(\tB\x00R\x05model\x12\x16\n\x05texts\x18\x02 \x03(\tB\x00R\x05texts\x12,\n\x06images\x18\x03 \x03(\x0b\x32\x12.trunkline.v1.BlobB\x00R\x06images\x12/\n\x07routing\x18\r \x01(\x0b\x32\x15.trunkline.v1.RoutingR\x07routing\x12\x43\n\x06labels\x18\x11 \x03(\x0b\x32).trunkline.v1.ModerationInput.LabelsEntryB\x00R\x06labels\x12l\n\x15provider_options_json\x18\x12 \x03(\x0b\x32\x36.trunkline.v1.ModerationInput.ProviderOptionsJsonEntryB\x00R\x13providerOptionsJson\x12+\n\x11strict_parameters\x18\x13 \x01(\x08R\x10strictParameters\x12/\n\x08max_cost\x18\x14 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x07maxCost\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x46\n\x18ProviderOptionsJsonEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"X\n\x12ModerationCategory\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07\x66lagged\x18\x02 \x01(\x08R\x07\x66lagged\x12\x14\n\x05score\x18\x03 \x01(\x01R\x05score\"n\n\x10ModerationResult\x12\x18\n\x07\x66lagged\x18\x01 \x01(\x08R\x07\x66lagged\x12@\n\ncategories\x18\x02 \x03(\x0b\x32 .trunkline.v1.ModerationCategoryR\ncategories\"i\n\x0fModerateRequest\x12\x35\n\x05input\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.ModerationInputB\x00R\x05input\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x00R\trequestId\"}\n\x10ModerateResponse\x12\x38\n\x07results\x18\x01 \x03(\x0b\x32\x1e.trunkline.v1.ModerationResultR\x07results\x12/\n\x07receipt\x18\x02 \x01(\x0b\x32\x15.trunkline.v1.ReceiptR\x07receipt2c\n\x11ModerationService\x12N\n\x08Moderate\x12\x1d.trunkline.v1.ModerateRequest\x1a\x1e.trunkline.v1.ModerateResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtrunkline/v1/moderation.proto\x12\x0ctrunkline.v1\x1a\x17trunkline/v1/chat.proto\x1a\x1atrunkline/v1/content.proto\x1a\x18trunkline/v1/guard.proto\x1a\x1atrunkline/v1/receipt.proto\x1a\x18trunkline/v1/usage.proto\"\xb4\x04\n\x0fModerationInput\x12\x16\n\x05model\x18\x01 \x01(\tB\x00R\x05model\x12\x16\n\x05texts\x18\x02 \x03(\tB\x00R\x05texts\x12,\n\x06images\x18\x03 \x03(\x0b\x32\x12.trunkline.v1.BlobB\x00R\x06images\x12/\n\x07routing\x18\r \x01(\x0b\x32\x15.trunkline.v1.RoutingR\x07routing\x12\x43\n\x06labels\x18\x11 \x03(\x0b\x32).trunkline.v1.ModerationInput.LabelsEntryB\x00R\x06labels\x12l\n\x15provider_options_json\x18\x12 \x03(\x0b\x32\x36.trunkline.v1.ModerationInput.ProviderOptionsJsonEntryB\x00R\x13providerOptionsJson\x12+\n\x11strict_parameters\x18\x13 \x01(\x08R\x10strictParameters\x12/\n\x08max_cost\x18\x14 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x07maxCost\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x46\n\x18ProviderOptionsJsonEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"X\n\x12ModerationCategory\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07\x66lagged\x18\x02 \x01(\x08R\x07\x66lagged\x12\x14\n\x05score\x18\x03 \x01(\x01R\x05score\"n\n\x10ModerationResult\x12\x18\n\x07\x66lagged\x18\x01 \x01(\x08R\x07\x66lagged\x12@\n\ncategories\x18\x02 \x03(\x0b\x32 .trunkline.v1.ModerationCategoryR\ncategories\"i\n\x0fModerateRequest\x12\x35\n\x05input\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.ModerationInputB\x00R\x05input\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x00R\trequestId\"}\n\x10ModerateResponse\x12\x38\n\x07results\x18\x01 \x03(\x0b\x32\x1e.trunkline.v1.ModerationResultR\x07results\x12/\n\x07receipt\x18\x02 \x01(\x0b\x32\x15.trunkline.v1.ReceiptR\x07receipt\"\x17\n\x15GetGuardPolicyRequest\"K\n\x16GetGuardPolicyResponse\x12\x31\n\x06policy\x18\x01 \x01(\x0b\x32\x19.trunkline.v1.GuardPolicyR\x06policy\"L\n\x15SetGuardPolicyRequest\x12\x33\n\x06policy\x18\x01 \x01(\x0b\x32\x19.trunkline.v1.GuardPolicyB\x00R\x06policy\"K\n\x16SetGuardPolicyResponse\x12\x31\n\x06policy\x18\x01 \x01(\x0b\x32\x19.trunkline.v1.GuardPolicyR\x06policy2\xa7\x02\n\x11ModerationService\x12N\n\x08Moderate\x12\x1d.trunkline.v1.ModerateRequest\x1a\x1e.trunkline.v1.ModerateResponse\"\x03\x90\x02\x02\x12`\n\x0eGetGuardPolicy\x12#.trunkline.v1.GetGuardPolicyRequest\x1a$.trunkline.v1.GetGuardPolicyResponse\"\x03\x90\x02\x01\x12`\n\x0eSetGuardPolicy\x12#.trunkline.v1.SetGuardPolicyRequest\x1a$.trunkline.v1.SetGuardPolicyResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,20 +42,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODERATIONINPUT_PROVIDEROPTIONSJSONENTRY']._serialized_options = b'8\001'
   _globals['_MODERATIONSERVICE'].methods_by_name['Moderate']._loaded_options = None
   _globals['_MODERATIONSERVICE'].methods_by_name['Moderate']._serialized_options = b'\220\002\002'
-  _globals['_MODERATIONINPUT']._serialized_start=155
-  _globals['_MODERATIONINPUT']._serialized_end=719
-  _globals['_MODERATIONINPUT_LABELSENTRY']._serialized_start=590
-  _globals['_MODERATIONINPUT_LABELSENTRY']._serialized_end=647
-  _globals['_MODERATIONINPUT_PROVIDEROPTIONSJSONENTRY']._serialized_start=649
-  _globals['_MODERATIONINPUT_PROVIDEROPTIONSJSONENTRY']._serialized_end=719
-  _globals['_MODERATIONCATEGORY']._serialized_start=721
-  _globals['_MODERATIONCATEGORY']._serialized_end=809
-  _globals['_MODERATIONRESULT']._serialized_start=811
-  _globals['_MODERATIONRESULT']._serialized_end=921
-  _globals['_MODERATEREQUEST']._serialized_start=923
-  _globals['_MODERATEREQUEST']._serialized_end=1028
-  _globals['_MODERATERESPONSE']._serialized_start=1030
-  _globals['_MODERATERESPONSE']._serialized_end=1155
-  _globals['_MODERATIONSERVICE']._serialized_start=1157
-  _globals['_MODERATIONSERVICE']._serialized_end=1256
+  _globals['_MODERATIONSERVICE'].methods_by_name['GetGuardPolicy']._loaded_options = None
+  _globals['_MODERATIONSERVICE'].methods_by_name['GetGuardPolicy']._serialized_options = b'\220\002\001'
+  _globals['_MODERATIONSERVICE'].methods_by_name['SetGuardPolicy']._loaded_options = None
+  _globals['_MODERATIONSERVICE'].methods_by_name['SetGuardPolicy']._serialized_options = b'\220\002\002'
+  _globals['_MODERATIONINPUT']._serialized_start=181
+  _globals['_MODERATIONINPUT']._serialized_end=745
+  _globals['_MODERATIONINPUT_LABELSENTRY']._serialized_start=616
+  _globals['_MODERATIONINPUT_LABELSENTRY']._serialized_end=673
+  _globals['_MODERATIONINPUT_PROVIDEROPTIONSJSONENTRY']._serialized_start=675
+  _globals['_MODERATIONINPUT_PROVIDEROPTIONSJSONENTRY']._serialized_end=745
+  _globals['_MODERATIONCATEGORY']._serialized_start=747
+  _globals['_MODERATIONCATEGORY']._serialized_end=835
+  _globals['_MODERATIONRESULT']._serialized_start=837
+  _globals['_MODERATIONRESULT']._serialized_end=947
+  _globals['_MODERATEREQUEST']._serialized_start=949
+  _globals['_MODERATEREQUEST']._serialized_end=1054
+  _globals['_MODERATERESPONSE']._serialized_start=1056
+  _globals['_MODERATERESPONSE']._serialized_end=1181
+  _globals['_GETGUARDPOLICYREQUEST']._serialized_start=1183
+  _globals['_GETGUARDPOLICYREQUEST']._serialized_end=1206
+  _globals['_GETGUARDPOLICYRESPONSE']._serialized_start=1208
+  _globals['_GETGUARDPOLICYRESPONSE']._serialized_end=1283
+  _globals['_SETGUARDPOLICYREQUEST']._serialized_start=1285
+  _globals['_SETGUARDPOLICYREQUEST']._serialized_end=1361
+  _globals['_SETGUARDPOLICYRESPONSE']._serialized_start=1363
+  _globals['_SETGUARDPOLICYRESPONSE']._serialized_end=1438
+  _globals['_MODERATIONSERVICE']._serialized_start=1441
+  _globals['_MODERATIONSERVICE']._serialized_end=1736
 # @@protoc_insertion_point(module_scope)

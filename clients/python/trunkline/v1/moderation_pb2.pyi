@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from trunkline.v1 import chat_pb2 as _chat_pb2
 from trunkline.v1 import content_pb2 as _content_pb2
+from trunkline.v1 import guard_pb2 as _guard_pb2
 from trunkline.v1 import receipt_pb2 as _receipt_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
@@ -243,3 +244,92 @@ class ModerateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModerateResponse: _TypeAlias = ModerateResponse  # noqa: Y015
+
+@_typing.final
+class GetGuardPolicyRequest(_message.Message):
+    """Request of GetGuardPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGuardPolicyRequest: _TypeAlias = GetGuardPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetGuardPolicyResponse(_message.Message):
+    """Response of GetGuardPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> _guard_pb2.GuardPolicy:
+        """As it was set."""
+
+    def __init__(
+        self,
+        *,
+        policy: _guard_pb2.GuardPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGuardPolicyResponse: _TypeAlias = GetGuardPolicyResponse  # noqa: Y015
+
+@_typing.final
+class SetGuardPolicyRequest(_message.Message):
+    """Request of SetGuardPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> _guard_pb2.GuardPolicy:
+        """What is kept out from now on."""
+
+    def __init__(
+        self,
+        *,
+        policy: _guard_pb2.GuardPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetGuardPolicyRequest: _TypeAlias = SetGuardPolicyRequest  # noqa: Y015
+
+@_typing.final
+class SetGuardPolicyResponse(_message.Message):
+    """Response of SetGuardPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> _guard_pb2.GuardPolicy:
+        """As it is kept."""
+
+    def __init__(
+        self,
+        *,
+        policy: _guard_pb2.GuardPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetGuardPolicyResponse: _TypeAlias = SetGuardPolicyResponse  # noqa: Y015

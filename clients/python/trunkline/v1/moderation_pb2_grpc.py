@@ -40,6 +40,16 @@ class ModerationServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_moderation__pb2.ModerateRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_moderation__pb2.ModerateResponse.FromString,
                 _registered_method=True)
+        self.GetGuardPolicy = channel.unary_unary(
+                '/trunkline.v1.ModerationService/GetGuardPolicy',
+                request_serializer=trunkline_dot_v1_dot_moderation__pb2.GetGuardPolicyRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_moderation__pb2.GetGuardPolicyResponse.FromString,
+                _registered_method=True)
+        self.SetGuardPolicy = channel.unary_unary(
+                '/trunkline.v1.ModerationService/SetGuardPolicy',
+                request_serializer=trunkline_dot_v1_dot_moderation__pb2.SetGuardPolicyRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_moderation__pb2.SetGuardPolicyResponse.FromString,
+                _registered_method=True)
 
 
 class ModerationServiceServicer(object):
@@ -55,6 +65,21 @@ class ModerationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetGuardPolicy(self, request, context):
+        """What the tenant keeps out of all its calls; empty where it has said nothing. Free.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetGuardPolicy(self, request, context):
+        """Says what is kept out of all calls of the tenant, in place of what was said before; every replica knows within a
+        second. An empty policy takes it back. Free. Errors: VALIDATION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModerationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -62,6 +87,16 @@ def add_ModerationServiceServicer_to_server(servicer, server):
                     servicer.Moderate,
                     request_deserializer=trunkline_dot_v1_dot_moderation__pb2.ModerateRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_moderation__pb2.ModerateResponse.SerializeToString,
+            ),
+            'GetGuardPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGuardPolicy,
+                    request_deserializer=trunkline_dot_v1_dot_moderation__pb2.GetGuardPolicyRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_moderation__pb2.GetGuardPolicyResponse.SerializeToString,
+            ),
+            'SetGuardPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetGuardPolicy,
+                    request_deserializer=trunkline_dot_v1_dot_moderation__pb2.SetGuardPolicyRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_moderation__pb2.SetGuardPolicyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -92,6 +127,60 @@ class ModerationService(object):
             '/trunkline.v1.ModerationService/Moderate',
             trunkline_dot_v1_dot_moderation__pb2.ModerateRequest.SerializeToString,
             trunkline_dot_v1_dot_moderation__pb2.ModerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGuardPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ModerationService/GetGuardPolicy',
+            trunkline_dot_v1_dot_moderation__pb2.GetGuardPolicyRequest.SerializeToString,
+            trunkline_dot_v1_dot_moderation__pb2.GetGuardPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetGuardPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ModerationService/SetGuardPolicy',
+            trunkline_dot_v1_dot_moderation__pb2.SetGuardPolicyRequest.SerializeToString,
+            trunkline_dot_v1_dot_moderation__pb2.SetGuardPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

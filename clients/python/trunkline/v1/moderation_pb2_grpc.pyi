@@ -38,6 +38,12 @@ class ModerationServiceStub:
     Errors: MODEL_NOT_FOUND, CAPABILITY_UNSUPPORTED, VALIDATION, MEDIA_INVALID, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED,
     PROVIDER_REJECTED, DEADLINE.
     """
+    GetGuardPolicy: _grpc.UnaryUnaryMultiCallable[_moderation_pb2.GetGuardPolicyRequest, _moderation_pb2.GetGuardPolicyResponse]
+    """What the tenant keeps out of all its calls; empty where it has said nothing. Free."""
+    SetGuardPolicy: _grpc.UnaryUnaryMultiCallable[_moderation_pb2.SetGuardPolicyRequest, _moderation_pb2.SetGuardPolicyResponse]
+    """Says what is kept out of all calls of the tenant, in place of what was said before; every replica knows within a
+    second. An empty policy takes it back. Free. Errors: VALIDATION.
+    """
 
 @_typing.type_check_only
 class ModerationServiceAsyncStub(ModerationServiceStub):
@@ -48,6 +54,12 @@ class ModerationServiceAsyncStub(ModerationServiceStub):
     """Judges texts, each on its own, or a picture. Metered like a chat; free with providers that take nothing for it.
     Errors: MODEL_NOT_FOUND, CAPABILITY_UNSUPPORTED, VALIDATION, MEDIA_INVALID, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED,
     PROVIDER_REJECTED, DEADLINE.
+    """
+    GetGuardPolicy: _aio.UnaryUnaryMultiCallable[_moderation_pb2.GetGuardPolicyRequest, _moderation_pb2.GetGuardPolicyResponse]  # type: ignore[assignment]
+    """What the tenant keeps out of all its calls; empty where it has said nothing. Free."""
+    SetGuardPolicy: _aio.UnaryUnaryMultiCallable[_moderation_pb2.SetGuardPolicyRequest, _moderation_pb2.SetGuardPolicyResponse]  # type: ignore[assignment]
+    """Says what is kept out of all calls of the tenant, in place of what was said before; every replica knows within a
+    second. An empty policy takes it back. Free. Errors: VALIDATION.
     """
 
 class ModerationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -62,6 +74,24 @@ class ModerationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Judges texts, each on its own, or a picture. Metered like a chat; free with providers that take nothing for it.
         Errors: MODEL_NOT_FOUND, CAPABILITY_UNSUPPORTED, VALIDATION, MEDIA_INVALID, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED,
         PROVIDER_REJECTED, DEADLINE.
+        """
+
+    @_abc_1.abstractmethod
+    def GetGuardPolicy(
+        self,
+        request: _moderation_pb2.GetGuardPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_moderation_pb2.GetGuardPolicyResponse, _abc.Awaitable[_moderation_pb2.GetGuardPolicyResponse]]:
+        """What the tenant keeps out of all its calls; empty where it has said nothing. Free."""
+
+    @_abc_1.abstractmethod
+    def SetGuardPolicy(
+        self,
+        request: _moderation_pb2.SetGuardPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_moderation_pb2.SetGuardPolicyResponse, _abc.Awaitable[_moderation_pb2.SetGuardPolicyResponse]]:
+        """Says what is kept out of all calls of the tenant, in place of what was said before; every replica knows within a
+        second. An empty policy takes it back. Free. Errors: VALIDATION.
         """
 
 def add_ModerationServiceServicer_to_server(servicer: ModerationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -119,6 +119,7 @@ class ProviderHealth(_message.Message):
     ANSWER_LATENCY_FIELD_NUMBER: _builtins.int
     IN_FLIGHT_COUNT_FIELD_NUMBER: _builtins.int
     BREAKERS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider."""
     last_failure_kind: _builtins.str
@@ -151,6 +152,10 @@ class ProviderHealth(_message.Message):
     def breakers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Breaker]:
         """Its breakers: the one of the gateway's key, called like the provider, and one for each model that was asked for."""
 
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderLimit]:
+        """What it last said is left for the gateway's key of its own limits. Those that were full again since are left out."""
+
     def __init__(
         self,
         *,
@@ -165,16 +170,57 @@ class ProviderHealth(_message.Message):
         answer_latency: _duration_pb2.Duration | None = ...,
         in_flight_count: _builtins.int = ...,
         breakers: _abc.Iterable[Global___Breaker] | None = ...,
+        limits: _abc.Iterable[Global___ProviderLimit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate", "answer_latency", b"answer_latency", "first_token_latency", b"first_token_latency", "last_check_time", b"last_check_time", "last_failure_time", b"last_failure_time", "success_rate", b"success_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate", "answer_latency", b"answer_latency", "attempt_count", b"attempt_count", "breakers", b"breakers", "failure_count", b"failure_count", "first_token_latency", b"first_token_latency", "in_flight_count", b"in_flight_count", "last_check_time", b"last_check_time", "last_failure_kind", b"last_failure_kind", "last_failure_time", b"last_failure_time", "provider", b"provider", "success_rate", b"success_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate", "answer_latency", b"answer_latency", "attempt_count", b"attempt_count", "breakers", b"breakers", "failure_count", b"failure_count", "first_token_latency", b"first_token_latency", "in_flight_count", b"in_flight_count", "last_check_time", b"last_check_time", "last_failure_kind", b"last_failure_kind", "last_failure_time", b"last_failure_time", "limits", b"limits", "provider", b"provider", "success_rate", b"success_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__success_rate: _TypeAlias = _typing.Literal["success_rate"]  # noqa: Y015
     _WhichOneofArgType__success_rate: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__success_rate) -> _WhichOneofReturnType__success_rate | None: ...
 
 Global___ProviderHealth: _TypeAlias = ProviderHealth  # noqa: Y015
+
+@_typing.final
+class ProviderLimit(_message.Message):
+    """A limit of a provider's own, as the headers of its answers tell it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    RESET_TIME_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model whose answer told it."""
+    unit: _builtins.str
+    """The provider's word for what is counted, such as `requests` or `input-tokens`."""
+    amount: _builtins.int
+    """How much there is in a window; 0 where it does not say."""
+    remaining: _builtins.int
+    """What is left of it."""
+    @_builtins.property
+    def reset_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is full again, or is taken to be where the provider does not say."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        amount: _builtins.int = ...,
+        remaining: _builtins.int = ...,
+        reset_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reset_time", b"reset_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "model", b"model", "remaining", b"remaining", "reset_time", b"reset_time", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderLimit: _TypeAlias = ProviderLimit  # noqa: Y015
 
 @_typing.final
 class Breaker(_message.Message):

@@ -26,9 +26,16 @@ class CacheKey:
 
     @classmethod
     def of(
-        cls, tenant_id: UUID, provider: str, model: str, input: chat_pb2.ChatInput, allowed_models: Sequence[str]
+        cls,
+        tenant_id: UUID,
+        provider: str,
+        model: str,
+        input: chat_pb2.ChatInput,
+        allowed_models: Sequence[str],
+        *,
+        guard: bytes = b"",
     ) -> Self:
-        """`allowed_models` is what the caller's key may use: who may use others gets answers of their own."""
+        """`allowed_models` is what the caller's key may use, `guard` what is kept out: others get their own answers."""
         bare = chat_pb2.ChatInput()
         bare.CopyFrom(input)
         for field in NOT_ASKED:
@@ -36,6 +43,7 @@ class CacheKey:
         told = hashlib.sha256(tenant_id.bytes)
         for part in (provider, model, *sorted(allowed_models)):
             told.update(len(part).to_bytes(4) + part.encode())
+        told.update(guard)
         told.update(bare.SerializeToString(deterministic=True))
         return cls(tenant_id, provider, model, told.hexdigest())
 

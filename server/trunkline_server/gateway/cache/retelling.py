@@ -27,6 +27,7 @@ class Listener:
             case "completed":
                 self.whole.outcome = event.completed.outcome
                 self.whole.attempts.extend(event.completed.attempts)
+                self.whole.guard_findings.extend(event.completed.guard_findings)
                 self.whole.provider_response_id = event.completed.provider_response_id
                 self.whole.candidates.extend(self._candidates[index] for index in sorted(self._candidates))
                 return True

@@ -1,4 +1,7 @@
-"""Where answers are kept: in memory, then in Redis where there is one. Replicas tell each other what to forget."""
+"""Where answers are kept: in memory, then in Redis where there is one; those to similar questions in the database.
+
+Replicas tell each other what to forget.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from trunkline_server.gateway.cache.key import CacheKey, prefix
 from trunkline_server.gateway.cache.memory import Kept, Memory
 from trunkline_server.store.database import Database
 from trunkline_server.store.redis import RedisAwayError, SharedMemory
+from trunkline_server.store.similar_answers import SimilarAnswers
 
 CHANNEL: Final = "trunkline_cache"
 SCANNED_AT_ONCE: Final = 500
@@ -34,6 +38,7 @@ class Counts:
     hits: int = 0
     misses: int = 0
     stale: int = 0
+    similar: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class Shelf:
     def __init__(self, memory: Memory, shared: SharedMemory | None, database: Database) -> None:
         self.memory = memory
         self.counts: defaultdict[tuple[UUID, str, str], Counts] = defaultdict(Counts)
+        self.similar: Final = SimilarAnswers(database)
         self._shared = shared
         self._database = database
 
@@ -81,10 +87,11 @@ class Shelf:
     async def purge(self, tenant_id: UUID, provider: str = "", model: str = "") -> int:
         """How many were forgotten. Raises STORE_UNAVAILABLE where other replicas cannot be told."""
         shared = await self._purge_shared(prefix(tenant_id, provider, model))  # first, so that nobody finds it there
+        similar = await self.similar.purge(tenant_id, provider, model)
         here = self.memory.purge(tenant_id, provider, model)
         told = Purge(tenant_id, provider, model)
         await self._database.notify(CHANNEL, msgspec.json.encode(told).decode())
-        return max(here, shared)
+        return max(here, shared, similar)
 
     def stats(self, tenant_id: UUID, provider: str = "", model: str = "") -> list[Stats]:
         """By provider and model, since the start."""

@@ -74,6 +74,7 @@ def _fold(events: list[chat_pb2.ChatEvent], completion: chat_pb2.Completion) -> 
     completion.charge.CopyFrom(completed.charge)
     completion.attempts.extend(completed.attempts)
     completion.warnings.extend(completed.warnings)
+    completion.guard_findings.extend(completed.guard_findings)
     completion.outcome = completed.outcome
     completion.provider_response_id = completed.provider_response_id
     completion.price_version = completed.price_version

@@ -12,6 +12,7 @@ from trunkline_server.core.errors import invalid
 from trunkline_server.core.estimate import input_tokens
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.routes import Route
+from trunkline_server.gateway.talks.summaries import Summaries
 from trunkline_server.store.conversation_messages import ConversationMessages, Earlier
 from trunkline_server.store.conversations import Conversation
 
@@ -19,6 +20,7 @@ MESSAGES_DEFAULT: Final = 200
 TOKENS_MAX: Final = 1_000_000
 """Of a history that goes to a model whose context window is not known."""
 ANSWER_TOKENS: Final = 4096
+SUMMARY_TOKENS: Final = 1024
 
 
 @dataclass(frozen=True)
@@ -27,30 +29,44 @@ class Recollection:
 
     messages: ConversationMessages
     candidates: Candidates
+    summaries: Summaries
 
     async def whole(
-        self, call: Call, input: chat_pb2.ChatInput, kept: Conversation
+        self, call: Call, input: chat_pb2.ChatInput, kept: Conversation, *, only_looks: bool = False
     ) -> tuple[chat_pb2.ChatInput, chat_pb2.Warning | None]:
-        """The question with its history, and a warning where some of that was left out."""
+        """The question with its history, and a warning where some of that was left out.
+
+        `only_looks`: nothing is changed for it, and nobody charged.
+        """
         settings = conversations_pb2.ConversationSettings.FromString(kept.settings)
         whole = _with_settings(input, settings, kept.system_prompt)
         said = list(whole.messages)
         lead = next((place for place, each in enumerate(said) if not history.is_instruction(each)), len(said))
         new = said[lead:]
+        room = self._room_tokens(call, whole) - (SUMMARY_TOKENS if settings.summarize else 0)
         limit = settings.max_messages or MESSAGES_DEFAULT
-        earlier = await self._earlier(kept, limit, self._room_tokens(call, whole), is_bound=history.answers_calls(new))
+        earlier = await self._earlier(kept, limit, max(room, 0), is_bound=history.answers_calls(new))
+        if settings.summarize and not only_looks:
+            kept = await self._summed_up(call, settings.summary_model or whole.model, kept, earlier)
         sent = history.sendable([each.message.message for each in earlier], new)
-        messages = [*said[:lead], *sent, *new]
+        messages = [*said[:lead], *_summary(settings, kept), *sent, *new]
         whole.ClearField("messages")
         whole.messages.extend(messages)
-        return whole, _warning(kept.message_count, kept.message_count - len(earlier))
+        return whole, _warning(kept.message_count, _left_out(settings, kept, earlier))
+
+    async def _summed_up(self, call: Call, model: str, kept: Conversation, earlier: list[Earlier]) -> Conversation:
+        """With a summary of what is left out. It reaches to the middle of what is sent, and so lasts for a while."""
+        if kept.summary_through >= _first(kept, earlier) - 1 or len(earlier) >= kept.message_count:
+            return kept
+        middle = earlier[len(earlier) // 2].position if earlier else kept.last_position
+        return await self.summaries.brought(call, model, kept, middle)
 
     async def _earlier(self, kept: Conversation, limit: int, tokens: int, *, is_bound: bool) -> list[Earlier]:
         """The newest whole turns; at least the last one where the call answers tool calls in it."""
         if not kept.message_count:
             return []
         tail = await self.messages.tail(kept.conversation_id, limit, tokens)
-        is_all = len(tail) == kept.message_count
+        is_all = len(tail) >= kept.message_count
         turns = tail[history.first_whole([each.begins_turn for each in tail], is_all=is_all) :]
         if not turns and is_bound:
             return await self.messages.last_turn(kept.conversation_id)
@@ -86,6 +102,26 @@ def _with_settings(
     if settings.HasField("temperature"):
         persona.lend_sampling(chat_pb2.Sampling(temperature=settings.temperature), whole)
     return whole
+
+
+def _first(kept: Conversation, earlier: list[Earlier]) -> int:
+    """The position of the first message that is sent."""
+    return earlier[0].position if earlier else kept.last_position + 1
+
+
+def _summary(settings: conversations_pb2.ConversationSettings, kept: Conversation) -> tuple[content_pb2.Message, ...]:
+    """As the user's words, not as instructions: users said what is in it."""
+    if not settings.summarize or not kept.summary:
+        return ()
+    return (persona.said(f"[What was said before, in short: {kept.summary}]"),)
+
+
+def _left_out(settings: conversations_pb2.ConversationSettings, kept: Conversation, earlier: list[Earlier]) -> int:
+    """How many messages are neither sent nor in the summary."""
+    unsent = kept.message_count - len(earlier)
+    if not settings.summarize or not kept.summary:
+        return unsent
+    return min(unsent, _first(kept, earlier) - 1 - kept.summary_through)
 
 
 def _warning(total: int, left_out: int) -> chat_pb2.Warning | None:

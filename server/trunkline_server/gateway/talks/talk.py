@@ -148,6 +148,7 @@ class Talk(Turn):
         completion_id = ids.parse("cmpl", completion.completion_id)
         row = completion_id and await self._minutes.usage.find(self._call.caller.tenant_id, completion_id)
         if row:
+            completion.outcome = chat_pb2.Outcome.Value(row.outcome)
             completion.usage.CopyFrom(row.message())
             completion.cost.CopyFrom(money.usd(row.cost_nano_usd))
             completion.charge.CopyFrom(money.credits(row.charge_nanos))

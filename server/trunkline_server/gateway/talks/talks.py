@@ -18,8 +18,10 @@ from trunkline_server.core import ids
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
 from trunkline_server.gateway.gateway import Gateway
+from trunkline_server.gateway.talks.aside import Aside
 from trunkline_server.gateway.talks.cast import Cast
 from trunkline_server.gateway.talks.recollection import Recollection
+from trunkline_server.gateway.talks.summaries import Summaries
 from trunkline_server.gateway.talks.talk import Minutes, Talk
 from trunkline_server.gateway.talks.titles import Titles
 from trunkline_server.gateway.talks.turn import MarkedTurn, Turn
@@ -48,13 +50,15 @@ class Talks:
     @classmethod
     def over(cls, database: Database, gateway: Gateway) -> Self:
         conversations, messages = Conversations(database), ConversationMessages(database)
+        aside = Aside(gateway)
+        summaries = Summaries(aside, conversations, messages)
         return cls(
             cast=Cast(Prompts(database), Assistants(database)),
             conversations=conversations,
-            recollection=Recollection(messages, gateway.admission.candidates),
+            recollection=Recollection(messages, gateway.admission.candidates, summaries),
             turns=Turns(conversations),
             minutes=Minutes(conversations, messages, Usage(database)),
-            titles=Titles(gateway, conversations),
+            titles=Titles(aside, conversations),
         )
 
     def turn(self, call: Call, input: chat_pb2.ChatInput) -> AbstractAsyncContextManager[Turn]:
@@ -69,7 +73,7 @@ class Talks:
         if not filled.conversation_id:
             return filled
         kept = await self.conversations.find(_reader(call), _conversation_id(filled))
-        whole, _ = await self.recollection.whole(call, filled, kept)
+        whole, _ = await self.recollection.whole(call, filled, kept, only_looks=True)
         return whole
 
     async def drained(self) -> None:

@@ -47,9 +47,14 @@ class Turns:
     async def _begun(self, reader: Reader, conversation_id: UUID, turn_id: UUID) -> Conversation:
         pause_s, longest_s = LOOK_S
         self._held.add(turn_id)
-        while (begun := await self._conversations.begin(reader, conversation_id, turn_id, LEASE_S)) is None:
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, longest_s)
+        try:
+            while (begun := await self._conversations.begin(reader, conversation_id, turn_id, LEASE_S)) is None:
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, longest_s)
+        except asyncio.CancelledError:
+            # the database may have given the turn to a caller who has just left
+            await self._conversations.release(conversation_id, turn_id)
+            raise
         return begun
 
     @asynccontextmanager

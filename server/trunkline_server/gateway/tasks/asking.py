@@ -163,7 +163,7 @@ def _check(base: chat_pb2.ChatInput) -> None:
 
 def _read(run: ChatRun, rules: Rules) -> object:
     """The answer's value. Raises OUTPUT_INVALID, CREDIT_INSUFFICIENT where `max_cost` cut it."""
-    text = "".join(part.text.text for part in run.answer.candidates()[0].message.parts)
+    text = "".join(part.text.text for candidate in run.told()[:1] for part in candidate.message.parts)
     if not schema.compile(orjson.dumps(rules).decode(), "schema").faults(text):
         return orjson.loads(text)
     reason = run.finish_reason

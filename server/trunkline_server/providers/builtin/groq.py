@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core import limit_headers
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.audio import formats
@@ -34,4 +35,5 @@ PROVIDER: Final = Provider(
         *voices("autumn austin daniel diana hannah troy", ["en"]),
         *voices("fahad lulwa noura sultan", ["ar"]),
     ),
+    limit_headers=limit_headers.OPENAI,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.limit_headers import Counted, LimitHeaders, Unit
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.audio import formats
@@ -59,4 +60,12 @@ PROVIDER: Final = Provider(
         ),
     },
     voices=VoiceList(path="/audio/voices?limit=100"),
+    limit_headers=LimitHeaders(
+        "x-ratelimit-{part}-{unit}",
+        {
+            "req-10-second": Unit(Counted.CALLS, window_s=10),
+            "req-minute": Unit(Counted.CALLS, window_s=60),
+            "tokens-minute": Unit(Counted.INPUT, window_s=60),
+        },
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core import limit_headers
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.audio.hearing import Transcription, Translation
@@ -33,4 +34,5 @@ PROVIDER: Final = Provider(
         Operation.AUDIO_TRANSLATION: Translation(),
     },
     voices=voices("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"),
+    limit_headers=limit_headers.OPENAI,
 )

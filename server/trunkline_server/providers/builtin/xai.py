@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline_server.core.limit_headers import Counted, LimitHeaders, Unit
 from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.audio import formats
@@ -60,4 +61,9 @@ PROVIDER: Final = Provider(
         ),
     },
     voices=VoiceList(path="/tts/voices"),
+    # it does not say when they are full again; its limits are by the minute at most
+    limit_headers=LimitHeaders(
+        "x-ratelimit-{part}-{unit}",
+        {"requests": Unit(Counted.CALLS, window_s=60), "tokens": Unit(Counted.INPUT, window_s=60)},
+    ),
 )

@@ -1,0 +1,1 @@
+"""The dashboard: its pages, its sessions, and its way to the services."""

@@ -1,0 +1,1 @@
+"""What tenants and calls keep out of questions and answers, on the way of every call."""

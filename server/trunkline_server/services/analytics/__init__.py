@@ -1,0 +1,1 @@
+"""AnalyticsService and what it is made of."""
