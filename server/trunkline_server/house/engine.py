@@ -31,6 +31,7 @@ from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.sync import Sync
 from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
+from trunkline_server.house.actions import Actions
 from trunkline_server.house.background import Background
 from trunkline_server.house.guarding import house_guard
 from trunkline_server.house.hooks import Hooks
@@ -72,6 +73,7 @@ class Engine:
     teller: Teller
     guards: Guards
     errands: Errands
+    actions: Actions
     talks: Talks
     background: Background
 
@@ -127,6 +129,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         teller=teller,
         guards=guards,
         errands=errands,
+        actions=Actions.open(database, tenant_keys, secret, policy, stack),
         talks=talks,
         background=await Background.open(settings, database, errands, ledger, hooks),
     )
