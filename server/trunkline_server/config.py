@@ -93,6 +93,7 @@ class DatabaseSection(Section, frozen=True):
     """PostgreSQL."""
 
     pool_max: Positive = 10
+    acquire_timeout_s: Seconds = 0.25
     command_timeout_s: Seconds = 1.0
 
 

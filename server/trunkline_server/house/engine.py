@@ -147,7 +147,8 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
         url = embedded.url
     await migrate(url)
     given = settings.database
-    database = await Database.open(DatabaseSettings(url, given.pool_max, given.command_timeout_s))
+    limits = DatabaseSettings(url, given.pool_max, given.command_timeout_s, acquire_timeout_s=given.acquire_timeout_s)
+    database = await Database.open(limits)
     stack.push_async_callback(database.close)
     return database
 
