@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import uvloop
@@ -26,6 +27,7 @@ from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server
 from trunkline_server.door.sink import Sink
+from trunkline_server.edge.limits import Traffic
 from trunkline_server.edge.server import HttpServer
 from trunkline_server.edge.webhooks import WebhookDoor
 from trunkline_server.gateway.gateway import Gateway
@@ -34,9 +36,11 @@ from trunkline_server.house.chores import chores_for_all, chores_of_each
 from trunkline_server.house.doors import open_doors
 from trunkline_server.house.engine import open_engine
 from trunkline_server.house.keeping import keep
+from trunkline_server.house.levels import Levels
 from trunkline_server.house.limiting import pressure_settings
 from trunkline_server.house.services import Offered, deadlines_of
 from trunkline_server.house.start import StartError, first_key
+from trunkline_server.house.telemetry import Meters, Page
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import CHANNEL as KEYS_CHANNEL
 from trunkline_server.store.keys import Keys
@@ -75,11 +79,11 @@ class House:
         await self.gateway.drained()
 
 
-def run(settings: Settings, supervisor: socket.socket | None = None) -> int:
+def run(settings: Settings, supervisor: socket.socket | None = None, place: Path | None = None) -> int:
     """Serve until a signal; the exit code. One of several that share their addresses has a supervisor: it is told that
-    this one serves, and when it is gone this one goes as well.
+    this one serves, and when it is gone this one goes as well. `place` is where it tells the others its figures.
     """
-    return _live(partial(_serve, supervisor=supervisor), settings)
+    return _live(partial(_serve, supervisor=supervisor, place=place), settings)
 
 
 def work(settings: Settings) -> int:
@@ -118,8 +122,8 @@ async def _work(settings: Settings) -> None:
             await working.task
 
 
-async def _serve(settings: Settings, supervisor: socket.socket | None) -> None:
-    async with opened(settings, shared=supervisor is not None) as house:
+async def _serve(settings: Settings, supervisor: socket.socket | None, place: Path | None) -> None:
+    async with opened(settings, place) as house:
         _obey_signals(house.drain)
         _announce(house)
         if supervisor is not None:
@@ -128,17 +132,17 @@ async def _serve(settings: Settings, supervisor: socket.socket | None) -> None:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, shared: bool = False) -> AsyncIterator[House]:
-    """The whole gateway, serving; everything is closed in reverse at the end. `shared`: other processes serve at the
-    same addresses. Raises StartError.
+async def opened(settings: Settings, place: Path | None = None) -> AsyncIterator[House]:
+    """The whole gateway, serving; everything is closed in reverse at the end. `place`: other processes serve at the
+    same addresses, and this file is where it tells them its figures. Raises StartError.
     """
     async with AsyncExitStack() as stack:
         with _starting():
-            house = await _open(settings, stack, shared=shared)
+            house = await _open(settings, stack, place)
         yield house
 
 
-async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> House:
+async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -> House:
     addresses = AddressFile(settings.data_path / "addresses.json")
     addresses.forget_unless(settings.grpc.address)
     engine = await open_engine(settings, stack)
@@ -152,6 +156,10 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> H
     contract = Contract()
     contract.warm()
     pressure = Pressure(pressure_settings(settings))
+    meters, traffic = Meters.open(settings, stack), Traffic()
+    meters.watch(engine.gateway.settlement)
+    page = Page(meters, Levels(engine, pressure, journal), traffic, place)
+    page.keep(stack)
     boundary = Boundary(
         contract=contract,
         callers=callers,
@@ -160,6 +168,8 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> H
         deadlines=deadlines_of(settings),
         pressure=pressure,
         heartbeat_s=settings.grpc.heartbeat_s,
+        meter=meters.calls,
+        tracer=meters.tracer,
     )
     server, http = open_doors(
         settings,
@@ -167,10 +177,11 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> H
         services=dict(offered.services()),
         callers=callers,
         drain=drain,
-        live=engine.live,
+        traffic=traffic,
+        figures=page.text,
         webhooks=WebhookDoor(settings.webhook_secrets, engine.background.hooks.inbound.take),
         secret=engine.secret,
-        shared=shared,
+        shared=place is not None,
     )
     await database.listen(KEYS_CHANNEL, callers.forget)
     await offered.stops.follow()

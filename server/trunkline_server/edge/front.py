@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from trunkline_server.door.boundary import Boundary, Procedure
@@ -38,15 +38,15 @@ def front(
     boundary: Boundary,
     procedures: Mapping[str, Procedure],
     ready: Callable[[], bool],
-    live_calls: Callable[[], int],
+    traffic: Traffic,
+    figures: Callable[[], Awaitable[str]],
     *further: Route,
 ) -> HttpServer:
     """The door, not yet open."""
-    traffic = Traffic()
     calls = Calls(boundary, procedures, settings.limits.body_bytes_max)
     rpcs = RpcDoor(calls)
     routes = [
-        *probes(ready, traffic, live_calls),
+        *probes(ready, figures),
         *rpcs.routes(),
         *(DashboardDoor(calls, rpcs, settings.sessions).routes() if settings.sessions else ()),
         *OpenAIDoor(calls).routes(),

@@ -232,8 +232,12 @@ class Run(ABC, Generic[InputT]):
             failure_kind=failure_kind,
             http_status=http_status,
         )
-        attempt.duration.seconds, attempt.duration.nanos = divmod(int((time.perf_counter() - began) * 1e9), NANOS)
+        ended = time.perf_counter()
+        attempt.duration.seconds, attempt.duration.nanos = divmod(int((ended - began) * 1e9), NANOS)
         self.attempts.append(attempt)
+        if self.call.trace is not None:
+            route = self.route
+            self.call.trace.attempted(route.provider, route.model, failure_kind, http_status, began, ended)
 
     def partial(self) -> errors_pb2.PartialResult:
         """How far it came."""
