@@ -1,4 +1,4 @@
-"""Figures that are counted while calls go through, and told to whoever asks: counters, histograms, levels of the moment.
+"""Figures that are counted while calls go through, and told to whoever asks: counters, histograms, levels of now.
 
 A figure may have labels, whose values are few: never a user, a key or anything else that callers make up without end.
 """

@@ -75,12 +75,6 @@ class Trace:
     """Of the AI call that runs."""
     inferences: list[Inference] = field(default_factory=list)
 
-    def attempted(
-        self, provider: str, model: str, failure: str, http_status: int, began_s: float, ended_s: float
-    ) -> None:
-        """An attempt has ended."""
-        self.attempts.append(Attempted(provider, model, failure, http_status, began_s, ended_s))
-
     def closed(self, inference: Inference) -> None:
         """An AI call has ended; its attempts are those made since the last one did."""
         self.inferences.append(inference)

@@ -26,8 +26,8 @@ from trunkline_server.core.trace import Trace, Tracer
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract, Method
 from trunkline_server.door.journal import Journal
-from trunkline_server.door.meter import CallMeter
 from trunkline_server.door.metadata import ACCOUNT, IDEMPOTENCY_KEY, PRIORITY, TRACEPARENT, USER, Said
+from trunkline_server.door.meter import CallMeter
 from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.pulse import Pulse
 from trunkline_server.door.replays import Replays

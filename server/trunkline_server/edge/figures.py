@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trunkline_server.core.figures import Family, level, total
+from trunkline_server.core.figures import Family, Labels, level, total
 from trunkline_server.edge.limits import Traffic
 
 
 def families(traffic: Traffic) -> Iterator[Family]:
-    open_streams, streams = (
-        {(kind,): n for kind, n in each.items()} for each in (traffic.open_streams, traffic.streams)
-    )
+    open_streams: dict[Labels, float] = {(kind,): count for kind, count in traffic.open_streams.items()}
+    streams: dict[Labels, float] = {(kind,): count for kind, count in traffic.streams.items()}
     yield level("trunkline_http_open_connections", "Connections to the HTTP door.", traffic.open_connections)
     yield total("trunkline_http_connections_total", "Connections that were opened.", traffic.connections)
     yield total(

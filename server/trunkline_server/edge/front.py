@@ -37,10 +37,10 @@ def front(
     settings: FrontSettings,
     boundary: Boundary,
     procedures: Mapping[str, Procedure],
+    *further: Route,
     ready: Callable[[], bool],
     traffic: Traffic,
     figures: Callable[[], Awaitable[str]],
-    *further: Route,
 ) -> HttpServer:
     """The door, not yet open."""
     calls = Calls(boundary, procedures, settings.limits.body_bytes_max)

@@ -13,7 +13,7 @@ _METRICS: Final = (("content-type", "text/plain; version=0.0.4; charset=utf-8"),
 
 
 def probes(ready: Callable[[], bool], figures: Callable[[], Awaitable[str]]) -> list[Route]:
-    """`ready` says whether load balancers may send calls here; `figures` are those of the house, in Prometheus's text."""
+    """`ready` says whether load balancers may send calls here; `figures` gives those of the house as text."""
 
     async def healthz(exchange: Exchange) -> None:
         exchange.respond(Reply(200, _TEXT, b"ok\n"))

@@ -36,8 +36,15 @@ def open_doors(
     rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
     procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
     server = Server(_grpc_settings(settings, shared=shared), rpcs, callers)
-    facts = (lambda: not drain.draining, traffic, figures)
-    http = front(_http_settings(settings, secret, shared=shared), boundary, procedures, *facts, *webhooks.routes())
+    http = front(
+        _http_settings(settings, secret, shared=shared),
+        boundary,
+        procedures,
+        *webhooks.routes(),
+        ready=lambda: not drain.draining,
+        traffic=traffic,
+        figures=figures,
+    )
     return server, http
 
 

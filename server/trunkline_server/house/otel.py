@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer as OtelTracer
 
 SERVICE: Final = "trunkline"
-EXPORT_TIMEOUT_S: Final = 5.0
+EXPORT_TIMEOUT_S: Final = 3.0
 
 OPERATION: Final = "gen_ai.operation.name"
 PROVIDER: Final = "gen_ai.provider.name"
@@ -142,9 +142,13 @@ def open_otel(settings: Settings, stack: AsyncExitStack) -> Otel | None:
     tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
     spans = OTLPSpanExporter(f"{address}/v1/traces", headers=headers, timeout=EXPORT_TIMEOUT_S)
     tracers.add_span_processor(BatchSpanProcessor(spans, schedule_delay_millis=given.export_s * 1000))
-    stack.push_async_callback(asyncio.to_thread, meters.shutdown)
-    stack.push_async_callback(asyncio.to_thread, tracers.shutdown)
+    stack.push_async_callback(_ended, meters.shutdown, tracers.shutdown)
     return Otel(tracers.get_tracer(SERVICE, __version__), meters.get_meter(SERVICE, __version__), given.trace_ratio)
+
+
+async def _ended(*shutdowns: Callable[[], object]) -> None:
+    """The last of it is sent, if that does not take long."""
+    await asyncio.gather(*map(asyncio.to_thread, shutdowns), return_exceptions=True)
 
 
 def _told(inference: Inference, attempt: Attempted) -> Iterator[tuple[str, Any]]:
