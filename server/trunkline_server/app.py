@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import signal
 import socket
 import sys
@@ -18,6 +17,7 @@ from typing import Final
 import uvloop
 
 from trunkline_server.config import Settings
+from trunkline_server.core import redaction
 from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
@@ -31,6 +31,7 @@ from trunkline_server.edge.limits import Traffic
 from trunkline_server.edge.server import HttpServer
 from trunkline_server.edge.webhooks import WebhookDoor
 from trunkline_server.gateway.gateway import Gateway
+from trunkline_server.house import logs
 from trunkline_server.house.background import Background
 from trunkline_server.house.chores import chores_for_all, chores_of_each
 from trunkline_server.house.doors import open_doors
@@ -92,7 +93,7 @@ def work(settings: Settings) -> int:
 
 
 def _live(life: Callable[[Settings], Awaitable[None]], settings: Settings) -> int:
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    logs.begin(settings.log_level)
     try:
         uvloop.run(_ended_by_signals(life, settings))
     except StartError as error:
@@ -225,7 +226,7 @@ def _starting() -> Iterator[None]:
 
 
 def _open_journal(stack: AsyncExitStack) -> Journal:
-    sink = Sink(sys.stdout.buffer)
+    sink = Sink(sys.stdout.buffer, redaction.lines)
     stack.callback(sink.close)
     journal = Journal(sink.write)
     stack.callback(journal.flush)

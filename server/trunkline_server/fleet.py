@@ -21,6 +21,7 @@ import uvloop
 
 from trunkline_server.app import SERVING
 from trunkline_server.config import PREFIX, Settings
+from trunkline_server.house import logs
 from trunkline_server.house.start import StartError
 from trunkline_server.store.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
@@ -33,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 def run(settings: Settings, processes: int, options: Sequence[str] = ()) -> int:
     """Serve with so many processes until a signal; the exit code. Each is started as `serve` with these options."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    logs.begin(settings.log_level)
     try:
         return uvloop.run(_supervise(settings, processes, options))
     except (StartError, EmbeddedPostgresError, OSError) as error:
