@@ -55,6 +55,8 @@ OTHER = {
     "telemetry.trace_ratio": "0.5",
     "egress.allow_private_hosts": '["other"]',
     "egress.allow_http_hosts": '["other"]',
+    "tasks.models": '{"default": ["sandbox/json"]}',
+    "tasks.piece_tokens": "500",
     "providers": '{"other": {}}',
 }
 """Another value than the default, for settings that are no plain number."""
