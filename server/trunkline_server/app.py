@@ -31,9 +31,10 @@ from trunkline_server.edge.limits import Traffic
 from trunkline_server.edge.server import HttpServer
 from trunkline_server.edge.webhooks import WebhookDoor
 from trunkline_server.gateway.gateway import Gateway
+from trunkline_server.gateway.health_news import HealthNews
 from trunkline_server.house import logs
 from trunkline_server.house.background import Background
-from trunkline_server.house.chores import chores_for_all, chores_of_each
+from trunkline_server.house.chores import chores_for_all, chores_of_each, health_chore
 from trunkline_server.house.doors import open_doors
 from trunkline_server.house.engine import open_engine
 from trunkline_server.house.keeping import keep
@@ -188,7 +189,10 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     await offered.stops.follow()
     await engine.follow(stack)
     for_all = Runner(database, chores_for_all(settings, engine, results))
-    own = [chore.repeat() for chore in chores_of_each(engine, keys, callers)]
+    health = HealthNews(
+        offered.vitals().told, engine.teller.tell, (await tenants.ensure("default")).tenant_id, engine.replica_id
+    )
+    own = [chore.repeat() for chore in (*chores_of_each(engine, keys, callers), health_chore(health))]
     keep(stack, pressure.watch(), for_all.run(), *engine.background.listeners(), *own)
     grpc_address = await server.start()
     stack.push_async_callback(engine.gateway.drained)
