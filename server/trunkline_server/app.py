@@ -69,6 +69,7 @@ class House:
     gateway: Gateway
     background: Background
     journal: Journal
+    page: Page
     grpc_address: str
     http_address: str
     admin_key: str
@@ -213,6 +214,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
         gateway=engine.gateway,
         background=engine.background,
         journal=journal,
+        page=page,
         grpc_address=grpc_address,
         http_address=http_address,
         admin_key=admin_key,

@@ -82,6 +82,9 @@ class Page:
             stack.callback(self._place.write)
             keep(stack, self._place.keep())
 
+    async def families(self) -> list[Family]:
+        told = self._place.figures() if self._place else self._figures.told()
+        return [*told, *await self._levels.backlog()]
+
     async def text(self) -> str:
-        families = self._place.figures() if self._place else self._figures.told()
-        return spell([*families, *await self._levels.backlog()])
+        return spell(await self.families())
