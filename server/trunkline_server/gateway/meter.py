@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any, Final
 
 from trunkline.v1 import chat_pb2, usage_pb2
@@ -13,6 +14,10 @@ from trunkline_server.gateway.run import Run
 SUCCEEDED: Final = "OK"
 LEFT: Final = "LEFT"
 """The outcome of an attempt that was still going when the call ended: cancelled, or out of time."""
+_TOKENS: Final = tuple(
+    (kind, attrgetter(f"{kind}_tokens"))
+    for kind in ("input", "cached_input", "cache_write_input", "output", "reasoning_output")
+)
 _OUTCOMES: Final = {number: name.removeprefix("OUTCOME_").lower() for name, number in chat_pb2.Outcome.items()}
 
 
@@ -54,8 +59,10 @@ class RunMeter:
         if run.first_token_s is not None:
             self._first_tokens.observe((route.provider,), run.first_token_s)
         self._used(label, run.usage)
-        self._cost.add(label, run.bill.cost_nano_usd / NANOS)
-        self._charge.add(label, run.bill.charge_nanos / NANOS)
+        if run.bill.cost_nano_usd:
+            self._cost.add(label, run.bill.cost_nano_usd / NANOS)
+        if run.bill.charge_nanos:
+            self._charge.add(label, run.bill.charge_nanos / NANOS)
 
     def families(self) -> Iterator[Family]:
         durations = (self._durations, self._first_tokens, self._own)
@@ -73,13 +80,6 @@ class RunMeter:
         return took_s
 
     def _used(self, label: tuple[str, str], usage: usage_pb2.Usage) -> None:
-        counts = {
-            "input": usage.input_tokens,
-            "cached_input": usage.cached_input_tokens,
-            "cache_write_input": usage.cache_write_input_tokens,
-            "output": usage.output_tokens,
-            "reasoning_output": usage.reasoning_output_tokens,
-        }
-        for kind, count in counts.items():
-            if count:
+        for kind, count_of in _TOKENS:
+            if count := count_of(usage):
                 self._tokens.add((*label, kind), count)
