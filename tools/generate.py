@@ -1,5 +1,5 @@
-"""Writes what is made: from `proto/` the stubs of the Python client, its service config, and the descriptor set that the
-server reads; from the asynchronous client the synchronous one.
+"""Writes what is made: from `proto/` the stubs of the Python client, its service config, and the descriptor set that
+the server reads; from the asynchronous client the synchronous one.
 
 The server's set keeps validation rules and scopes; the client's stubs are without, and need only protobuf and grpc.
 With `--check` nothing is written: the tree is compared with what would be, and a difference is an error.
@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-import service_config
-import sync_client
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
+from tools import service_config, sync_client
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BIN: Final = ROOT / ".venv" / "bin"

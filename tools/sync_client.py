@@ -21,7 +21,6 @@ _RENAMED: Final = {
     "__aexit__": "__exit__",
     "__aiter__": "__iter__",
     "__anext__": "__next__",
-    "aclosing": "closing",
     "asyncio": "time",
     "run_async": "run",
 }

@@ -25,10 +25,10 @@ class ToolCall:
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
-        """Raises `ValueError` where they are not a JSON object."""
+        """Raises `ValueError` where they are no JSON, `TypeError` where they are no object."""
         read = json.loads(self.arguments_json or "{}")
         if not isinstance(read, dict):
-            raise ValueError(f"the arguments of {self.name!r} are not an object")
+            raise TypeError(f"the arguments of {self.name!r} are not an object")
         return read
 
 
@@ -91,8 +91,8 @@ class Answer:
     @property
     def finish_reason(self) -> str:
         """Why it ended: `STOP`, `MAX_OUTPUT_TOKENS`, `CONTENT_FILTER` ..."""
-        reason = self.completion.candidates[0].finish_reason if self.completion.candidates else 0
-        return chat_pb2.FinishReason.Name(reason).removeprefix("FINISH_REASON_")
+        reasons = [each.finish_reason for each in self.completion.candidates]
+        return chat_pb2.FinishReason.Name(reasons[0]).removeprefix("FINISH_REASON_") if reasons else ""
 
     @property
     def cached(self) -> bool:

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import grpc
 
@@ -17,6 +17,8 @@ MODEL: Final = "sandbox/echo"
 UNARY_TIMEOUT_S: Final = 120.0
 STREAM_TIMEOUT_S: Final = 600.0
 SHORT_TIMEOUT_S: Final = 30.0
+Tls: TypeAlias = bool | grpc.ChannelCredentials | None
+"""Whether to encrypt, and with what; `None`: wherever the gateway is on another machine."""
 _KEEPALIVE_MS: Final = 30_000
 _KEEPALIVE_TIMEOUT_MS: Final = 10_000
 
@@ -36,10 +38,11 @@ class Access:
     def find(
         cls,
         address: str | None,
+        *,
         key: str | None,
         user: str,
         model: str | None,
-        tls: bool | grpc.ChannelCredentials | None,
+        tls: Tls,
         timeout_s: float | None,
     ) -> Self:
         """What was given, completed from the environment: the console reads the same variables."""
@@ -94,7 +97,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _credentials(address: str, tls: bool | grpc.ChannelCredentials | None) -> grpc.ChannelCredentials | None:
+def _credentials(address: str, tls: Tls) -> grpc.ChannelCredentials | None:
     """A key goes over the network in the clear only where somebody says so."""
     if isinstance(tls, grpc.ChannelCredentials):
         return tls

@@ -1,22 +1,22 @@
 """What a call can end with.
 
-    TrunklineError            every failure; the gateway's word for it is `reason`
-    ├── InvalidRequest        the request is wrong; `fields` says where
-    ├── NotAuthenticated      no key, or not a good one
-    ├── NotAllowed            the key may not do this
-    ├── NotFound              no such thing here
-    ├── AlreadyExists         the name is taken
-    ├── NotPossible           not as things stand: suspended, switched off, already over
-    │   └── CreditInsufficient
-    ├── LimitReached          a rate, a budget, calls at once; `retry_after_s` says when
-    ├── StillRunning          another call holds the request id
-    ├── Unavailable           the gateway or every provider; trying later can help
-    │   └── StreamInterrupted the answer broke off; `partial` says how far it came
-    ├── TimedOut
-    ├── Cancelled
-    ├── GatewayFault          a fault that is not yours
-    │   └── OutputInvalid     the model did not keep to the shape that was asked for
-    └── ToolRoundsSpent       the model still asks for tools after the last round; `answer` is what it said
+TrunklineError            every failure; the gateway's word for it is `reason`
+├── InvalidRequest        the request is wrong; `fields` says where
+├── NotAuthenticated      no key, or not a good one
+├── NotAllowed            the key may not do this
+├── NotFound              no such thing here
+├── AlreadyExists         the name is taken
+├── NotPossible           not as things stand: suspended, switched off, already over
+│   └── CreditInsufficient
+├── LimitReached          a rate, a budget, calls at once; `retry_after_s` says when
+├── StillRunning          another call holds the request id
+├── Unavailable           the gateway or every provider; trying later can help
+│   └── StreamInterrupted the answer broke off; `partial` says how far it came
+├── TimedOut
+├── Cancelled
+├── GatewayFault          a fault that is not yours
+│   └── OutputInvalid     the model did not keep to the shape that was asked for
+└── ToolRoundsSpent       the model still asks for tools after the last round; `answer` is what it said
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from typing import Final, TextIO, TypeAlias
 
 Told: TypeAlias = Callable[[float, str], None]
 """Takes the share that is done, 0 to 1, and what is being done."""
+Wanted: TypeAlias = bool | Told
+"""A bar on the terminal, a function to be called, or nothing."""
 _WIDTH: Final = 30
 
 
@@ -32,7 +34,7 @@ class Bar:
             self._stream.flush()
 
 
-def teller(progress: bool | Told) -> tuple[Told, Callable[[], None]]:
+def teller(progress: Wanted) -> tuple[Told, Callable[[], None]]:
     """What to tell, and what to do at the end."""
     if progress is True:
         bar = Bar()

@@ -130,11 +130,11 @@ class Fluent(ABC, Generic[ChatT]):
     # What it may call, and what shape its answer has.
 
     def tools(self, *tools: Function | content_pb2.Tool, rounds_max: int | None = None) -> ChatT:
-        """Functions with typed arguments are run for the model until it has its answer; declarations are sent as they are."""
+        """Typed functions are run for the model until it has its answer; declarations are sent as they are."""
         functions = [tool for tool in tools if not isinstance(tool, content_pb2.Tool)]
         declared = [tool if isinstance(tool, content_pb2.Tool) else declaration(tool) for tool in tools]
         known = self._known().plus(chat_pb2.ChatInput(tools=declared))
-        rounds = rounds_max or known.rounds_max
+        rounds = known.rounds_max if rounds_max is None else rounds_max
         return self._ask(replace(known, toolbox=known.toolbox.with_more(functions), rounds_max=rounds))
 
     def tool_choice(self, use: ToolUse) -> ChatT:
@@ -176,7 +176,9 @@ class Fluent(ABC, Generic[ChatT]):
 
     def route(self, strategy: Strategy) -> ChatT:
         """In which order providers are asked."""
-        return self._routed(chat_pb2.Routing(strategy=chat_pb2.RoutingStrategy.Value(f"ROUTING_STRATEGY_{strategy.upper()}")))
+        return self._routed(
+            chat_pb2.Routing(strategy=chat_pb2.RoutingStrategy.Value(f"ROUTING_STRATEGY_{strategy.upper()}"))
+        )
 
     def only(self, *providers: str) -> ChatT:
         """Ask no others."""
@@ -219,7 +221,7 @@ class Fluent(ABC, Generic[ChatT]):
         return self._ask(replace(self._known(), timeout_s=seconds))
 
     def request_id(self, name: str) -> ChatT:
-        """The same name and question give the same answer for 24 hours, charged once. One is made where you give none."""
+        """The same name and question give the same answer for a day, charged once. Each call gets one unasked."""
         return self._ask(replace(self._known(), request_id=name))
 
     def with_input(self, addition: chat_pb2.ChatInput) -> ChatT:

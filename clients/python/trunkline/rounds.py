@@ -37,7 +37,9 @@ class Rounds:
         if not self._question.toolbox.can_run(calls):
             return False
         if len(self._completions) > self._question.rounds_max:
-            raise ToolRoundsSpent(f"it asks for {calls[0].name!r} after {self._question.rounds_max} rounds", self.answer)
+            raise ToolRoundsSpent(
+                f"it asks for {calls[0].name!r} after {self._question.rounds_max} rounds", self.answer
+            )
         return True
 
     def take(self, results: Sequence[Result]) -> None:

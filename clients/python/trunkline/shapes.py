@@ -1,7 +1,7 @@
 """Python types as JSON Schema, and JSON as values of those types.
 
-Dataclasses, pydantic models, `TypedDict`, enums, literals, unions, lists, tuples, dictionaries and the plain types. Pydantic is
-known by its methods and never imported.
+Dataclasses, pydantic models, `TypedDict`, enums, literals, unions, lists, tuples, dictionaries and the plain types.
+Pydantic is known by its methods and never imported.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _PLAIN: Final[Mapping[Any, Schema]] = {
     list: {"type": "array"},
 }
 _LISTS: Final = (list, tuple, set, frozenset, Sequence)
+_OBJECTS: Final = (dict, Mapping)
 _UNIONS: Final = (Union, types.UnionType)
 
 
@@ -76,17 +77,21 @@ def _schema(shape: Any, definitions: dict[str, Schema], within: tuple[Any, ...])
     if origin is typing.Annotated:
         inner, *notes = get_args(shape)
         return _schema(inner, definitions, within) | _description(notes)
-    if shape in _PLAIN if _is_hashable(shape) else False:
-        return dict(_PLAIN[shape])
+    if origin is None:
+        return dict(_PLAIN[shape]) if shape in _PLAIN else _class(shape, definitions, within)
     if origin is Literal:
         return {"enum": list(get_args(shape))}
-    if origin in _UNIONS:
-        return {"anyOf": [_schema(each, definitions, within) for each in get_args(shape)]}
     if origin in _LISTS:
         return _list(origin, get_args(shape), definitions, within)
-    if origin in (dict, Mapping):
-        return {"type": "object", "additionalProperties": _schema(_values(shape), definitions, within)}
-    return _class(shape, definitions, within)
+    return _compound(origin, get_args(shape), definitions, within)
+
+
+def _compound(origin: Any, of: tuple[Any, ...], definitions: dict[str, Schema], within: tuple[Any, ...]) -> Schema:
+    if origin in _UNIONS:
+        return {"anyOf": [_schema(each, definitions, within) for each in of]}
+    if origin in _OBJECTS:
+        return {"type": "object", "additionalProperties": _schema(of[1], definitions, within)}
+    return _class(origin, definitions, within)
 
 
 def _class(shape: Any, definitions: dict[str, Schema], within: tuple[Any, ...]) -> Schema:
@@ -123,10 +128,6 @@ def _list(origin: Any, items: tuple[Any, ...], definitions: dict[str, Schema], w
     return {"type": "array", "items": _schema(items[0], definitions, within)} | unique
 
 
-def _values(shape: Any) -> Any:
-    return get_args(shape)[1]
-
-
 def _description(notes: Sequence[Any]) -> Schema:
     words = [note for note in notes if isinstance(note, str)]
     return {"description": words[0]} if words else {}
@@ -150,10 +151,6 @@ def _is_documented(shape: Any) -> bool:
     return bool(shape.__doc__) and not shape.__doc__.startswith(f"{shape.__name__}(")
 
 
-def _is_hashable(shape: Any) -> bool:
-    return getattr(type(shape), "__hash__", None) is not None
-
-
 # JSON to values.
 
 
@@ -165,8 +162,8 @@ def _built(shape: Any, value: Any) -> Any:
         return _one_of(get_args(shape), value)
     if origin in _LISTS:
         return _items(origin, get_args(shape), value)
-    if origin in (dict, Mapping):
-        return {name: _built(_values(shape), each) for name, each in _checked(value, dict).items()}
+    if origin in _OBJECTS:
+        return {name: _built(get_args(shape)[1], each) for name, each in _checked(value, dict).items()}
     if origin is Literal:
         return _member(get_args(shape), value)
     return _instance(shape, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 from uuid import uuid4
 
 from google.protobuf.duration_pb2 import Duration
@@ -14,40 +14,30 @@ from trunkline.content import Words
 from trunkline.question import Question
 from trunkline.v1 import audio_pb2, chat_pb2, embeddings_pb2, images_pb2, jobs_pb2, video_pb2
 
-Work: TypeAlias = (
-    Words
-    | chat_pb2.ChatInput
+_Input = (
+    chat_pb2.ChatInput
     | embeddings_pb2.EmbedInput
     | images_pb2.ImageInput
     | audio_pb2.SpeechInput
     | audio_pb2.TranscriptionInput
     | video_pb2.VideoInput
-    | jobs_pb2.JobSpec
 )
+Work: TypeAlias = Words | _Input | jobs_pb2.JobSpec
 Request = TypeVar("Request", bound=Message)
 
-ENDED = (jobs_pb2.JOB_STATE_SUCCEEDED, jobs_pb2.JOB_STATE_FAILED, jobs_pb2.JOB_STATE_CANCELLED)
+_FIELDS: Final = {
+    each.message_type.full_name: each.name for each in jobs_pb2.JobSpec.DESCRIPTOR.fields if each.message_type
+}
+ENDED: Final = (jobs_pb2.JOB_STATE_SUCCEEDED, jobs_pb2.JOB_STATE_FAILED, jobs_pb2.JOB_STATE_CANCELLED)
 
 
 def spec_of(work: Work, known: Question) -> jobs_pb2.JobSpec:
     """Plain words are a question to what is known."""
-    match work:
-        case jobs_pb2.JobSpec():
-            return work
-        case chat_pb2.ChatInput():
-            return jobs_pb2.JobSpec(chat=work)
-        case embeddings_pb2.EmbedInput():
-            return jobs_pb2.JobSpec(embed=work)
-        case images_pb2.ImageInput():
-            return jobs_pb2.JobSpec(image=work)
-        case audio_pb2.SpeechInput():
-            return jobs_pb2.JobSpec(speech=work)
-        case audio_pb2.TranscriptionInput():
-            return jobs_pb2.JobSpec(transcription=work)
-        case video_pb2.VideoInput():
-            return jobs_pb2.JobSpec(video=work)
-        case _:
-            return jobs_pb2.JobSpec(chat=known.asked(work))
+    if isinstance(work, jobs_pb2.JobSpec):
+        return work
+    if isinstance(work, _Input):
+        return jobs_pb2.JobSpec(**{_FIELDS[work.DESCRIPTOR.full_name]: work})  # type: ignore[arg-type]
+    return jobs_pb2.JobSpec(chat=known.asked(work))
 
 
 def named(request: Request, name: str = "") -> Request:

@@ -17,7 +17,7 @@ from trunkline.aio.embeddings import AsyncEmbeddings, Purpose
 from trunkline.aio.jobs import AsyncJobs
 from trunkline.aio.prompts import AsyncPrompts
 from trunkline.answer import Answer
-from trunkline.channels import Access
+from trunkline.channels import Access, Tls
 from trunkline.content import Words
 from trunkline.question import Question
 from trunkline.v1 import models_pb2, models_pb2_grpc
@@ -27,8 +27,8 @@ from trunkline.vectors import Ranked, Vectors
 class AsyncTrunkline(AsyncAsking):
     """A gateway. Opens its connection with the first call; close it, or use it as a context manager.
 
-    What is not given comes from `TRUNKLINE_ADDRESS`, `TRUNKLINE_API_KEY` and `TRUNKLINE_MODEL`. Connections to other machines are
-    encrypted unless `tls=False`.
+    What is not given comes from `TRUNKLINE_ADDRESS`, `TRUNKLINE_API_KEY` and `TRUNKLINE_MODEL`. Connections to other
+    machines are encrypted unless `tls=False`.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class AsyncTrunkline(AsyncAsking):
         key: str | None = None,
         user: str = "",
         model: str | None = None,
-        tls: bool | grpc.ChannelCredentials | None = None,
+        tls: Tls = None,
         timeout_s: float | None = None,
     ) -> None:
-        access = Access.find(address, key, user, model, tls, timeout_s)
+        access = Access.find(address, key=key, user=user, model=model, tls=tls, timeout_s=timeout_s)
         super().__init__(AsyncConnection(access), Question(default_model=access.model, user=user))
 
     async def chat(self, words: Words) -> Answer:

@@ -66,13 +66,13 @@ class AsyncConversation(AsyncAsking):
     async def describe(self) -> conversations_pb2.Conversation:
         """Its title, settings, counts."""
         request = conversations_pb2.GetConversationRequest(conversation_id=self.conversation_id)
-        return (await self._connection.look(self._talks.GetConversation, request, user=self._question.user)).conversation
+        return (
+            await self._connection.look(self._talks.GetConversation, request, user=self._question.user)
+        ).conversation
 
     async def history(self, *, newest_first: bool = False) -> AsyncIterator[conversations_pb2.ConversationMessage]:
         """What was said, with the bill of each answer."""
-        request = conversations_pb2.ListMessagesRequest(
-            conversation_id=self.conversation_id, newest_first=newest_first
-        )
+        request = conversations_pb2.ListMessagesRequest(conversation_id=self.conversation_id, newest_first=newest_first)
         async for page in self._connection.pages(self._talks.ListMessages, request, user=self._question.user):
             for message in page.messages:
                 yield message
@@ -106,5 +106,3 @@ class AsyncConversation(AsyncAsking):
     async def delete(self) -> None:
         request = conversations_pb2.DeleteConversationRequest(conversation_id=self.conversation_id)
         await self._connection.look(self._talks.DeleteConversation, request, user=self._question.user)
-
-

@@ -10,7 +10,7 @@ from typing import Final
 from trunkline.aio.connection import AsyncConnection
 from trunkline.answer import Answer
 from trunkline.errors import Cancelled, TimedOut, Unavailable
-from trunkline.progress import Told, teller
+from trunkline.progress import Wanted, teller
 from trunkline.question import Question
 from trunkline.refusals import error_in
 from trunkline.v1 import jobs_pb2, jobs_pb2_grpc
@@ -35,7 +35,7 @@ class AsyncJobs:
         queue: str = "",
         priority: int = 0,
         at: datetime | None = None,
-        timeout: timedelta | None = None,
+        attempt_timeout: timedelta | None = None,
         attempts_max: int | None = None,
         labels: Mapping[str, str] | None = None,
         callback_uri: str = "",
@@ -47,7 +47,7 @@ class AsyncJobs:
             queue=queue,
             priority=priority,
             schedule_time=timestamp(at),
-            timeout=duration(timeout),
+            timeout=duration(attempt_timeout),
             max_attempts=attempts_max,
             labels=labels,
             callback_uri=callback_uri,
@@ -105,7 +105,7 @@ class AsyncJob:
         completion = self.result.completion
         return Answer(completion, (completion,))
 
-    async def wait(self, *, timeout_s: float | None = None, progress: bool | Told = False) -> AsyncJob:
+    async def wait(self, *, timeout_s: float | None = None, progress: Wanted = False) -> AsyncJob:
         """Until it has ended, across replicas that come and go. `progress`: draw a bar, or call this."""
         tell, end = teller(progress)
         try:

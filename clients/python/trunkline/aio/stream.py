@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import Self
 
 from trunkline.aio.connection import AsyncConnection, AsyncEvents
@@ -42,10 +41,12 @@ class AsyncStream:
         return "".join([piece async for piece in self])
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        async with aclosing(self.happenings()) as happenings:
-            async for each in happenings:
+        try:
+            async for each in self.happenings():
                 if isinstance(each, Said) and each.candidate == 0:
                     yield each.text
+        finally:
+            self.cancel()
 
     async def happenings(self) -> AsyncIterator[Happening]:
         """All that happens, tools included."""
@@ -86,9 +87,7 @@ class AsyncStream:
     async def _once(self, fold: Fold) -> AsyncIterator[chat_pb2.ChatEvent]:
         request = chat_pb2.StreamRequest(input=self._rounds.input, request_id=self._rounds.request_id)
         known = self._question
-        self._events = self._connection.stream(
-            self._stub.Stream, request, user=known.user, timeout_s=known.timeout_s
-        )
+        self._events = self._connection.stream(self._stub.Stream, request, user=known.user, timeout_s=known.timeout_s)
         try:
             async for response in self._events:
                 fold.take(response.event)

@@ -8,7 +8,7 @@ from typing import Final
 
 from trunkline.batch_item import BatchItem
 from trunkline.errors import TimedOut, Unavailable
-from trunkline.progress import Told, teller
+from trunkline.progress import Wanted, teller
 from trunkline.question import Question
 from trunkline.sync.connection import Connection
 from trunkline.v1 import batches_pb2, batches_pb2_grpc
@@ -38,7 +38,7 @@ class Batches:
         priority: int = 0,
         labels: Mapping[str, str] | None = None,
     ) -> Batch:
-        """Queues all or nothing. A mapping gives each item a name. `at_provider`: within a day, for about half the price."""
+        """Queues all or nothing. A mapping names its items. `at_provider`: within a day, for about half the price."""
         given = items.items() if isinstance(items, Mapping) else (("", item) for item in items)
         mode = batches_pb2.BATCH_MODE_PROVIDER if at_provider else batches_pb2.BATCH_MODE_GATEWAY
         request = batches_pb2.CreateBatchRequest(
@@ -87,7 +87,7 @@ class Batch:
     def has_ended(self) -> bool:
         return self.batch.state != batches_pb2.BATCH_STATE_RUNNING
 
-    def wait(self, *, timeout_s: float | None = None, progress: bool | Told = False) -> Batch:
+    def wait(self, *, timeout_s: float | None = None, progress: Wanted = False) -> Batch:
         """Until all items have ended, across replicas that come and go. `progress`: draw a bar, or call this."""
         tell, end = teller(progress)
         try:

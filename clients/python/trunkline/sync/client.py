@@ -9,7 +9,7 @@ from typing import Self
 import grpc
 
 from trunkline.answer import Answer
-from trunkline.channels import Access
+from trunkline.channels import Access, Tls
 from trunkline.content import Words
 from trunkline.question import Question
 from trunkline.sync.batches import Batches
@@ -27,8 +27,8 @@ from trunkline.vectors import Ranked, Vectors
 class Trunkline(Asking):
     """A gateway. Opens its connection with the first call; close it, or use it as a context manager.
 
-    What is not given comes from `TRUNKLINE_ADDRESS`, `TRUNKLINE_API_KEY` and `TRUNKLINE_MODEL`. Connections to other machines are
-    encrypted unless `tls=False`.
+    What is not given comes from `TRUNKLINE_ADDRESS`, `TRUNKLINE_API_KEY` and `TRUNKLINE_MODEL`. Connections to other
+    machines are encrypted unless `tls=False`.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class Trunkline(Asking):
         key: str | None = None,
         user: str = "",
         model: str | None = None,
-        tls: bool | grpc.ChannelCredentials | None = None,
+        tls: Tls = None,
         timeout_s: float | None = None,
     ) -> None:
-        access = Access.find(address, key, user, model, tls, timeout_s)
+        access = Access.find(address, key=key, user=user, model=model, tls=tls, timeout_s=timeout_s)
         super().__init__(Connection(access), Question(default_model=access.model, user=user))
 
     def chat(self, words: Words) -> Answer:

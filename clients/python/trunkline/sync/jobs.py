@@ -9,7 +9,7 @@ from typing import Final
 
 from trunkline.answer import Answer
 from trunkline.errors import Cancelled, TimedOut, Unavailable
-from trunkline.progress import Told, teller
+from trunkline.progress import Wanted, teller
 from trunkline.question import Question
 from trunkline.refusals import error_in
 from trunkline.sync.connection import Connection
@@ -35,7 +35,7 @@ class Jobs:
         queue: str = "",
         priority: int = 0,
         at: datetime | None = None,
-        timeout: timedelta | None = None,
+        attempt_timeout: timedelta | None = None,
         attempts_max: int | None = None,
         labels: Mapping[str, str] | None = None,
         callback_uri: str = "",
@@ -47,7 +47,7 @@ class Jobs:
             queue=queue,
             priority=priority,
             schedule_time=timestamp(at),
-            timeout=duration(timeout),
+            timeout=duration(attempt_timeout),
             max_attempts=attempts_max,
             labels=labels,
             callback_uri=callback_uri,
@@ -105,7 +105,7 @@ class Job:
         completion = self.result.completion
         return Answer(completion, (completion,))
 
-    def wait(self, *, timeout_s: float | None = None, progress: bool | Told = False) -> Job:
+    def wait(self, *, timeout_s: float | None = None, progress: Wanted = False) -> Job:
         """Until it has ended, across replicas that come and go. `progress`: draw a bar, or call this."""
         tell, end = teller(progress)
         try:

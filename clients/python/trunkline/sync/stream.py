@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Self
 
 from trunkline.answer import Answer, tool_calls
@@ -42,10 +41,12 @@ class Stream:
         return "".join([piece for piece in self])
 
     def __iter__(self) -> Iterator[str]:
-        with closing(self.happenings()) as happenings:
-            for each in happenings:
+        try:
+            for each in self.happenings():
                 if isinstance(each, Said) and each.candidate == 0:
                     yield each.text
+        finally:
+            self.cancel()
 
     def happenings(self) -> Iterator[Happening]:
         """All that happens, tools included."""
