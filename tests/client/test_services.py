@@ -125,7 +125,7 @@ async def test_a_prompt_is_filled_in(trunkline: AsyncTrunkline) -> None:
 
     assert (await trunkline.prompt("greet", version=1, word="hello", name="Ada").send()).text == "Say hello to Ada"
     assert (await trunkline.prompt("greet", name="Ada").send()).text == "Good day, Ada"
-    assert (await trunkline.prompts.render("greet", name="Bo"))[0].parts[0].text.text == "Good day, Bo"
+    assert (await trunkline.prompts.render("greet", {"name": "Bo"}))[0].parts[0].text.text == "Good day, Bo"
     assert [each.version async for each in trunkline.prompts.versions("greet")] == [2, 1]
     assert (await trunkline.prompts.set_default("greet", 1)).default_version == 1
     assert (await trunkline.prompts.get("greet")).version == 1
@@ -157,4 +157,4 @@ async def test_vectors_and_ranks(trunkline: AsyncTrunkline) -> None:
 
 
 async def test_the_models_that_there_are(trunkline: AsyncTrunkline) -> None:
-    assert any(model.model == "echo" for model in await trunkline.models())
+    assert any(model.name == "sandbox/echo" for model in await trunkline.models())

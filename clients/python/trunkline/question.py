@@ -159,10 +159,12 @@ class Fluent(ABC, Generic[ChatT]):
 
     # What it leans on.
 
-    def prompt(self, name: str, *, version: int = 0, **variables: object) -> ChatT:
-        """A prompt that the gateway keeps, filled in."""
-        filled = {key: value if isinstance(value, str) else json.dumps(value) for key, value in variables.items()}
-        return self._plus(chat_pb2.ChatInput(prompt=chat_pb2.PromptRef(prompt=name, version=version, variables=filled)))
+    def prompt(
+        self, name: str, variables: Mapping[str, object] | None = None, /, *, version: int = 0, **more: object
+    ) -> ChatT:
+        """A prompt that the gateway keeps, filled in; without `version` in its default one."""
+        given = filled({**(variables or {}), **more})
+        return self._plus(chat_pb2.ChatInput(prompt=chat_pb2.PromptRef(prompt=name, version=version, variables=given)))
 
     def assistant(self, name: str) -> ChatT:
         """An assistant that the gateway keeps: model, instructions, tools."""
@@ -236,6 +238,11 @@ class Fluent(ABC, Generic[ChatT]):
 
     def _routed(self, routing: chat_pb2.Routing) -> ChatT:
         return self._plus(chat_pb2.ChatInput(routing=routing))
+
+
+def filled(variables: Mapping[str, object]) -> dict[str, str]:
+    """Variables of a prompt, of every type as text."""
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in variables.items()}
 
 
 def inputs(questions: Iterable[content.Words | chat_pb2.ChatInput], known: Question) -> list[chat_pb2.ChatInput]:

@@ -29,6 +29,7 @@ _PLAIN: Final[Mapping[Any, Schema]] = {
     list: {"type": "array"},
 }
 _LISTS: Final = (list, tuple, set, frozenset, Sequence)
+_MARKS: Final = (typing.Required, typing.NotRequired)
 _OBJECTS: Final = (dict, Mapping)
 _UNIONS: Final = (Union, types.UnionType)
 
@@ -91,6 +92,8 @@ def _compound(origin: Any, of: tuple[Any, ...], definitions: dict[str, Schema], 
         return {"anyOf": [_schema(each, definitions, within) for each in of]}
     if origin in _OBJECTS:
         return {"type": "object", "additionalProperties": _schema(of[1], definitions, within)}
+    if origin in _MARKS:
+        return _schema(of[0], definitions, within)
     return _class(origin, definitions, within)
 
 

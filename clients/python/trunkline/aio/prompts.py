@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from trunkline import content
 from trunkline.aio.connection import AsyncConnection
+from trunkline.question import filled
 from trunkline.v1 import content_pb2, prompts_pb2, prompts_pb2_grpc
 
 
@@ -62,10 +62,12 @@ class AsyncPrompts:
             for version in page.versions:
                 yield version
 
-    async def render(self, name: str, *, version: int = 0, **variables: object) -> Sequence[content_pb2.Message]:
+    async def render(
+        self, name: str, variables: Mapping[str, object] | None = None, /, *, version: int = 0, **more: object
+    ) -> Sequence[content_pb2.Message]:
         """The messages that a call would send. Free."""
-        filled = {key: value if isinstance(value, str) else json.dumps(value) for key, value in variables.items()}
-        request = prompts_pb2.RenderPromptRequest(prompt=name, version=version, variables=filled)
+        given = filled({**(variables or {}), **more})
+        request = prompts_pb2.RenderPromptRequest(prompt=name, version=version, variables=given)
         return (await self._connection.look(self._stub.RenderPrompt, request)).messages
 
     async def set_default(self, name: str, version: int) -> prompts_pb2.Prompt:

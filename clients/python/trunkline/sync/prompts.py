@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from trunkline import content
+from trunkline.question import filled
 from trunkline.sync.connection import Connection
 from trunkline.v1 import content_pb2, prompts_pb2, prompts_pb2_grpc
 
@@ -62,10 +62,12 @@ class Prompts:
             for version in page.versions:
                 yield version
 
-    def render(self, name: str, *, version: int = 0, **variables: object) -> Sequence[content_pb2.Message]:
+    def render(
+        self, name: str, variables: Mapping[str, object] | None = None, /, *, version: int = 0, **more: object
+    ) -> Sequence[content_pb2.Message]:
         """The messages that a call would send. Free."""
-        filled = {key: value if isinstance(value, str) else json.dumps(value) for key, value in variables.items()}
-        request = prompts_pb2.RenderPromptRequest(prompt=name, version=version, variables=filled)
+        given = filled({**(variables or {}), **more})
+        request = prompts_pb2.RenderPromptRequest(prompt=name, version=version, variables=given)
         return (self._connection.look(self._stub.RenderPrompt, request)).messages
 
     def set_default(self, name: str, version: int) -> prompts_pb2.Prompt:
