@@ -99,7 +99,7 @@ async def test_a_broken_stream_says_how_far_it_came(trunkline: AsyncTrunkline) -
 
     async def read() -> None:
         async for piece in stream:
-            pieces.append(piece)  # noqa: PERF401 - what came before the error counts
+            pieces.append(piece)
 
     with pytest.raises(StreamInterrupted) as raised:
         await read()

@@ -138,11 +138,17 @@ def _description(notes: Sequence[Any]) -> Schema:
 
 def _required(shape: Any) -> list[str]:
     if not dataclasses.is_dataclass(shape):
-        return sorted(shape.__required_keys__, key=list(shape.__annotations__).index)
+        return [name for name, each in get_type_hints(shape, include_extras=True).items() if _is_required(shape, each)]
     missing = dataclasses.MISSING
     return [
         each.name for each in dataclasses.fields(shape) if each.default is missing and each.default_factory is missing
     ]
+
+
+def _is_required(record: Any, shape: Any) -> bool:
+    """Of a `TypedDict`, which does not know by itself where its types are given as text."""
+    mark = get_origin(shape)
+    return mark is typing.Required if not record.__total__ else mark is not typing.NotRequired
 
 
 def _is_record(shape: Any) -> bool:
