@@ -24,6 +24,7 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CLAIM = re.compile(r"^.*print\(.*\)  # (.+)$", re.MULTILINE)
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", PAGES)
 async def test_the_examples_do_what_the_page_says(
     name: str, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
@@ -43,7 +44,7 @@ async def test_the_examples_do_what_the_page_says(
 
 def run(block: str, names: dict[str, Any]) -> str:
     """Runs one example in the names of those before it; what it printed."""
-    code = compile(textwrap.dedent(block), "<example>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    code = compile(textwrap.dedent(block), "<example>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         if code.co_flags & inspect.CO_COROUTINE:
             close(names)
@@ -65,4 +66,3 @@ def close(names: dict[str, Any]) -> None:
     client = names.pop("trunkline", None)
     if client is not None and not inspect.iscoroutinefunction(client.close):
         client.close()
-
