@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from decimal import Decimal
+from typing import get_args
 
 import grpc
 import pytest
@@ -21,6 +22,7 @@ from trunkline.content import audio, blob, document, image
 from trunkline.progress import Bar
 from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline.waiting import Patience
+from trunkline.work import _Input
 
 
 def access(address: str | None = None, **given: object) -> Access:
@@ -79,6 +81,22 @@ def test_only_what_may_be_sent_twice_is_tried_again() -> None:
                 level = method.GetOptions().idempotency_level
                 assert ((service.name, method.name) in named) is (level != MethodOptions.IDEMPOTENCY_UNKNOWN)
     assert config["loadBalancingConfig"] == [{"round_robin": {}}]
+
+
+def test_every_input_of_a_job_is_known_to_the_client() -> None:
+    fields = jobs_pb2.JobSpec.DESCRIPTOR.fields
+
+    assert {field.message_type.full_name for field in fields if field.message_type} == {
+        kind.DESCRIPTOR.full_name for kind in get_args(_Input)
+    }
+
+
+def test_what_events_tell_has_a_place_in_a_completion() -> None:
+    told = (chat_pb2.GenerationStarted, chat_pb2.GenerationCompleted)
+    known = {field.name: field.type for field in chat_pb2.Completion.DESCRIPTOR.fields}
+
+    for event in told:
+        assert {field.name: field.type for field in event.DESCRIPTOR.fields}.items() <= known.items()
 
 
 def test_the_messages_alone_load_no_client() -> None:
