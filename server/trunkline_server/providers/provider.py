@@ -22,7 +22,7 @@ from trunkline_server.core.product import BodyT, Product, Sound
 from trunkline_server.providers.client import Response, Transport
 from trunkline_server.providers.settings import ProviderSettings
 from trunkline_server.wire.bulk import BulkCraft
-from trunkline_server.wire.craft import Craft, LongCraft, Pending, SpeechCraft, VoicesCraft
+from trunkline_server.wire.craft import BackgroundCraft, Craft, LongCraft, Pending, SpeechCraft, VoicesCraft
 from trunkline_server.wire.dialect import Wire
 from trunkline_server.wire.http import HttpRequest
 
@@ -57,8 +57,9 @@ class Provider:
 
     `only_if_named`: it is off until the settings say something about it. `takes_urls`: it fetches the addresses in a
     message itself; else the gateway does. `closed`: the catalogue has all of its models. `crafts`: what it can do
-    besides the chat of its wire. `bulk`: how it takes many questions at once, for less. `voices`: how to ask for those
-    that it speaks with, or which they always are. `transport` makes a way to it that is not our HTTP client.
+    besides the chat of its wire. `bulk`: how it takes many questions at once, for less. `background`: how it answers
+    chats in its own time. `voices`: how to ask for those that it speaks with, or which they always are.
+    `transport` makes a way to it that is not our HTTP client.
     `foreign_names`: what it may call the model of another provider; for those that pass calls on. `cancel_billing`:
     what it bills of an answer that its caller left. `limit_headers`: how it tells what is left of its
     limits.
@@ -74,6 +75,7 @@ class Provider:
     closed: bool = False
     crafts: Mapping[Operation, AnyCraft] = field(default_factory=dict)
     bulk: BulkCraft | None = None
+    background: BackgroundCraft | None = None
     voices: VoicesCraft | Sequence[audio_pb2.Voice] = ()
     transport: Callable[[ProviderSettings], OwnTransport] | None = None
     foreign_names: Callable[[str, str], Sequence[str]] | None = None
