@@ -39,4 +39,5 @@ PROVIDER: Final = Provider(
     background=BackgroundResponses(),
     voices=voices("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"),
     limit_headers=limit_headers.OPENAI,
+    idempotency_header="idempotency-key",
 )
