@@ -13,6 +13,7 @@ import shutil
 import stat
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,6 +46,13 @@ _SETTINGS = {
 
 class EmbeddedPostgresError(Exception):
     """The embedded database cannot run here; the message tells the operator why and how to mend it."""
+
+
+def is_at(home: Path, url: str) -> bool:
+    """Whether this address is that of the embedded database which lies there: a supervisor tells no more of it."""
+    with suppress(EmbeddedPostgresError, OSError):
+        return Cluster(home).url() == url
+    return False
 
 
 @dataclass(frozen=True)
