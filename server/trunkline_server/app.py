@@ -26,6 +26,7 @@ from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server
 from trunkline_server.door.sink import Sink
+from trunkline_server.door.witness import Witness
 from trunkline_server.edge.server import HttpServer
 from trunkline_server.edge.webhooks import WebhookDoor
 from trunkline_server.gateway.gateway import Gateway
@@ -35,6 +36,7 @@ from trunkline_server.house.doors import open_doors
 from trunkline_server.house.engine import open_engine
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.limiting import pressure_settings
+from trunkline_server.house.securing import open_tls, strangers_of, tls_chores
 from trunkline_server.house.services import Offered, deadlines_of
 from trunkline_server.house.start import StartError, first_key
 from trunkline_server.store.idempotency import Idempotency
@@ -142,7 +144,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> H
     database = engine.database
     keys, tenants, results = Keys(database, engine.secret), Tenants(database), Idempotency(database)
     admin_key = await first_key(settings.data_path, keys, tenants)
-    callers = Callers(keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time)
+    callers = Callers(keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time, strangers_of(settings))
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.live.stop_all)
     journal = _open_journal(stack)
     offered = Offered(settings, engine, drain, keys=keys, tenants=tenants, results=results)
@@ -157,9 +159,12 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> H
         deadlines=deadlines_of(settings),
         pressure=pressure,
         heartbeat_s=settings.grpc.heartbeat_s,
+        witness=Witness(engine.audit),
     )
+    tls = open_tls(settings)
     server, http = open_doors(
         settings,
+        tls=tls,
         boundary=boundary,
         services=dict(offered.services()),
         callers=callers,
@@ -173,7 +178,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> H
     await offered.stops.follow()
     await engine.follow(stack)
     for_all = Runner(database, chores_for_all(settings, engine, results))
-    own = [chore.repeat() for chore in chores_of_each(engine, keys, callers)]
+    own = [chore.repeat() for chore in (*chores_of_each(engine, keys, callers), *tls_chores(settings, tls))]
     keep(stack, pressure.watch(), for_all.run(), *engine.background.listeners(), *own)
     grpc_address = await server.start()
     stack.push_async_callback(engine.gateway.drained)
