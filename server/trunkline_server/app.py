@@ -144,7 +144,9 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> H
     database = engine.database
     keys, tenants, results = Keys(database, engine.secret), Tenants(database), Idempotency(database)
     admin_key = await first_key(settings.data_path, keys, tenants)
-    callers = Callers(keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time, strangers_of(settings))
+    callers = Callers(
+        keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time, strangers_of(settings, stack)
+    )
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.live.stop_all)
     journal = _open_journal(stack)
     offered = Offered(settings, engine, drain, keys=keys, tenants=tenants, results=results)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from google.protobuf import json_format
 
+from tests.fixtures.gateway import StartGateway, question, text_of
+from tests.fixtures.http import Http
+from tests.fixtures.refusal import refusal
+from trunkline.v1 import chat_pb2, credits_pb2
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.door.issuers import FETCH_EVERY_S, KEPT_S, Claimed, Issuer, Issuers
 
@@ -93,7 +99,7 @@ async def test_each_kind_of_key(key: Any, algorithm: str) -> None:
 BAD: Final = {
     "signed by another key": lambda: token(OTHER),
     "signed with a secret": lambda: jwt.encode(claims(), "x" * 32, "HS256", headers={"kid": "one"}),
-    "not signed": lambda: jwt.encode(claims(), None, "none", headers={"kid": "one"}),
+    "not signed": lambda: jwt.encode(claims(), "", "none", headers={"kid": "one"}),
     "of another key's name": lambda: token(name="two"),
     "for somebody else": lambda: token(aud="others"),
     "for nobody": lambda: token(aud=None),
@@ -170,3 +176,53 @@ async def test_an_issuer_that_is_away_is_told_and_what_was_known_goes_on() -> No
     await issuers.read(token())
     login.away, login.now = True, login.now + KEPT_S + 1
     assert (await issuers.read(token())).user_id == "ada"
+
+
+async def test_both_doors_take_a_token_and_its_user_alone(start_gateway: StartGateway) -> None:
+    async with Published(Login()) as site:
+        issuer = {
+            "issuer": ISSUER,
+            "audience": "trunkline",
+            "jwks_uri": site.uri,
+            "scopes": ["chat:write"],
+            "algorithms": ["ES256"],
+        }
+        allowed = dict.fromkeys(("allow_http_hosts", "allow_private_hosts"), json.dumps([site.host]))
+        gateway = await start_gateway(auth={"issuers": json.dumps([issuer])}, egress=allowed)
+        metadata = gateway.metadata(key=token())
+        request = chat_pb2.CompleteRequest(input=question("hi"))
+        assert text_of((await gateway.chat.Complete(request, metadata=metadata)).completion) == "hi"
+        path, body = "/trunkline.v1.ChatService/Complete", json_format.MessageToJson(request).encode()
+        told = await Http(gateway).post(path, body=body, authorization=metadata[0][1])
+        assert told.status == 200
+        other = gateway.metadata(key=token(), user="eve")
+        assert (await refusal(gateway.chat.Complete(request, metadata=other))).reason == "FIELD_FORBIDDEN"
+        balance = gateway.credits.ListAccounts(credits_pb2.ListAccountsRequest(), metadata=metadata)
+        assert (await refusal(balance)).reason == "SCOPE_MISSING"
+        accounts = await gateway.credits.ListAccounts(
+            credits_pb2.ListAccountsRequest(user_id="ada"), metadata=gateway.metadata()
+        )
+        assert [account.user_id for account in accounts.accounts] == ["ada"]
+
+
+class Published:
+    """What an issuer publishes, at an address."""
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        self.host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.uri = f"http://{self.host}/keys"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = await self._login._fetch(f"{ISSUER}keys")
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()

@@ -140,9 +140,9 @@ async def test_nobody_without_a_certificate_gets_in_where_it_is_required(
     authority = Authority()
     tls = tls_of(authority, tmp_path, client_ca_file=str(tmp_path / "clients.crt"), client_auth="required")
     secured = Secured(await start_gateway(tls=tls), authority)
-    said = {"authorization": f"Bearer {secured.gateway.key}"}
-    assert (await refusal(secured.chat(**said))).code == "UNAVAILABLE"
-    assert await secured.chat(authority.workload("spiffe://any/any"), **said) == "hi"
+    key = f"Bearer {secured.gateway.key}"
+    assert (await refusal(secured.chat(authorization=key))).code == "UNAVAILABLE"
+    assert await secured.chat(authority.workload("spiffe://any/any"), authorization=key) == "hi"
 
 
 # Files that change.
@@ -155,8 +155,8 @@ class Line:
         self.folder = folder
         authority.server("first").write(folder, "server")
         self.admit(authority)
-        files = (str(folder / name) for name in ("server.crt", "server.key", "clients.crt"))
-        self.tls = Tls(TlsSettings(*files, client_auth="required"), ("h2",))
+        certificate, key, clients = (str(folder / name) for name in ("server.crt", "server.key", "clients.crt"))
+        self.tls = Tls(TlsSettings(certificate, key, clients, "required"), ("h2",))
 
     def admit(self, *authorities: Authority) -> None:
         (self.folder / "clients.crt").write_bytes(b"".join(each.certificate for each in authorities))

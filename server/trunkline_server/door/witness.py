@@ -42,8 +42,12 @@ class Witness:
     async def watching(self, call: Call, request: Message) -> AsyncIterator[None]:
         """Raises STORE_UNAVAILABLE where the audit cannot be written."""
         caller = call.caller
-        who = {"tenant_id": caller.tenant_id, "principal": caller.principal}
-        with acting(**who, method=call.method.removeprefix(_SERVICES), request_id=call.request_id):
+        with acting(
+            tenant_id=caller.tenant_id,
+            principal=caller.principal,
+            method=call.method.removeprefix(_SERVICES),
+            request_id=call.request_id,
+        ):
             if action := WITHOUT_ROWS.get(call.method):
                 await self._log.note(caller.tenant_id, action, _named(request))
             yield

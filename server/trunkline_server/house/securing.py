@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Final
 
 from trunkline_server.config import Settings
@@ -33,9 +34,10 @@ def tls_chores(settings: Settings, tls: tuple[Tls, Tls] | None) -> list[Chore]:
     return [Chore("reload_tls", settings.tls.reload_s, each.reload) for each in tls or ()]
 
 
-def strangers_of(settings: Settings) -> Strangers:
+def strangers_of(settings: Settings, stack: AsyncExitStack) -> Strangers:
     """Callers without a key of ours."""
     egress = Egress(policy_of(settings))
+    stack.push_async_callback(egress.close)
 
     async def fetch(uri: str) -> bytes:
         return (await egress.fetch(uri, bytes_max=JWKS_BYTES_MAX, field="auth.issuers")).data

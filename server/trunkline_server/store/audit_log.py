@@ -87,7 +87,8 @@ class AuditLog:
         while at < head.sequence:
             rows = await self._database.fetch(_SQL.after, head.tenant_id, at, head.sequence, _ROWS)
             last = rows[-1]["sequence"] if rows else head.sequence
-            signatures = dict(await self._database.fetch(_SQL.signatures, head.tenant_id, at, last))
+            signed = await self._database.fetch(_SQL.signatures, head.tenant_id, at, last)
+            signatures = {row["sequence"]: row["signature"] for row in signed}
             for entry in (AuditEntry(*row) for row in rows):
                 fault = _fault(entry, at + 1, before) or self._unlike(entry, signatures, kept)
                 if fault:
