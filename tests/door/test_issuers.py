@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -64,7 +65,8 @@ def published(name: str, key: Any) -> dict[str, Any]:
         ed25519.Ed25519PrivateKey: jwt.algorithms.OKPAlgorithm,
     }
     spell = next(spelling for kind, spelling in algorithms.items() if isinstance(key, kind))
-    return {**spell.to_jwk(key.public_key(), as_dict=True), "kid": name}
+    told: dict[str, Any] = spell.to_jwk(key.public_key(), as_dict=True)
+    return {**told, "kid": name}
 
 
 def claims(**more: Any) -> dict[str, Any]:
@@ -96,7 +98,7 @@ async def test_each_kind_of_key(key: Any, algorithm: str) -> None:
     assert (await read(token(key, "other", algorithm), login)).user_id == "ada"
 
 
-BAD: Final = {
+BAD: Final[dict[str, Callable[[], str]]] = {
     "signed by another key": lambda: token(OTHER),
     "signed with a secret": lambda: jwt.encode(claims(), "x" * 32, "HS256", headers={"kid": "one"}),
     "not signed": lambda: jwt.encode(claims(), "", "none", headers={"kid": "one"}),
