@@ -56,8 +56,14 @@ OTHER = {
     "guard.output_personal_data": "standard",
     "guard.action": "refuse",
     "guard.moderation_model": "other",
+    "telemetry.metrics": "false",
+    "telemetry.otlp_endpoint": "http://other:4318",
+    "telemetry.otlp_headers": '{"authorization": "other"}',
+    "telemetry.trace_ratio": "0.5",
     "egress.allow_private_hosts": '["other"]',
     "egress.allow_http_hosts": '["other"]',
+    "tasks.models": '{"default": ["sandbox/json"]}',
+    "tasks.piece_tokens": "500",
     "providers": '{"other": {}}',
 }
 """Another value than the default, for settings that are no plain number."""
