@@ -53,6 +53,7 @@ class GrpcSection(Section, frozen=True):
     heartbeat_s: Seconds = 15.0
     drain_delay_s: Annotated[float, Meta(ge=0)] = 5.0
     drain_grace_s: Annotated[float, Meta(ge=0)] = 25.0
+    health_address: str = ""
 
 
 class HttpSection(Section, frozen=True):
@@ -68,11 +69,46 @@ class HttpSection(Section, frozen=True):
     idle_timeout_s: Seconds = 75.0
 
 
+class TlsSection(Section, frozen=True):
+    """Certificates of both doors, and those of callers."""
+
+    certificate_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
+    client_auth: Literal["none", "optional", "required"] = "none"
+    reload_s: Seconds = 10.0
+
+
+class IdentitySection(Section, frozen=True):
+    """A workload, known by the name in its certificate."""
+
+    name: str
+    scopes: tuple[str, ...]
+    tenant: str = "default"
+    models: tuple[str, ...] = ()
+    priority: Literal["sheddable", "batch", "interactive", "critical"] = "interactive"
+
+
+class IssuerSection(Section, frozen=True):
+    """Somebody whose tokens are believed."""
+
+    issuer: str
+    audience: str
+    jwks_uri: str
+    scopes: tuple[str, ...]
+    algorithms: tuple[Literal["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"], ...] = ("RS256",)
+    tenant: str = "default"
+    scope_claim: str = ""
+    user_claim: str = "sub"
+
+
 class AuthSection(Section, frozen=True):
-    """API keys."""
+    """Who may call: API keys, certificates, tokens of others."""
 
     pepper: str = ""
     cache_ttl_s: Seconds = 60.0
+    identities: tuple[IdentitySection, ...] = ()
+    issuers: tuple[IssuerSection, ...] = ()
 
 
 class SecretsSection(Section, frozen=True):
@@ -304,6 +340,7 @@ class Settings(Section, frozen=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     grpc: GrpcSection = field(default_factory=GrpcSection)
     http: HttpSection = field(default_factory=HttpSection)
+    tls: TlsSection = field(default_factory=TlsSection)
     auth: AuthSection = field(default_factory=AuthSection)
     secrets: SecretsSection = field(default_factory=SecretsSection)
     database: DatabaseSection = field(default_factory=DatabaseSection)
@@ -430,7 +467,9 @@ def _check(settings: Settings) -> None:
                 raise ValueError("must not be negative")
         except ValueError as error:
             raise ConfigError(f"{key}: {error}") from None
-    for key, address in (("grpc.address", settings.grpc.address), ("http.address", settings.http.address)):
+    health = settings.grpc.health_address
+    addresses = {"grpc.address": settings.grpc.address, "http.address": settings.http.address}
+    for key, address in (addresses | ({"grpc.health_address": health} if health else {})).items():
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise ConfigError(f"{key}: {address!r} is not host:port")
@@ -438,6 +477,7 @@ def _check(settings: Settings) -> None:
     _check_redis_url(settings.redis_url)
     _check_otlp_endpoint(settings.telemetry.otlp_endpoint)
     _check_secrets(settings.secrets)
+    _check_tls(settings.tls)
     for name, provider in settings.providers.items():
         _check_provider(name, provider)
 
@@ -474,6 +514,13 @@ def _check_secrets(secrets: SecretsSection) -> None:
         lengths = {0}
     if lengths - {KEY_BYTES}:
         raise ConfigError(f"secrets.kek: each must be {KEY_BYTES} bytes in base64, such as `openssl rand -base64 32`")
+
+
+def _check_tls(tls: TlsSection) -> None:
+    if bool(tls.certificate_file) != bool(tls.key_file):
+        raise ConfigError("tls: needs both certificate_file and key_file, or none")
+    if tls.client_auth != "none" and not (tls.certificate_file and tls.client_ca_file):
+        raise ConfigError("tls.client_auth: needs certificate_file, key_file and client_ca_file")
 
 
 def _check_provider(name: str, provider: ProviderSection) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from trunkline_server.config import Settings
 from trunkline_server.core import ids
 from trunkline_server.core.address import EgressPolicy
+from trunkline_server.core.audit_chain import HeadKey
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KeyRing
 from trunkline_server.gateway.admission import Admission
@@ -41,6 +42,7 @@ from trunkline_server.house.routing import open_routes, require_known_chains, st
 from trunkline_server.house.start import StartError
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
+from trunkline_server.store.audit_log import AuditLog
 from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.embedded import EmbeddedPostgres
 from trunkline_server.store.installation import installation_secret
@@ -59,6 +61,7 @@ class Engine:
     replica_id: str
     secret: bytes
     database: Database
+    audit: AuditLog
     ledger: Ledger
     routes: Routes
     learning: Learning
@@ -115,6 +118,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         replica_id=replica_id,
         secret=secret,
         database=database,
+        audit=AuditLog(database, HeadKey.derive(secret)),
         ledger=ledger,
         routes=routes,
         learning=learning,

@@ -16,6 +16,7 @@ from trunkline.v1 import (
     analytics_pb2,
     assistants_pb2,
     audio_pb2,
+    audit_pb2,
     chat_pb2,
     conversations_pb2,
     credits_pb2,
@@ -47,6 +48,7 @@ from trunkline_server.services.admin import AdminService, Replica
 from trunkline_server.services.analytics.service import AnalyticsService
 from trunkline_server.services.assistants import AssistantService
 from trunkline_server.services.audio import AudioService
+from trunkline_server.services.audit import AuditService
 from trunkline_server.services.chat import ChatService
 from trunkline_server.services.conversations import ConversationService
 from trunkline_server.services.credits import CreditService
@@ -118,6 +120,7 @@ class Offered:
             conversations_pb2: ConversationService(
                 engine.talks.conversations, engine.talks.minutes.messages, tokens, engine.errands.policy
             ),
+            audit_pb2: AuditService(engine.audit, tokens),
             admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf, self.vitals()),
         }
 
@@ -183,6 +186,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
         "CompleteMany": MANY_TIMEOUT_S,
         "ExecuteAction": CALL_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
+        "VerifyLog": MANY_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
     }
     return Deadlines(own, OTHER_TIMEOUT_S)

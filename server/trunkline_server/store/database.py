@@ -15,6 +15,7 @@ from typing import Any, Self
 import asyncpg
 
 from trunkline_server.store import queries
+from trunkline_server.store.acting import ACTOR
 from trunkline_server.store.connection import Connection, DatabaseSettings, server_settings
 from trunkline_server.store.held import Held
 from trunkline_server.store.listener import Callback, Listener
@@ -120,7 +121,12 @@ class Database:
         with outage_told():
             async with self._pool.acquire(timeout=self._settings.acquire_timeout_s) as connection:
                 try:
-                    yield connection
+                    if actor := ACTOR.get():
+                        async with connection.transaction():
+                            await connection.execute(_SQL.act_as, actor)
+                            yield connection
+                    else:
+                        yield connection
                 except TimeoutError:
                     connection.terminate()  # a server that hangs would hold the release up as well
                     raise
