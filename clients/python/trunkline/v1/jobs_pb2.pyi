@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from trunkline.v1 import chat_pb2 as _chat_pb2
+from trunkline.v1 import collections_pb2 as _collections_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -105,20 +106,26 @@ class JobSpec(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHAT_FIELD_NUMBER: _builtins.int
+    UPSERT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chat(self) -> _chat_pb2.ChatInput:
         """A chat call."""
+
+    @_builtins.property
+    def upsert(self) -> _collections_pb2.UpsertInput:
+        """Documents that are put into a collection."""
 
     def __init__(
         self,
         *,
         chat: _chat_pb2.ChatInput | None = ...,
+        upsert: _collections_pb2.UpsertInput | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "upsert", b"upsert", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "upsert", b"upsert", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat"]  # noqa: Y015
+    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat", "upsert"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_work) -> _WhichOneofReturnType_work | None: ...
 
@@ -131,20 +138,26 @@ class JobResult(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COMPLETION_FIELD_NUMBER: _builtins.int
+    UPSERT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def completion(self) -> _chat_pb2.Completion:
         """Of a chat call."""
+
+    @_builtins.property
+    def upsert(self) -> _collections_pb2.UpsertResult:
+        """Of documents that were put into a collection."""
 
     def __init__(
         self,
         *,
         completion: _chat_pb2.Completion | None = ...,
+        upsert: _collections_pb2.UpsertResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "result", b"result", "upsert", b"upsert"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "result", b"result", "upsert", b"upsert"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion", "upsert"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
