@@ -18,6 +18,8 @@ from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.jobs.chat import ChatJob
 from trunkline_server.gateway.jobs.kind import JobKind
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
+from trunkline_server.gateway.jobs.upsert import UpsertJob
+from trunkline_server.house.collecting import Collecting
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.services.batches import BatchService
 from trunkline_server.services.events import EventService
@@ -53,9 +55,14 @@ class Background:
     hooks: Hooks
 
     @classmethod
-    async def open(cls, settings: Settings, database: Database, errands: Errands, hooks: Hooks) -> Background:
+    async def open(
+        cls, settings: Settings, database: Database, errands: Errands, hooks: Hooks, collecting: Collecting
+    ) -> Background:
         """Hears of news once this returns."""
-        works: dict[str, JobKind] = {"chat": ChatJob(errands.gateway, errands.media, errands.policy)}
+        works: dict[str, JobKind] = {
+            "chat": ChatJob(errands.gateway, errands.media, errands.policy),
+            "upsert": UpsertJob(collecting.intake),
+        }
         orders = Orders(works, _order_settings(settings.jobs))
         news = News()
         await news.follow(database, outbox.CHANNEL)

@@ -32,6 +32,7 @@ from trunkline_server.gateway.sync import Sync
 from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.background import Background
+from trunkline_server.house.collecting import Collecting
 from trunkline_server.house.guarding import house_guard
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.keeping import keep
@@ -72,6 +73,7 @@ class Engine:
     teller: Teller
     guards: Guards
     errands: Errands
+    collecting: Collecting
     talks: Talks
     background: Background
 
@@ -109,6 +111,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     talks = Talks.over(database, gateway)
     stack.push_async_callback(talks.drained)
     errands = Errands(gateway, Media(Egress(policy)), policy)
+    collecting = Collecting.over(database, errands)
     return Engine(
         replica_id=replica_id,
         secret=secret,
@@ -127,8 +130,9 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         teller=teller,
         guards=guards,
         errands=errands,
+        collecting=collecting,
         talks=talks,
-        background=await Background.open(settings, database, errands, hooks),
+        background=await Background.open(settings, database, errands, hooks, collecting),
     )
 
 
