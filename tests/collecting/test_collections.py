@@ -188,5 +188,3 @@ def _about(request: Any, name: str) -> Any:
     asked.CopyFrom(request)
     (asked.input if "input" in asked.DESCRIPTOR.fields_by_name else asked).collection = name
     return asked
-
-

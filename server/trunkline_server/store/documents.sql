@@ -73,7 +73,8 @@ WHERE chunk_id = ANY ($2::uuid[])
 -- $1: the words; $2: the language; $3: at most so many.
 -- name: by_words
 SELECT chunk_id, ts_rank_cd(words, wanted, 1)::float8 AS rank
-FROM collected.chunk_{id}, replace(plainto_tsquery($2::text::regconfig, $1)::text, ' & ', ' | ')::tsquery AS wanted
+FROM collected.chunk_{id}
+CROSS JOIN (SELECT replace(plainto_tsquery($2::text::regconfig, $1)::text, ' & ', ' | ')::tsquery AS wanted) AS asked
 WHERE words @@ wanted
 ORDER BY rank DESC, chunk_id
 LIMIT $3
@@ -81,7 +82,8 @@ LIMIT $3
 -- $4: what their facts must fulfil.
 -- name: by_words_where
 SELECT chunk_id, ts_rank_cd(words, wanted, 1)::float8 AS rank
-FROM collected.chunk_{id}, replace(plainto_tsquery($2::text::regconfig, $1)::text, ' & ', ' | ')::tsquery AS wanted
+FROM collected.chunk_{id}
+CROSS JOIN (SELECT replace(plainto_tsquery($2::text::regconfig, $1)::text, ' & ', ' | ')::tsquery AS wanted) AS asked
 WHERE words @@ wanted AND facts @@ $4::text::jsonpath
 ORDER BY rank DESC, chunk_id
 LIMIT $3
