@@ -10,7 +10,7 @@ from tests.fixtures.gateway import RunningGateway
 from tests.fixtures.jobs import ended
 from tests.fixtures.library import BAKERY, HARBOUR, Reader, document, town
 from tests.fixtures.refusal import Refusal, invalid, refusal
-from trunkline.v1 import admin_pb2, collections_pb2, jobs_pb2
+from trunkline.v1 import admin_pb2, collections_pb2, jobs_pb2, retrieval_pb2
 from trunkline_server.store import reconciliation
 from trunkline_server.store.database import Database
 
@@ -84,4 +84,4 @@ async def test_many_documents_at_once(gateway: RunningGateway, count: int) -> No
 
     assert put.embedded_count == count
     assert (await reader.look()).chunk_count == count
-    assert "d77" in await reader.found("number 77 of many", options=collections_pb2.SearchOptions(limit=3))
+    assert "d77" in await reader.found("number 77 of many", options=retrieval_pb2.SearchOptions(limit=3))

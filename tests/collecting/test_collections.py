@@ -11,7 +11,7 @@ from tests.fixtures.library import BAKERY, HARBOUR, Reader, document, town
 from tests.fixtures.refusal import Refusal, invalid, refusal, send
 from tests.fixtures.requests.collections import GOOD
 from tests.fixtures.talks import another_tenant
-from trunkline.v1 import collections_pb2, embeddings_pb2
+from trunkline.v1 import collections_pb2, embeddings_pb2, retrieval_pb2
 
 NOT_FOUND: Final = Refusal("NOT_FOUND", "RESOURCE_NOT_FOUND")
 EXISTS: Final = Refusal("ALREADY_EXISTS", "RESOURCE_EXISTS")
@@ -78,8 +78,8 @@ async def test_embedding_costs_what_embed_costs(gateway: RunningGateway, reader:
 async def test_what_else_is_said_of_a_document_changes_without_embedding(gateway: RunningGateway) -> None:
     reader = await town(gateway)
     await reader.put(document("harbour", HARBOUR, title="Port", facts={"depth": 12.0}))
-    condition = collections_pb2.Condition(key="depth", range=collections_pb2.NumberRange(at_least=10))
-    deep = collections_pb2.SearchOptions(filter=collections_pb2.MetadataFilter(must=[condition]))
+    condition = retrieval_pb2.Condition(key="depth", range=retrieval_pb2.NumberRange(at_least=10))
+    deep = retrieval_pb2.SearchOptions(filter=retrieval_pb2.MetadataFilter(must=[condition]))
 
     hits = (await reader.search("bread", options=deep)).hits
     assert [(hit.document_id, hit.title, hit.metadata["depth"].number) for hit in hits] == [("harbour", "Port", 12.0)]

@@ -9,15 +9,15 @@ import pytest
 from tests.fixtures.gateway import RunningGateway
 from tests.fixtures.library import BAKERY, HARBOUR, LIBRARY, Reader, document, told, town
 from tests.fixtures.refusal import Refusal, invalid, refusal
-from trunkline.v1 import collections_pb2
+from trunkline.v1 import collections_pb2, retrieval_pb2
 from trunkline_server.providers.sandbox.embedding import vector
 
-WORDS: Final = collections_pb2.SEARCH_MODE_WORDS
-HYBRID: Final = collections_pb2.SEARCH_MODE_HYBRID
+WORDS: Final = retrieval_pb2.SEARCH_MODE_WORDS
+HYBRID: Final = retrieval_pb2.SEARCH_MODE_HYBRID
 
 
-def options(**fields: Any) -> collections_pb2.SearchOptions:
-    return collections_pb2.SearchOptions(**fields)
+def options(**fields: Any) -> retrieval_pb2.SearchOptions:
+    return retrieval_pb2.SearchOptions(**fields)
 
 
 def query_vector(text: str) -> collections_pb2.QueryVector:
@@ -28,7 +28,7 @@ async def test_the_nearest_comes_first_and_says_how_near_it_is(gateway: RunningG
     reader = await town(gateway)
     answer = await reader.search(BAKERY, options=options(limit=2))
 
-    assert [hit.document_id for hit in answer.hits][0] == "bakery"
+    assert answer.hits[0].document_id == "bakery"
     assert answer.hits[0].similarity == pytest.approx(1.0, abs=1e-5)
     assert answer.hits[0].score == answer.hits[0].similarity > answer.hits[1].similarity
     assert (answer.hits[0].text, answer.hits[0].chunk_index) == (BAKERY, 0)
@@ -98,7 +98,7 @@ async def test_both_lists_are_put_together(gateway: RunningGateway) -> None:
 
 async def test_a_reranker_has_the_last_word(gateway: RunningGateway) -> None:
     reader = await town(gateway)
-    rerank = collections_pb2.SearchRerank(model="sandbox/rerank")
+    rerank = retrieval_pb2.SearchRerank(model="sandbox/rerank")
     answer = await reader.search("four weeks", options=options(rerank=rerank, limit=1))
 
     assert [(hit.document_id, hit.score) for hit in answer.hits] == [("library", 1.0)]
@@ -106,28 +106,28 @@ async def test_a_reranker_has_the_last_word(gateway: RunningGateway) -> None:
 
 
 CONDITIONS: Final = {
-    "place=north": (collections_pb2.Condition(key="place", equals=told("north")), {"a", "d"}),
-    "place=6": (collections_pb2.Condition(key="place", equals=told(6.0)), set()),
-    "depth=6": (collections_pb2.Condition(key="depth", equals=told(6.0)), {"b"}),
-    "open": (collections_pb2.Condition(key="open", equals=told(True)), {"a"}),
-    "tags=sea": (collections_pb2.Condition(key="tags", equals=told("sea")), {"a", "c"}),
+    "place=north": (retrieval_pb2.Condition(key="place", equals=told("north")), {"a", "d"}),
+    "place=6": (retrieval_pb2.Condition(key="place", equals=told(6.0)), set()),
+    "depth=6": (retrieval_pb2.Condition(key="depth", equals=told(6.0)), {"b"}),
+    "open": (retrieval_pb2.Condition(key="open", equals=told(True)), {"a"}),
+    "tags=sea": (retrieval_pb2.Condition(key="tags", equals=told("sea")), {"a", "c"}),
     "place in": (
-        collections_pb2.Condition(
-            key="place", any_of=collections_pb2.MetadataValues(values=[told('so"uth'), told("west")])
+        retrieval_pb2.Condition(
+            key="place", any_of=retrieval_pb2.MetadataValues(values=[told('so"uth'), told("west")])
         ),
         {"b"},
     ),
     "depth>6": (
-        collections_pb2.Condition(key="depth", range=collections_pb2.NumberRange(greater_than=6)),
+        retrieval_pb2.Condition(key="depth", range=retrieval_pb2.NumberRange(greater_than=6)),
         {"a"},
     ),
     "6<=depth<12": (
-        collections_pb2.Condition(key="depth", range=collections_pb2.NumberRange(at_least=6, less_than=12)),
+        retrieval_pb2.Condition(key="depth", range=retrieval_pb2.NumberRange(at_least=6, less_than=12)),
         {"b"},
     ),
-    "any depth": (collections_pb2.Condition(key="depth", range=collections_pb2.NumberRange()), {"a", "b"}),
-    "depth there": (collections_pb2.Condition(key="depth", exists=True), {"a", "b", "c"}),
-    "depth not there": (collections_pb2.Condition(key="depth", exists=False), {"d"}),
+    "any depth": (retrieval_pb2.Condition(key="depth", range=retrieval_pb2.NumberRange()), {"a", "b"}),
+    "depth there": (retrieval_pb2.Condition(key="depth", exists=True), {"a", "b", "c"}),
+    "depth not there": (retrieval_pb2.Condition(key="depth", exists=False), {"d"}),
 }
 FACTS: Final[dict[str, dict[str, Any]]] = {
     "a": {"place": "north", "depth": 12.0, "open": True, "tags": ["sea", "ship"]},
@@ -144,7 +144,7 @@ async def test_filters_hold_as_they_say_by_meaning_and_by_words(gateway: Running
     every = set(FACTS)
     for name, (condition, wanted) in CONDITIONS.items():
         for part, expected in (("must", wanted), ("should", wanted), ("must_not", every - wanted)):
-            filter = collections_pb2.MetadataFilter(**{part: [condition]})  # type: ignore[arg-type]
+            filter = retrieval_pb2.MetadataFilter(**{part: [condition]})  # type: ignore[arg-type]
             for mode in (WORDS, HYBRID):
                 found = await reader.found("harbour", options=options(filter=filter, mode=mode))
                 assert set(found) == expected, (name, part, mode)
@@ -154,7 +154,7 @@ async def test_all_parts_of_a_filter_hold_together(gateway: RunningGateway) -> N
     reader = Reader(gateway, gateway.metadata())
     await reader.make()
     await reader.put(*(document(name, HARBOUR, facts=facts) for name, facts in FACTS.items()))
-    filter = collections_pb2.MetadataFilter(
+    filter = retrieval_pb2.MetadataFilter(
         must=[CONDITIONS["depth there"][0]],
         should=[CONDITIONS["place=north"][0], CONDITIONS["place in"][0]],
         must_not=[CONDITIONS["open"][0]],
@@ -170,14 +170,14 @@ async def test_all_parts_of_a_filter_hold_together(gateway: RunningGateway) -> N
         ({"vector": collections_pb2.QueryVector(values=[1.0])}, "vector.values"),
         ({"vector": collections_pb2.QueryVector(values=[0.0] * 64)}, "vector.values"),
         ({"document_id": "d", "options": options(mode=WORDS)}, "options.mode"),
-        ({"document_id": "d", "options": options(rerank=collections_pb2.SearchRerank(model="m"))}, "options.rerank"),
+        ({"document_id": "d", "options": options(rerank=retrieval_pb2.SearchRerank(model="m"))}, "options.rerank"),
         ({"text": "a", "options": options(min_similarity=float("nan"))}, "options.min_similarity"),
         (
             {
                 "text": "a",
                 "options": options(
-                    filter=collections_pb2.MetadataFilter(
-                        must=[collections_pb2.Condition(key="k", equals=told(["a", "b"]))]
+                    filter=retrieval_pb2.MetadataFilter(
+                        must=[retrieval_pb2.Condition(key="k", equals=told(["a", "b"]))]
                     )
                 ),
             },

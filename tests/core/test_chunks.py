@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ def test_it_is_cut_where_a_sentence_ends() -> None:
 def test_the_next_one_begins_with_the_end_of_the_last() -> None:
     words = " ".join(f"word{number}" for number in range(300))
     chunks = cut(words, 60, 20)
-    for before, after in zip(chunks, chunks[1:], strict=False):
+    for before, after in itertools.pairwise(chunks):
         assert after.split()[0] in before.split()[1:]
         assert before.split()[-1] in after.split()
 

@@ -108,10 +108,10 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     gateway = _gateway(settings, routes, ledger, limiter, live=live, teller=teller, guards=guards)
     policy = policy_of(settings)
     hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
-    talks = Talks.over(database, gateway)
-    stack.push_async_callback(talks.drained)
     errands = Errands(gateway, Media(Egress(policy)), policy)
     collecting = Collecting.over(database, errands)
+    talks = Talks.over(database, gateway, collecting.finding)
+    stack.push_async_callback(talks.drained)
     return Engine(
         replica_id=replica_id,
         secret=secret,

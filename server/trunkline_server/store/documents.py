@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from trunkline.v1 import collections_pb2
+from trunkline.v1 import collections_pb2, retrieval_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.collections import filters
 from trunkline_server.core.collections.metadata import facts_of
@@ -121,7 +121,7 @@ class Documents:
         return {row["chunk_id"]: _hit(row) for row in rows}
 
     async def by_words(
-        self, collection_id: UUID, words: str, language: str, filter: collections_pb2.MetadataFilter, limit: int
+        self, collection_id: UUID, words: str, language: str, filter: retrieval_pb2.MetadataFilter, limit: int
     ) -> dict[UUID, float]:
         """The chunks that have any of the words, with their ranks, the best first."""
         path = filters.jsonpath(filter)

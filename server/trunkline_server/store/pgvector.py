@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from trunkline.v1 import collections_pb2
+from trunkline.v1 import collections_pb2, retrieval_pb2
 from trunkline_server.core.collections import filters
 from trunkline_server.core.collections.vectors import Near, Point, Space, similarity_of
 from trunkline_server.core.errors import Reason, TrunklineError
@@ -74,7 +74,7 @@ class PgVector:
         return {row["chunk_id"]: row["vector"] for row in rows}
 
     async def nearest(
-        self, space: Space, vector: Sequence[float], filter: collections_pb2.MetadataFilter, limit: int
+        self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
     ) -> list[Near]:
         path = filters.jsonpath(filter)
         with gone_told(space.collection_id):

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from trunkline.v1 import receipt_pb2 as _receipt_pb2
+from trunkline.v1 import retrieval_pb2 as _retrieval_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -48,34 +49,6 @@ METRIC_DOT_PRODUCT: Metric.ValueType  # 2
 METRIC_EUCLIDEAN: Metric.ValueType  # 3
 """The distance between them; similarities are 1 / (1 + distance)."""
 Global___Metric: _TypeAlias = Metric  # noqa: Y015
-
-class _SearchMode:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _SearchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMode.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    SEARCH_MODE_UNSPECIFIED: _SearchMode.ValueType  # 0
-    """By meaning."""
-    SEARCH_MODE_MEANING: _SearchMode.ValueType  # 1
-    """By meaning."""
-    SEARCH_MODE_WORDS: _SearchMode.ValueType  # 2
-    """By words: nothing is embedded, nothing is charged."""
-    SEARCH_MODE_HYBRID: _SearchMode.ValueType  # 3
-    """By both: the two lists are put together by reciprocal rank fusion."""
-
-class SearchMode(_SearchMode, metaclass=_SearchModeEnumTypeWrapper):
-    """What a search goes by."""
-
-SEARCH_MODE_UNSPECIFIED: SearchMode.ValueType  # 0
-"""By meaning."""
-SEARCH_MODE_MEANING: SearchMode.ValueType  # 1
-"""By meaning."""
-SEARCH_MODE_WORDS: SearchMode.ValueType  # 2
-"""By words: nothing is embedded, nothing is charged."""
-SEARCH_MODE_HYBRID: SearchMode.ValueType  # 3
-"""By both: the two lists are put together by reciprocal rank fusion."""
-Global___SearchMode: _TypeAlias = SearchMode  # noqa: Y015
 
 @_typing.final
 class CollectionSpec(_message.Message):
@@ -178,68 +151,6 @@ class Collection(_message.Message):
 Global___Collection: _TypeAlias = Collection  # noqa: Y015
 
 @_typing.final
-class MetadataValue(_message.Message):
-    """A fact about a document, to filter by."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TEXT_FIELD_NUMBER: _builtins.int
-    NUMBER_FIELD_NUMBER: _builtins.int
-    FLAG_FIELD_NUMBER: _builtins.int
-    TEXTS_FIELD_NUMBER: _builtins.int
-    text: _builtins.str
-    """A text."""
-    number: _builtins.float
-    """A number; finite."""
-    flag: _builtins.bool
-    """Yes or no."""
-    @_builtins.property
-    def texts(self) -> Global___MetadataTexts:
-        """Several texts; a condition holds where it holds for one of them."""
-
-    def __init__(
-        self,
-        *,
-        text: _builtins.str = ...,
-        number: _builtins.float = ...,
-        flag: _builtins.bool = ...,
-        texts: Global___MetadataTexts | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["flag", b"flag", "kind", b"kind", "number", b"number", "text", b"text", "texts", b"texts"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flag", b"flag", "kind", b"kind", "number", b"number", "text", b"text", "texts", b"texts"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["text", "number", "flag", "texts"]  # noqa: Y015
-    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
-
-Global___MetadataValue: _TypeAlias = MetadataValue  # noqa: Y015
-
-@_typing.final
-class MetadataTexts(_message.Message):
-    """Several texts."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TEXTS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The texts."""
-
-    def __init__(
-        self,
-        *,
-        texts: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["texts", b"texts"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___MetadataTexts: _TypeAlias = MetadataTexts  # noqa: Y015
-
-@_typing.final
 class Document(_message.Message):
     """A document, as its owner gives it."""
 
@@ -253,12 +164,12 @@ class Document(_message.Message):
         VALUE_FIELD_NUMBER: _builtins.int
         key: _builtins.str
         @_builtins.property
-        def value(self) -> Global___MetadataValue: ...
+        def value(self) -> _retrieval_pb2.MetadataValue: ...
         def __init__(
             self,
             *,
             key: _builtins.str = ...,
-            value: Global___MetadataValue | None = ...,
+            value: _retrieval_pb2.MetadataValue | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -285,7 +196,7 @@ class Document(_message.Message):
         """Its text, cut already. At most 2,000."""
 
     @_builtins.property
-    def metadata(self) -> _containers.MessageMap[_builtins.str, Global___MetadataValue]:
+    def metadata(self) -> _containers.MessageMap[_builtins.str, _retrieval_pb2.MetadataValue]:
         """What can be filtered by. At most 64 keys of letters, digits, `_`, `-` and `.`."""
 
     def __init__(
@@ -296,7 +207,7 @@ class Document(_message.Message):
         chunks: _abc.Iterable[_builtins.str] | None = ...,
         title: _builtins.str = ...,
         uri: _builtins.str = ...,
-        metadata: _abc.Mapping[_builtins.str, Global___MetadataValue] | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _retrieval_pb2.MetadataValue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -411,161 +322,6 @@ class UpsertResult(_message.Message):
 Global___UpsertResult: _TypeAlias = UpsertResult  # noqa: Y015
 
 @_typing.final
-class Condition(_message.Message):
-    """Whether a condition on one key holds."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    KEY_FIELD_NUMBER: _builtins.int
-    EQUALS_FIELD_NUMBER: _builtins.int
-    ANY_OF_FIELD_NUMBER: _builtins.int
-    RANGE_FIELD_NUMBER: _builtins.int
-    EXISTS_FIELD_NUMBER: _builtins.int
-    key: _builtins.str
-    """The key."""
-    exists: _builtins.bool
-    """It is there, or with false it is not."""
-    @_builtins.property
-    def equals(self) -> Global___MetadataValue:
-        """It is this one."""
-
-    @_builtins.property
-    def any_of(self) -> Global___MetadataValues:
-        """It is one of these."""
-
-    @_builtins.property
-    def range(self) -> Global___NumberRange:
-        """It is a number within these bounds."""
-
-    def __init__(
-        self,
-        *,
-        key: _builtins.str = ...,
-        equals: Global___MetadataValue | None = ...,
-        any_of: Global___MetadataValues | None = ...,
-        range: Global___NumberRange | None = ...,
-        exists: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["any_of", b"any_of", "equals", b"equals", "exists", b"exists", "range", b"range", "test", b"test"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_of", b"any_of", "equals", b"equals", "exists", b"exists", "key", b"key", "range", b"range", "test", b"test"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_test: _TypeAlias = _typing.Literal["equals", "any_of", "range", "exists"]  # noqa: Y015
-    _WhichOneofArgType_test: _TypeAlias = _typing.Literal["test", b"test"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_test) -> _WhichOneofReturnType_test | None: ...
-
-Global___Condition: _TypeAlias = Condition  # noqa: Y015
-
-@_typing.final
-class MetadataValues(_message.Message):
-    """Several values."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    VALUES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetadataValue]:
-        """The values."""
-
-    def __init__(
-        self,
-        *,
-        values: _abc.Iterable[Global___MetadataValue] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___MetadataValues: _TypeAlias = MetadataValues  # noqa: Y015
-
-@_typing.final
-class NumberRange(_message.Message):
-    """Bounds of a number; those that are unset do not bound it."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    GREATER_THAN_FIELD_NUMBER: _builtins.int
-    AT_LEAST_FIELD_NUMBER: _builtins.int
-    LESS_THAN_FIELD_NUMBER: _builtins.int
-    AT_MOST_FIELD_NUMBER: _builtins.int
-    greater_than: _builtins.float
-    """Greater than this."""
-    at_least: _builtins.float
-    """This or greater."""
-    less_than: _builtins.float
-    """Less than this."""
-    at_most: _builtins.float
-    """This or less."""
-    def __init__(
-        self,
-        *,
-        greater_than: _builtins.float | None = ...,
-        at_least: _builtins.float | None = ...,
-        less_than: _builtins.float | None = ...,
-        at_most: _builtins.float | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_least", b"_at_least", "_at_most", b"_at_most", "_greater_than", b"_greater_than", "_less_than", b"_less_than", "at_least", b"at_least", "at_most", b"at_most", "greater_than", b"greater_than", "less_than", b"less_than"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_least", b"_at_least", "_at_most", b"_at_most", "_greater_than", b"_greater_than", "_less_than", b"_less_than", "at_least", b"at_least", "at_most", b"at_most", "greater_than", b"greater_than", "less_than", b"less_than"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__at_least: _TypeAlias = _typing.Literal["at_least"]  # noqa: Y015
-    _WhichOneofArgType__at_least: _TypeAlias = _typing.Literal["_at_least", b"_at_least"]  # noqa: Y015
-    _WhichOneofReturnType__at_most: _TypeAlias = _typing.Literal["at_most"]  # noqa: Y015
-    _WhichOneofArgType__at_most: _TypeAlias = _typing.Literal["_at_most", b"_at_most"]  # noqa: Y015
-    _WhichOneofReturnType__greater_than: _TypeAlias = _typing.Literal["greater_than"]  # noqa: Y015
-    _WhichOneofArgType__greater_than: _TypeAlias = _typing.Literal["_greater_than", b"_greater_than"]  # noqa: Y015
-    _WhichOneofReturnType__less_than: _TypeAlias = _typing.Literal["less_than"]  # noqa: Y015
-    _WhichOneofArgType__less_than: _TypeAlias = _typing.Literal["_less_than", b"_less_than"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_least) -> _WhichOneofReturnType__at_least | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_most) -> _WhichOneofReturnType__at_most | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__greater_than) -> _WhichOneofReturnType__greater_than | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__less_than) -> _WhichOneofReturnType__less_than | None: ...
-
-Global___NumberRange: _TypeAlias = NumberRange  # noqa: Y015
-
-@_typing.final
-class MetadataFilter(_message.Message):
-    """Which documents are searched."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MUST_FIELD_NUMBER: _builtins.int
-    SHOULD_FIELD_NUMBER: _builtins.int
-    MUST_NOT_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def must(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
-        """All of these hold."""
-
-    @_builtins.property
-    def should(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
-        """At least one of these holds, where there are any."""
-
-    @_builtins.property
-    def must_not(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
-        """None of these holds."""
-
-    def __init__(
-        self,
-        *,
-        must: _abc.Iterable[Global___Condition] | None = ...,
-        should: _abc.Iterable[Global___Condition] | None = ...,
-        must_not: _abc.Iterable[Global___Condition] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["must", b"must", "must_not", b"must_not", "should", b"should"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___MetadataFilter: _TypeAlias = MetadataFilter  # noqa: Y015
-
-@_typing.final
 class QueryVector(_message.Message):
     """A vector that searches."""
 
@@ -590,76 +346,6 @@ class QueryVector(_message.Message):
 Global___QueryVector: _TypeAlias = QueryVector  # noqa: Y015
 
 @_typing.final
-class SearchRerank(_message.Message):
-    """Has another model put the best hits in order."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MODEL_FIELD_NUMBER: _builtins.int
-    CANDIDATE_COUNT_FIELD_NUMBER: _builtins.int
-    model: _builtins.str
-    """The model, as in Rerank."""
-    candidate_count: _builtins.int
-    """How many hits it looks at. 0: four times the limit, at most 100."""
-    def __init__(
-        self,
-        *,
-        model: _builtins.str = ...,
-        candidate_count: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate_count", b"candidate_count", "model", b"model"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SearchRerank: _TypeAlias = SearchRerank  # noqa: Y015
-
-@_typing.final
-class SearchOptions(_message.Message):
-    """How a collection is searched."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    LIMIT_FIELD_NUMBER: _builtins.int
-    MIN_SIMILARITY_FIELD_NUMBER: _builtins.int
-    FILTER_FIELD_NUMBER: _builtins.int
-    MODE_FIELD_NUMBER: _builtins.int
-    RERANK_FIELD_NUMBER: _builtins.int
-    limit: _builtins.int
-    """At most so many hits. 0: 10."""
-    min_similarity: _builtins.float
-    """Leave out hits by meaning that are less similar than this. Hits by words have no similarity and stay."""
-    mode: Global___SearchMode.ValueType
-    """What it goes by. By words only with a text."""
-    @_builtins.property
-    def filter(self) -> Global___MetadataFilter:
-        """Only documents that it lets through."""
-
-    @_builtins.property
-    def rerank(self) -> Global___SearchRerank:
-        """Put the best hits in order once more. Only with a text."""
-
-    def __init__(
-        self,
-        *,
-        limit: _builtins.int = ...,
-        min_similarity: _builtins.float | None = ...,
-        filter: Global___MetadataFilter | None = ...,
-        mode: Global___SearchMode.ValueType = ...,
-        rerank: Global___SearchRerank | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_similarity", b"_min_similarity", "filter", b"filter", "min_similarity", b"min_similarity", "rerank", b"rerank"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_similarity", b"_min_similarity", "filter", b"filter", "limit", b"limit", "min_similarity", b"min_similarity", "mode", b"mode", "rerank", b"rerank"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__min_similarity: _TypeAlias = _typing.Literal["min_similarity"]  # noqa: Y015
-    _WhichOneofArgType__min_similarity: _TypeAlias = _typing.Literal["_min_similarity", b"_min_similarity"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_similarity) -> _WhichOneofReturnType__min_similarity | None: ...
-
-Global___SearchOptions: _TypeAlias = SearchOptions  # noqa: Y015
-
-@_typing.final
 class SearchHit(_message.Message):
     """A chunk that was found."""
 
@@ -673,12 +359,12 @@ class SearchHit(_message.Message):
         VALUE_FIELD_NUMBER: _builtins.int
         key: _builtins.str
         @_builtins.property
-        def value(self) -> Global___MetadataValue: ...
+        def value(self) -> _retrieval_pb2.MetadataValue: ...
         def __init__(
             self,
             *,
             key: _builtins.str = ...,
-            value: Global___MetadataValue | None = ...,
+            value: _retrieval_pb2.MetadataValue | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -714,7 +400,7 @@ class SearchHit(_message.Message):
     word_rank: _builtins.float
     """How well its words fit, where it was found by words."""
     @_builtins.property
-    def metadata(self) -> _containers.MessageMap[_builtins.str, Global___MetadataValue]:
+    def metadata(self) -> _containers.MessageMap[_builtins.str, _retrieval_pb2.MetadataValue]:
         """The document's metadata."""
 
     def __init__(
@@ -725,7 +411,7 @@ class SearchHit(_message.Message):
         text: _builtins.str = ...,
         title: _builtins.str = ...,
         uri: _builtins.str = ...,
-        metadata: _abc.Mapping[_builtins.str, Global___MetadataValue] | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _retrieval_pb2.MetadataValue] | None = ...,
         score: _builtins.float = ...,
         similarity: _builtins.float | None = ...,
         word_rank: _builtins.float | None = ...,
@@ -1181,7 +867,7 @@ class SearchRequest(_message.Message):
         """What is near this vector."""
 
     @_builtins.property
-    def options(self) -> Global___SearchOptions:
+    def options(self) -> _retrieval_pb2.SearchOptions:
         """How."""
 
     def __init__(
@@ -1191,7 +877,7 @@ class SearchRequest(_message.Message):
         text: _builtins.str = ...,
         vector: Global___QueryVector | None = ...,
         document_id: _builtins.str = ...,
-        options: Global___SearchOptions | None = ...,
+        options: _retrieval_pb2.SearchOptions | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "options", b"options", "query", b"query", "text", b"text", "vector", b"vector"]  # noqa: Y015

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
-from trunkline.v1 import collections_pb2
+from trunkline.v1 import retrieval_pb2
 from trunkline_server.core.collections.metadata import Fact, Facts, fact_of
 from trunkline_server.core.errors import invalid
 from trunkline_server.core.question import check_name
@@ -17,7 +17,7 @@ from trunkline_server.core.question import check_name
 BOUNDS: Final = (("greater_than", ">"), ("at_least", ">="), ("less_than", "<"), ("at_most", "<="))
 
 
-def check(filter: collections_pb2.MetadataFilter, path: str) -> None:
+def check(filter: retrieval_pb2.MetadataFilter, path: str) -> None:
     """Raises VALIDATION where a condition could be read in two ways, or by no store."""
     for part in ("must", "should", "must_not"):
         for index, condition in enumerate(getattr(filter, part)):
@@ -25,20 +25,20 @@ def check(filter: collections_pb2.MetadataFilter, path: str) -> None:
                 _check_value(value, f"{path}.{part}[{index}]")
 
 
-def values_of(condition: collections_pb2.Condition) -> list[Fact]:
+def values_of(condition: retrieval_pb2.Condition) -> list[Fact]:
     """Those of which it wants one."""
     if condition.WhichOneof("test") == "equals":
         return [fact_of(condition.equals)]
     return [fact_of(value) for value in condition.any_of.values]
 
 
-def bounds_of(condition: collections_pb2.Condition) -> list[tuple[str, str, float]]:
+def bounds_of(condition: retrieval_pb2.Condition) -> list[tuple[str, str, float]]:
     """Of a range: the name of each bound that is set, its sign, and the number."""
     told = condition.range
     return [(name, sign, getattr(told, name)) for name, sign in BOUNDS if told.HasField(name)]
 
 
-def jsonpath(filter: collections_pb2.MetadataFilter) -> str | None:
+def jsonpath(filter: retrieval_pb2.MetadataFilter) -> str | None:
     """A predicate that is true of the facts that the filter lets through; None where it lets all through."""
     clauses = [_path(each) for each in filter.must]
     if filter.should:
@@ -47,7 +47,7 @@ def jsonpath(filter: collections_pb2.MetadataFilter) -> str | None:
     return " && ".join(clauses) or None
 
 
-def lets_through(filter: collections_pb2.MetadataFilter, facts: Facts) -> bool:
+def lets_through(filter: retrieval_pb2.MetadataFilter, facts: Facts) -> bool:
     """Whether a document with these facts is searched."""
     return (
         all(holds(each, facts) for each in filter.must)
@@ -56,7 +56,7 @@ def lets_through(filter: collections_pb2.MetadataFilter, facts: Facts) -> bool:
     )
 
 
-def holds(condition: collections_pb2.Condition, facts: Facts) -> bool:
+def holds(condition: retrieval_pb2.Condition, facts: Facts) -> bool:
     """One condition."""
     fact = facts.get(condition.key)
     match condition.WhichOneof("test"):
@@ -71,7 +71,7 @@ def holds(condition: collections_pb2.Condition, facts: Facts) -> bool:
             return any(_same(each, wanted) for each in told for wanted in values_of(condition))
 
 
-def _path(condition: collections_pb2.Condition) -> str:
+def _path(condition: retrieval_pb2.Condition) -> str:
     key = f"$.{json.dumps(condition.key)}"
     match condition.WhichOneof("test"):
         case "exists":

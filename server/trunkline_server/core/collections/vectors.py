@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
-from trunkline.v1 import collections_pb2
+from trunkline.v1 import collections_pb2, retrieval_pb2
 from trunkline_server.core.collections.metadata import Facts
 
 
@@ -56,7 +56,7 @@ class VectorStore(Protocol):
         """Of those that are there."""
 
     async def nearest(
-        self, space: Space, vector: Sequence[float], filter: collections_pb2.MetadataFilter, limit: int
+        self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
     ) -> list[Near]:
         """The nearest of those that the filter lets through, the nearest first."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from trunkline.v1 import collections_pb2, embeddings_pb2, receipt_pb2
+from trunkline.v1 import collections_pb2, embeddings_pb2, receipt_pb2, retrieval_pb2
 from trunkline_server.core.call import Call
 from trunkline_server.core.collections import filters
 from trunkline_server.core.collections.fusion import fused
@@ -56,7 +56,7 @@ class _Search:
     ranks: Mapping[UUID, float] = field(default_factory=dict)
 
     @property
-    def options(self) -> collections_pb2.SearchOptions:
+    def options(self) -> retrieval_pb2.SearchOptions:
         return self.request.options
 
     @property
@@ -74,12 +74,12 @@ class _Search:
     @property
     def depth(self) -> int:
         """How far down each list is read."""
-        is_both = self.options.mode == collections_pb2.SEARCH_MODE_HYBRID
+        is_both = self.options.mode == retrieval_pb2.SEARCH_MODE_HYBRID
         return max(self.wanted, FUSED_MIN) if is_both else self.wanted
 
     def scores(self) -> Mapping[UUID, float]:
         """The best first."""
-        if self.options.mode == collections_pb2.SEARCH_MODE_HYBRID:
+        if self.options.mode == retrieval_pb2.SEARCH_MODE_HYBRID:
             return fused(list(self.similarities), list(self.ranks))
         return self.similarities or self.ranks
 
@@ -96,9 +96,9 @@ class Finding:
         check(request)
         collection = await self.shelves.find(call.caller.tenant_id, readable("collection", request.collection))
         search = _Search(collection, request, Bills(self.errands, call))
-        if request.options.mode != collections_pb2.SEARCH_MODE_WORDS:
+        if request.options.mode != retrieval_pb2.SEARCH_MODE_WORDS:
             search.similarities = await self._by_meaning(search)
-        if request.options.mode in (collections_pb2.SEARCH_MODE_WORDS, collections_pb2.SEARCH_MODE_HYBRID):
+        if request.options.mode in (retrieval_pb2.SEARCH_MODE_WORDS, retrieval_pb2.SEARCH_MODE_HYBRID):
             search.ranks = await self._by_words(search)
         hits = await self._told(search)
         if hits and request.options.HasField("rerank"):
@@ -163,8 +163,8 @@ def check(request: Request) -> None:
             raise invalid("text", "has no words")
         return
     if request.options.mode not in (
-        collections_pb2.SEARCH_MODE_UNSPECIFIED,
-        collections_pb2.SEARCH_MODE_MEANING,
+        retrieval_pb2.SEARCH_MODE_UNSPECIFIED,
+        retrieval_pb2.SEARCH_MODE_MEANING,
     ):
         raise invalid("options.mode", "looks for words, and the search has no text")
     if request.options.HasField("rerank"):
