@@ -52,7 +52,7 @@ async def test_sources_are_told_cited_and_paid_for(gateway: RunningGateway) -> N
         ("Boats leave with the tide.", second),
     ]
     assert read.charge.nanos > 0
-    told = money.from_decimal_text(trailers["x-trunkline-charge"])
+    told = money.from_decimal_text(str(trailers["x-trunkline-charge"]))
     assert told == completion.charge.nanos + read.charge.nanos
 
 
@@ -82,7 +82,7 @@ async def test_a_conversation_keeps_the_citations_and_not_the_sources(gateway: R
     input.conversation_id = await speaker.begin()
     await complete(gateway, input)
 
-    kept = [each.message for each in (await speaker.messages(input.conversation_id)).messages]
+    kept = [each.message for each in await speaker.kept(input.conversation_id)]
     assert [part.text.text for message in kept for part in message.parts] == [ASKED, ANSWER]
     assert len(kept[1].parts[0].text.citations) == 3
 

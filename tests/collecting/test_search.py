@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.collecting.conditions import CONDITIONS, FACTS
 from tests.fixtures.gateway import RunningGateway
 from tests.fixtures.library import BAKERY, HARBOUR, LIBRARY, Reader, document, told, town
 from tests.fixtures.refusal import Refusal, invalid, refusal
@@ -105,38 +106,6 @@ async def test_a_reranker_has_the_last_word(gateway: RunningGateway) -> None:
     assert len(answer.receipts) == 2
 
 
-CONDITIONS: Final = {
-    "place=north": (retrieval_pb2.Condition(key="place", equals=told("north")), {"a", "d"}),
-    "place=6": (retrieval_pb2.Condition(key="place", equals=told(6.0)), set()),
-    "depth=6": (retrieval_pb2.Condition(key="depth", equals=told(6.0)), {"b"}),
-    "open": (retrieval_pb2.Condition(key="open", equals=told(True)), {"a"}),
-    "tags=sea": (retrieval_pb2.Condition(key="tags", equals=told("sea")), {"a", "c"}),
-    "place in": (
-        retrieval_pb2.Condition(
-            key="place", any_of=retrieval_pb2.MetadataValues(values=[told('so"uth'), told("west")])
-        ),
-        {"b"},
-    ),
-    "depth>6": (
-        retrieval_pb2.Condition(key="depth", range=retrieval_pb2.NumberRange(greater_than=6)),
-        {"a"},
-    ),
-    "6<=depth<12": (
-        retrieval_pb2.Condition(key="depth", range=retrieval_pb2.NumberRange(at_least=6, less_than=12)),
-        {"b"},
-    ),
-    "any depth": (retrieval_pb2.Condition(key="depth", range=retrieval_pb2.NumberRange()), {"a", "b"}),
-    "depth there": (retrieval_pb2.Condition(key="depth", exists=True), {"a", "b", "c"}),
-    "depth not there": (retrieval_pb2.Condition(key="depth", exists=False), {"d"}),
-}
-FACTS: Final[dict[str, dict[str, Any]]] = {
-    "a": {"place": "north", "depth": 12.0, "open": True, "tags": ["sea", "ship"]},
-    "b": {"place": 'so"uth', "depth": 6.0, "open": False, "tags": []},
-    "c": {"place": "", "depth": "deep", "tags": ["sea"]},
-    "d": {"place": "north"},
-}
-
-
 async def test_filters_hold_as_they_say_by_meaning_and_by_words(gateway: RunningGateway) -> None:
     reader = Reader(gateway, gateway.metadata())
     await reader.make()
@@ -144,7 +113,7 @@ async def test_filters_hold_as_they_say_by_meaning_and_by_words(gateway: Running
     every = set(FACTS)
     for name, (condition, wanted) in CONDITIONS.items():
         for part, expected in (("must", wanted), ("should", wanted), ("must_not", every - wanted)):
-            filter = retrieval_pb2.MetadataFilter(**{part: [condition]})  # type: ignore[arg-type]
+            filter = retrieval_pb2.MetadataFilter(**{part: [condition]})
             for mode in (WORDS, HYBRID):
                 found = await reader.found("harbour", options=options(filter=filter, mode=mode))
                 assert set(found) == expected, (name, part, mode)

@@ -109,7 +109,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     policy = policy_of(settings)
     hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
     errands = Errands(gateway, Media(Egress(policy)), policy)
-    collecting = Collecting.over(database, errands)
+    collecting = Collecting.open(settings.collections, database, errands, stack)
     talks = Talks.over(database, gateway, collecting.finding)
     stack.push_async_callback(talks.drained)
     return Engine(

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from trunkline.v1 import retrieval_pb2
 from trunkline_server.core.collections.metadata import Fact, Facts, fact_of
 from trunkline_server.core.errors import invalid
 from trunkline_server.core.question import check_name
 
-BOUNDS: Final = (("greater_than", ">"), ("at_least", ">="), ("less_than", "<"), ("at_most", "<="))
+Bound: TypeAlias = Literal["greater_than", "at_least", "less_than", "at_most"]
+
+BOUNDS: Final[tuple[tuple[Bound, str], ...]] = (
+    ("greater_than", ">"),
+    ("at_least", ">="),
+    ("less_than", "<"),
+    ("at_most", "<="),
+)
 
 
 def check(filter: retrieval_pb2.MetadataFilter, path: str) -> None:
