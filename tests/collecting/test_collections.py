@@ -126,46 +126,45 @@ async def test_the_documents_of_a_collection_go_by_id(gateway: RunningGateway) -
     assert told == ["bakery", "harbour", "library"]
 
 
-@pytest.mark.parametrize(
-    ("fields", "path"),
-    [
-        ({"chunk_tokens": 15}, "spec.chunk_tokens"),
-        ({"chunk_tokens": 20, "overlap_tokens": 11}, "spec.overlap_tokens"),
-        ({"language": "klingon"}, "spec.language"),
-        ({"name": "coll_" + "0" * 32}, "spec.name"),
-        ({"description": "\0"}, "spec.description"),
-        ({"dimensions": 4001}, "spec.dimensions"),
-    ],
-)
-async def test_a_collection_that_cannot_be(reader: Reader, fields: dict[str, Any], path: str) -> None:
-    assert await refusal(reader.make(**fields)) == invalid(path)
+NO_COLLECTIONS: Final[list[tuple[dict[str, Any], str]]] = [
+    ({"chunk_tokens": 15}, "spec.chunk_tokens"),
+    ({"chunk_tokens": 20, "overlap_tokens": 11}, "spec.overlap_tokens"),
+    ({"language": "klingon"}, "spec.language"),
+    ({"name": "coll_" + "0" * 32}, "spec.name"),
+    ({"description": "\0"}, "spec.description"),
+    ({"dimensions": 4001}, "spec.dimensions"),
+]
 
 
-@pytest.mark.parametrize(
-    ("documents", "path"),
-    [
-        ([document("a", "x"), document("a", "y")], "input.documents[1].document_id"),
-        ([document("a")], "input.documents[0].text"),
-        ([document("a", "  ")], "input.documents[0].text"),
-        ([document("a", "x", chunks=["y"])], "input.documents[0].text"),
-        ([document("a", "x\0")], "input.documents[0].text"),
-        ([document("a\0", "x")], "input.documents[0].document_id"),
-        ([document("a", "x", facts={"k": "\0"})], "input.documents[0].metadata['k']"),
-    ],
-)
-async def test_documents_that_cannot_be(
-    gateway: RunningGateway, documents: list[collections_pb2.Document], path: str
-) -> None:
+async def test_a_collection_that_cannot_be(reader: Reader) -> None:
+    for fields, path in NO_COLLECTIONS:
+        assert await refusal(reader.make(**fields)) == invalid(path)
+
+
+NO_DOCUMENTS: Final[list[tuple[list[collections_pb2.Document], str]]] = [
+    ([document("a", "x"), document("a", "y")], "input.documents[1].document_id"),
+    ([document("a")], "input.documents[0].text"),
+    ([document("a", "  ")], "input.documents[0].text"),
+    ([document("a", "x", chunks=["y"])], "input.documents[0].text"),
+    ([document("a", "x\0")], "input.documents[0].text"),
+    ([document("a\0", "x")], "input.documents[0].document_id"),
+    ([document("a", "x", facts={"k": "\0"})], "input.documents[0].metadata['k']"),
+]
+
+
+async def test_documents_that_cannot_be(gateway: RunningGateway) -> None:
     reader = await town(gateway)
-    assert await refusal(reader.put(*documents)) == invalid(path)
+    for documents, path in NO_DOCUMENTS:
+        assert await refusal(reader.put(*documents)) == invalid(path)
     assert (await reader.look()).document_count == 3
 
 
-@pytest.mark.parametrize("dimensions", [1, 2000, 2001, 4000])
-async def test_vectors_of_every_length(reader: Reader, dimensions: int) -> None:
-    await reader.make(dimensions=dimensions)
-    await reader.put(document("a", HARBOUR))
-    assert await reader.found("the harbour opens") == ["a"]
+async def test_vectors_of_every_length(gateway: RunningGateway) -> None:
+    for dimensions in (1, 2000, 2001, 4000):
+        reader = Reader(gateway, gateway.metadata(), f"of-{dimensions}")
+        await reader.make(dimensions=dimensions)
+        await reader.put(document("a", HARBOUR))
+        assert await reader.found("the harbour opens") == ["a"]
 
 
 async def test_strangers_find_nothing(gateway: RunningGateway) -> None:
