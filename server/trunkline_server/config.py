@@ -221,6 +221,17 @@ class ConversationsSection(Section, frozen=True):
     idle_keep_days: Count = 0
 
 
+class CollectionsSection(Section, frozen=True):
+    """Where the vectors of new collections are kept."""
+
+    store: Literal["pgvector", "qdrant"] = "pgvector"
+    qdrant_url: str = ""
+    qdrant_api_key: str = ""
+
+    def __repr__(self) -> str:
+        return f"CollectionsSection(store={self.store!r})"
+
+
 class LimitsSection(Section, frozen=True):
     """Rate limits."""
 
@@ -353,6 +364,7 @@ class Settings(Section, frozen=True):
     analytics: AnalyticsSection = field(default_factory=AnalyticsSection)
     dashboard: DashboardSection = field(default_factory=DashboardSection)
     conversations: ConversationsSection = field(default_factory=ConversationsSection)
+    collections: CollectionsSection = field(default_factory=CollectionsSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     cache: CacheSection = field(default_factory=CacheSection)
     guard: GuardSection = field(default_factory=GuardSection)

@@ -34,6 +34,7 @@ from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.actions import Actions
 from trunkline_server.house.background import Background
+from trunkline_server.house.collecting import Collecting
 from trunkline_server.house.guarding import house_guard
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.keeping import keep
@@ -76,6 +77,7 @@ class Engine:
     teller: Teller
     guards: Guards
     errands: Errands
+    collecting: Collecting
     actions: Actions
     talks: Talks
     background: Background
@@ -111,9 +113,10 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     gateway = _gateway(settings, routes, ledger, limiter, live=live, teller=teller, guards=guards)
     policy = policy_of(settings)
     hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
-    talks = Talks.over(database, gateway)
-    stack.push_async_callback(talks.drained)
     errands = Errands(gateway, Media(Egress(policy)), policy)
+    collecting = Collecting.open(settings.collections, database, errands, stack)
+    talks = Talks.over(database, gateway, collecting.finding)
+    stack.push_async_callback(talks.drained)
     return Engine(
         replica_id=replica_id,
         secret=secret,
@@ -133,9 +136,10 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         teller=teller,
         guards=guards,
         errands=errands,
+        collecting=collecting,
         actions=Actions.open(database, tenant_keys, secret, policy, stack),
         talks=talks,
-        background=await Background.open(settings, database, errands, ledger, hooks),
+        background=await Background.open(settings, database, errands, ledger, hooks, collecting=collecting),
     )
 
 

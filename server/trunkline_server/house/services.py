@@ -18,6 +18,7 @@ from trunkline.v1 import (
     audio_pb2,
     audit_pb2,
     chat_pb2,
+    collections_pb2,
     conversations_pb2,
     credits_pb2,
     embeddings_pb2,
@@ -70,10 +71,12 @@ from trunkline_server.store.usage import Usage
 OTHER_TIMEOUT_S: Final = 10.0
 MANY_TIMEOUT_S: Final = 600.0
 MEDIA_TIMEOUT_S: Final = 300.0
+COLLECTING_TIMEOUT_S: Final = 300.0
 SYNC_TIMEOUT_S: Final = 30.0
 WATCH_TIMEOUT_S: Final = 900.0
 
 _MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe", "TranslateAudio")
+_COLLECTING: Final = ("UpsertDocuments", "DeleteDocuments", "DeleteCollection", "CreateCollection", "Search")
 _TEXTS: Final = ("Complete", "Embed", "Rerank", "Moderate")
 
 
@@ -103,6 +106,7 @@ class Offered:
         return {
             chat_pb2: self._chat(),
             embeddings_pb2: EmbeddingService(engine.errands),
+            collections_pb2: engine.collecting.service(tokens, engine.background.orders, engine.background.jobs),
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
             moderation_pb2: ModerationService(engine.errands, engine.guards.policies),
@@ -184,6 +188,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
         **dict.fromkeys(METHODS, MANY_TIMEOUT_S),
         "Stream": settings.chat.stream_timeout_s,
         "CompleteMany": MANY_TIMEOUT_S,
+        **dict.fromkeys(_COLLECTING, COLLECTING_TIMEOUT_S),
         "ExecuteAction": CALL_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
         "VerifyLog": MANY_TIMEOUT_S,
