@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from tests.bench.gateway import serving
 from tests.bench.processes import Cores, part
@@ -35,7 +35,7 @@ async def measure(home: Path) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     async with AsyncExitStack() as stack:
         _, upstream = await stack.enter_async_context(part("upstream", cores=cores.rest))
-        asked = {}
+        asked: dict[str, Any] = {}
         for name, environment in _kinds(upstream["url"]).items():
             place = home / str(len(asked))
             place.mkdir()
