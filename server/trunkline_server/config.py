@@ -489,7 +489,6 @@ def _check(settings: Settings) -> None:
     _check_redis_url(settings.redis_url)
     _check_otlp_endpoint(settings.telemetry.otlp_endpoint)
     _check_secrets(settings.secrets)
-    _check_tls(settings.tls)
     for name, provider in settings.providers.items():
         _check_provider(name, provider)
 
@@ -526,13 +525,6 @@ def _check_secrets(secrets: SecretsSection) -> None:
         lengths = {0}
     if lengths - {KEY_BYTES}:
         raise ConfigError(f"secrets.kek: each must be {KEY_BYTES} bytes in base64, such as `openssl rand -base64 32`")
-
-
-def _check_tls(tls: TlsSection) -> None:
-    if bool(tls.certificate_file) != bool(tls.key_file):
-        raise ConfigError("tls: needs both certificate_file and key_file, or none")
-    if tls.client_auth != "none" and not (tls.certificate_file and tls.client_ca_file):
-        raise ConfigError("tls.client_auth: needs certificate_file, key_file and client_ca_file")
 
 
 def _check_provider(name: str, provider: ProviderSection) -> None:
