@@ -32,6 +32,7 @@ from trunkline_server.gateway.sync import Sync
 from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.background import Background
+from trunkline_server.house.filing import open_archive
 from trunkline_server.house.guarding import house_guard
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.keeping import keep
@@ -40,6 +41,7 @@ from trunkline_server.house.routing import open_routes, require_known_chains, st
 from trunkline_server.house.start import StartError
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
+from trunkline_server.store.archive import Archive
 from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.embedded import EmbeddedPostgres
 from trunkline_server.store.installation import installation_secret
@@ -72,6 +74,7 @@ class Engine:
     teller: Teller
     guards: Guards
     errands: Errands
+    archive: Archive
     talks: Talks
     background: Background
 
@@ -108,7 +111,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
     talks = Talks.over(database, gateway)
     stack.push_async_callback(talks.drained)
-    errands = Errands(gateway, Media(Egress(policy)), policy)
+    archive = open_archive(settings, database, stack)
+    errands = Errands(gateway, Media(Egress(policy), archive), policy)
     return Engine(
         replica_id=replica_id,
         secret=secret,
@@ -127,6 +131,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         teller=teller,
         guards=guards,
         errands=errands,
+        archive=archive,
         talks=talks,
         background=await Background.open(settings, database, errands, ledger, hooks),
     )

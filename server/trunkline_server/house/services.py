@@ -18,6 +18,7 @@ from trunkline.v1 import (
     conversations_pb2,
     credits_pb2,
     embeddings_pb2,
+    files_pb2,
     images_pb2,
     limits_pb2,
     models_pb2,
@@ -45,6 +46,7 @@ from trunkline_server.services.chat import ChatService
 from trunkline_server.services.conversations import ConversationService
 from trunkline_server.services.credits import CreditService
 from trunkline_server.services.embeddings import EmbeddingService
+from trunkline_server.services.files import FileService
 from trunkline_server.services.images import ImageService
 from trunkline_server.services.limits import LimitService
 from trunkline_server.services.models import ModelService
@@ -60,10 +62,12 @@ from trunkline_server.store.usage import Usage
 OTHER_TIMEOUT_S: Final = 10.0
 MANY_TIMEOUT_S: Final = 600.0
 MEDIA_TIMEOUT_S: Final = 300.0
+TRANSFER_TIMEOUT_S: Final = 900.0
 SYNC_TIMEOUT_S: Final = 30.0
 WATCH_TIMEOUT_S: Final = 900.0
 
 _MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe", "TranslateAudio")
+_TRANSFERS: Final = ("UploadFile", "DownloadFile")
 _TEXTS: Final = ("Complete", "Embed", "Rerank", "Moderate")
 
 
@@ -95,6 +99,7 @@ class Offered:
             embeddings_pb2: EmbeddingService(engine.errands),
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
+            files_pb2: FileService(engine.archive, tokens),
             moderation_pb2: ModerationService(engine.errands, engine.guards.policies),
             limits_pb2: LimitService(engine.limiter, tokens),
             credits_pb2: CreditService(engine.ledger, tokens),
@@ -153,6 +158,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
     own = {
         **dict.fromkeys(_TEXTS, settings.chat.unary_timeout_s),
         **dict.fromkeys(_MEDIA, MEDIA_TIMEOUT_S),
+        **dict.fromkeys(_TRANSFERS, TRANSFER_TIMEOUT_S),
         "Stream": settings.chat.stream_timeout_s,
         "CompleteMany": MANY_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
