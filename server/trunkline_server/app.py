@@ -28,6 +28,7 @@ from trunkline_server.door.server import Drain, Server
 from trunkline_server.door.sink import Sink
 from trunkline_server.edge.server import HttpServer
 from trunkline_server.edge.webhooks import WebhookDoor
+from trunkline_server.gateway.copies import Copies
 from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.house.background import Background
 from trunkline_server.house.chores import chores_for_all, chores_of_each
@@ -63,6 +64,7 @@ class House:
     gateway: Gateway
     background: Background
     journal: Journal
+    copies: Copies
     grpc_address: str
     http_address: str
     admin_key: str
@@ -197,6 +199,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> H
         gateway=engine.gateway,
         background=engine.background,
         journal=journal,
+        copies=engine.copies,
         grpc_address=grpc_address,
         http_address=http_address,
         admin_key=admin_key,

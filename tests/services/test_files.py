@@ -13,8 +13,10 @@ import pytest
 from google.rpc import error_details_pb2
 
 from tests.fixtures.gateway import RunningGateway, StartGateway, detail_of, question, reason_of, text_of
+from tests.fixtures.talks import another_tenant
+from tests.fixtures.until import until
 from tests.fixtures.upstream import Upstream
-from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, files_pb2
+from trunkline.v1 import chat_pb2, content_pb2, files_pb2
 from trunkline_server.store.archive import Archive
 from trunkline_server.store.contents import PIECE_BYTES
 from trunkline_server.store.database import Database
@@ -30,7 +32,7 @@ def pattern(size: int, seed: int = 1) -> bytes:
 
 
 def spec(data: bytes = b"", **fields: Any) -> files_pb2.FileSpec:
-    given = {"filename": "deed.txt", "media_type": "text/plain", "size_bytes": len(data)} | fields
+    given: dict[str, Any] = {"filename": "deed.txt", "media_type": "text/plain", "size_bytes": len(data)} | fields
     return files_pb2.FileSpec(**given)
 
 
@@ -73,9 +75,7 @@ async def until_there(gateway: RunningGateway, size: int) -> files_pb2.File:
         found[:] = [each for each in listed.files if each.received_bytes >= size]
         return bool(found)
 
-    async with asyncio.timeout(30):
-        while not await has_them():
-            await asyncio.sleep(0.02)
+    await until(has_them, 30)
     return found[0]
 
 
@@ -93,15 +93,6 @@ async def get(gateway: RunningGateway, key: str = "", **which: Any) -> files_pb2
 
 def archive(database: Database) -> Archive:
     return Archive(Files(database), DatabaseContents(database))
-
-
-async def other_tenant(gateway: RunningGateway) -> str:
-    """The key of somebody who is not us."""
-    tenant = await gateway.admin.CreateTenant(
-        admin_pb2.CreateTenantRequest(display_name="other"), metadata=gateway.metadata()
-    )
-    request = admin_pb2.CreateApiKeyRequest(tenant_id=tenant.tenant.tenant_id, display_name="k", scopes=["*"])
-    return (await gateway.admin.CreateApiKey(request, metadata=gateway.metadata())).secret
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES])
@@ -178,9 +169,7 @@ async def test_a_gap_is_refused(gateway: RunningGateway) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"sha256": "0" * 64}, {"size_bytes": 3}], ids=("checksum", "size"))
-async def test_a_file_that_is_not_what_was_told_is_forgotten(
-    gateway: RunningGateway, fields: dict[str, object]
-) -> None:
+async def test_a_file_that_is_not_what_was_told_is_forgotten(gateway: RunningGateway, fields: dict[str, Any]) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await upload(gateway, b"words", **fields)
     assert reason_of(caught.value) == "MEDIA_INVALID"
@@ -256,8 +245,7 @@ async def test_files_expire_and_unfinished_ones_too(gateway: RunningGateway, dat
 
 
 async def test_anothers_file_is_none(gateway: RunningGateway) -> None:
-    file, key = await upload(gateway, b"words", request_id="one"), await other_tenant(gateway)
-    metadata = gateway.metadata(key=key)
+    file, metadata = await upload(gateway, b"words", request_id="one"), await another_tenant(gateway)
     calls = (
         gateway.files.GetFile(files_pb2.GetFileRequest(file_id=file.file_id), metadata=metadata),
         gateway.files.GetFile(files_pb2.GetFileRequest(request_id="one"), metadata=metadata),

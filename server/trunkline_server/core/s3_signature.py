@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
+SIGNED: Final = "host;x-amz-content-sha256;x-amz-date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +24,20 @@ class Signer:
 
     def headers(self, method: str, host: str, path: str, body: bytes, now: datetime) -> dict[str | bytes, str | bytes]:
         """All headers of a request without a query; `path` begins with `/` and is not yet quoted."""
-        time = now.strftime("%Y%m%dT%H%M%SZ")
-        signed = {"host": host, "x-amz-content-sha256": hashlib.sha256(body).hexdigest(), "x-amz-date": time}
-        names = ";".join(signed)
-        lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
-        question = f"{method}\n{quote(path)}\n\n{lines}\n{names}\n{signed['x-amz-content-sha256']}"
+        time, digest = now.strftime("%Y%m%dT%H%M%SZ"), hashlib.sha256(body).hexdigest()
+        question = f"{method}\n{quote(path)}\n\nhost:{host}\nx-amz-content-sha256:{digest}\nx-amz-date:{time}\n\n"
         scope = f"{time[:8]}/{self.region}/{self.service}/aws4_request"
-        text = f"{ALGORITHM}\n{time}\n{scope}\n{hashlib.sha256(question.encode()).hexdigest()}"
+        asked = hashlib.sha256(f"{question}{SIGNED}\n{digest}".encode()).hexdigest()
+        text = f"{ALGORITHM}\n{time}\n{scope}\n{asked}"
         signature = hmac.digest(self._key(time[:8]), text.encode(), "sha256").hex()
-        credential = f"Credential={self.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
-        return {**signed, "authorization": f"{ALGORITHM} {credential}", "content-length": str(len(body))}
+        credential = f"Credential={self.access_key}/{scope}, SignedHeaders={SIGNED}, Signature={signature}"
+        return {
+            "host": host,
+            "x-amz-content-sha256": digest,
+            "x-amz-date": time,
+            "authorization": f"{ALGORITHM} {credential}",
+            "content-length": str(len(body)),
+        }
 
     def _key(self, day: str) -> bytes:
         """Good for a day, a region and a service."""

@@ -15,6 +15,7 @@ from trunkline_server.gateway.breaker_news import BreakerNews
 from trunkline_server.gateway.cache.memory import Memory
 from trunkline_server.gateway.cache.shelf import Shelf
 from trunkline_server.gateway.candidates import Candidates
+from trunkline_server.gateway.copies import Copies
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.gossip import Gossip
@@ -75,6 +76,7 @@ class Engine:
     guards: Guards
     errands: Errands
     archive: Archive
+    copies: Copies
     talks: Talks
     background: Background
 
@@ -132,6 +134,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         guards=guards,
         errands=errands,
         archive=archive,
+        copies=Copies(archive, routes),
         talks=talks,
         background=await Background.open(settings, database, errands, ledger, hooks),
     )

@@ -25,6 +25,7 @@ from trunkline.v1 import (
     moderation_pb2,
     prompts_pb2,
     providers_pb2,
+    vector_stores_pb2,
 )
 from trunkline_server import __version__
 from trunkline_server.config import Settings
@@ -53,11 +54,13 @@ from trunkline_server.services.models import ModelService
 from trunkline_server.services.moderation import ModerationService
 from trunkline_server.services.prompts import PromptService
 from trunkline_server.services.providers import ProviderService
+from trunkline_server.services.vector_stores import VectorStoreService
 from trunkline_server.store.custom_events import CustomEvents
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.store.usage import Usage
+from trunkline_server.store.vector_stores import VectorStores
 
 OTHER_TIMEOUT_S: Final = 10.0
 MANY_TIMEOUT_S: Final = 600.0
@@ -68,6 +71,7 @@ WATCH_TIMEOUT_S: Final = 900.0
 
 _MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe", "TranslateAudio")
 _TRANSFERS: Final = ("UploadFile", "DownloadFile")
+_KEPT_ABROAD: Final = ("CreateVectorStore", "AddFiles", "RemoveFiles", "SearchVectorStore")
 _TEXTS: Final = ("Complete", "Embed", "Rerank", "Moderate")
 
 
@@ -100,6 +104,7 @@ class Offered:
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
             files_pb2: FileService(engine.archive, tokens),
+            vector_stores_pb2: VectorStoreService(VectorStores(engine.database), engine.copies, tokens),
             moderation_pb2: ModerationService(engine.errands, engine.guards.policies),
             limits_pb2: LimitService(engine.limiter, tokens),
             credits_pb2: CreditService(engine.ledger, tokens),
@@ -158,6 +163,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
     own = {
         **dict.fromkeys(_TEXTS, settings.chat.unary_timeout_s),
         **dict.fromkeys(_MEDIA, MEDIA_TIMEOUT_S),
+        **dict.fromkeys(_KEPT_ABROAD, MEDIA_TIMEOUT_S),
         **dict.fromkeys(_TRANSFERS, TRANSFER_TIMEOUT_S),
         "Stream": settings.chat.stream_timeout_s,
         "CompleteMany": MANY_TIMEOUT_S,

@@ -1,4 +1,4 @@
-"""Files with their bytes: pieces are added at the end, read from any place on, and swept away when their file is gone."""
+"""Files with their bytes: pieces are added at the end, read from any place on, and swept away behind their file."""
 
 from __future__ import annotations
 

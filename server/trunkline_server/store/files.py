@@ -147,10 +147,10 @@ class Files:
         """At providers."""
         return [Copy(*row) for row in await self._database.fetch(_SQL.copies, file_id)]
 
-    async def note_copy(self, file_id: UUID, provider: str, account_id: UUID, purpose: str, named: str) -> str:
-        """A copy was made; the name of the one that counts, which may be another's."""
-        name: str = await self._database.fetchval(_SQL.note_copy, file_id, provider, account_id, purpose, named)
-        return name
+    async def note_copy(self, file_id: UUID, provider: str, account_id: UUID, purpose: str, named: str) -> Copy:
+        """A copy was made; the one that counts, which may be another's."""
+        row = await self._database.fetchrow(_SQL.note_copy, file_id, provider, account_id, purpose, named)
+        return Copy(*(row or ()))
 
     async def expire(self, unfinished: timedelta) -> None:
         """Files over their time, and uploads that nobody went on with, are gone."""

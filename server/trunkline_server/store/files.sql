@@ -70,7 +70,7 @@ ORDER BY provider, purpose, account_id
 -- name: note_copy
 INSERT INTO file_copy AS copy (file_id, provider, account_id, purpose, provider_file_id) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (file_id, provider, account_id, purpose) DO UPDATE SET provider_file_id = copy.provider_file_id
-RETURNING provider_file_id
+RETURNING file_id, provider, account_id, purpose, provider_file_id, create_time
 
 -- name: expire
 UPDATE file SET is_gone = true, touch_time = now()

@@ -50,7 +50,7 @@ def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     begun = path.with_suffix(".begun")
     with begun.open("wb") as file:
-        os.chmod(begun, 0o600)
+        begun.chmod(0o600)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

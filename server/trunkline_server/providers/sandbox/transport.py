@@ -25,6 +25,7 @@ from trunkline_server.providers.sandbox.refusal import Refusal
 from trunkline_server.providers.sandbox.reply import Reply
 from trunkline_server.providers.sandbox.script import MODELS, Models, Script, healed, script_of
 from trunkline_server.providers.sandbox.speech import speech_of
+from trunkline_server.providers.sandbox.stores import Stores
 from trunkline_server.providers.sandbox.turn import CREATED_S, Turn
 from trunkline_server.providers.sandbox.work import Task, Workshop, read
 from trunkline_server.wire.http import HttpRequest
@@ -49,6 +50,7 @@ class SandboxTransport:
         self._failures: OrderedDict[str, int] = OrderedDict()
         self._films = Films()
         self._batches = Batches(self._chat)
+        self._stores = Stores(self._batches.files)
         self._makers = dict(self._posts())
 
     @asynccontextmanager
@@ -65,6 +67,8 @@ class SandboxTransport:
     def _reply(self, request: HttpRequest) -> Reply:
         path = request.path.partition("?")[0]
         try:
+            if self._stores.takes(request):
+                return self._stores.answer(request)
             if request.method == "POST" and path in self._makers:
                 return self._makers[path](request)
             if request.method == "GET" and path.startswith("/videos/"):
