@@ -24,7 +24,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help setup gen baseline lock run test test-fast test-real bench overload soak check check-code check-layers check-contract check-generated format clean
+.PHONY: help setup gen baseline lock run test test-fast test-real quality bench overload soak check check-code check-layers check-contract check-generated format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ test-fast: $(READY) ## the suite without what is slow or starts the whole server
 
 test-real: $(READY) ## against real providers whose keys are in the environment
 	@$(BIN)/python -m tests.real $(ARGS)
+
+quality: $(READY) ## how well a model does our tasks, through the gateway that runs (ARGS="--model openai/gpt-4o-mini")
+	@$(BIN)/python -m tests.quality $(ARGS)
 
 bench: $(READY) ## measure speed on this machine
 	@$(BIN)/python -m tests.bench $(ARGS)

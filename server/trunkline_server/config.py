@@ -93,6 +93,7 @@ class DatabaseSection(Section, frozen=True):
     """PostgreSQL."""
 
     pool_max: Positive = 10
+    acquire_timeout_s: Seconds = 0.25
     command_timeout_s: Seconds = 1.0
 
 
@@ -245,6 +246,15 @@ class EgressSection(Section, frozen=True):
     allow_http_hosts: tuple[str, ...] = ()
 
 
+class TasksSection(Section, frozen=True):
+    """Tasks."""
+
+    models: dict[
+        Literal["default", "classify", "extract", "summarize", "translate", "generate_code"], tuple[str, ...]
+    ] = field(default_factory=dict)
+    piece_tokens: Annotated[int, Meta(ge=128)] = 12_000
+
+
 class ModelSection(Section, frozen=True):
     """A model of a server of one's own. Prices are US dollars for a million tokens, as decimal text."""
 
@@ -315,6 +325,7 @@ class Settings(Section, frozen=True):
     guard: GuardSection = field(default_factory=GuardSection)
     overload: OverloadSection = field(default_factory=OverloadSection)
     egress: EgressSection = field(default_factory=EgressSection)
+    tasks: TasksSection = field(default_factory=TasksSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 
     @property

@@ -59,6 +59,8 @@ OTHER = {
     "guard.moderation_model": "other",
     "egress.allow_private_hosts": '["other"]',
     "egress.allow_http_hosts": '["other"]',
+    "tasks.models": '{"default": ["sandbox/json"]}',
+    "tasks.piece_tokens": "500",
     "providers": '{"other": {}}',
 }
 """Another value than the default, for settings that are no plain number."""

@@ -81,6 +81,13 @@ async def test_what_no_provider_takes_is_refused(
     assert reason_of(refused.value) == reason
 
 
+async def test_what_a_guard_masks_could_not_be_put_back(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(guard={"input_personal_data": "standard"})
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await create(gateway, [spec("write to ann@example.org")], mode=PROVIDER)
+    assert reason_of(refused.value) == "CAPABILITY_UNSUPPORTED"
+
+
 async def test_its_carrier_is_nobodys(books: Books, gateway: RunningGateway) -> None:
     made = await create(gateway, [spec("one")], mode=PROVIDER)
     await watched(gateway, made.batch_id)

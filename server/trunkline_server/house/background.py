@@ -22,7 +22,9 @@ from trunkline_server.gateway.jobs.chat import ChatJob
 from trunkline_server.gateway.jobs.kind import JobKind
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
 from trunkline_server.gateway.jobs.speech import SpeechJob
+from trunkline_server.gateway.jobs.task import TaskJob
 from trunkline_server.house.hooks import Hooks
+from trunkline_server.house.tasks import tasks_over
 from trunkline_server.services.batches import BatchService
 from trunkline_server.services.events import EventService
 from trunkline_server.services.jobs import JobService
@@ -73,7 +75,8 @@ class Background:
         works: dict[str, JobKind] = {
             "chat": ChatJob(errands.gateway, errands.media, errands.policy),
             "speech": SpeechJob(errands),
-            **errand.works(errands, operations),
+            "task": TaskJob(tasks_over(settings.tasks, database, errands.gateway)),
+            **errand.works(errands, operations, hooks.wakes),
         }
         orders = Orders(works, bulk, _order_settings(settings.jobs))
         news = News()

@@ -16,6 +16,7 @@ from trunkline.v1 import chat_pb2 as _chat_pb2
 from trunkline.v1 import embeddings_pb2 as _embeddings_pb2
 from trunkline.v1 import films_pb2 as _films_pb2
 from trunkline.v1 import images_pb2 as _images_pb2
+from trunkline.v1 import tasks_pb2 as _tasks_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -104,7 +105,7 @@ Global___DelayReason: _TypeAlias = DelayReason  # noqa: Y015
 
 @_typing.final
 class JobSpec(_message.Message):
-    """What is to be done. The numbers 7 and 8 are for task and tool."""
+    """What is to be done. The number 8 is for tool."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -114,6 +115,7 @@ class JobSpec(_message.Message):
     SPEECH_FIELD_NUMBER: _builtins.int
     TRANSCRIPTION_FIELD_NUMBER: _builtins.int
     VIDEO_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chat(self) -> _chat_pb2.ChatInput:
         """A chat call."""
@@ -138,6 +140,10 @@ class JobSpec(_message.Message):
     def video(self) -> _films_pb2.VideoInput:
         """A film to be made."""
 
+    @_builtins.property
+    def task(self) -> _tasks_pb2.TaskInput:
+        """A task."""
+
     def __init__(
         self,
         *,
@@ -147,12 +153,13 @@ class JobSpec(_message.Message):
         speech: _audio_pb2.SpeechInput | None = ...,
         transcription: _audio_pb2.TranscriptionInput | None = ...,
         video: _films_pb2.VideoInput | None = ...,
+        task: _tasks_pb2.TaskInput | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "transcription", b"transcription", "video", b"video", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "transcription", b"transcription", "video", b"video", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "transcription", b"transcription", "video", b"video", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "transcription", b"transcription", "video", b"video", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat", "embed", "image", "speech", "transcription", "video"]  # noqa: Y015
+    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat", "embed", "image", "speech", "transcription", "video", "task"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_work) -> _WhichOneofReturnType_work | None: ...
 
@@ -170,6 +177,7 @@ class JobResult(_message.Message):
     SPEECH_FIELD_NUMBER: _builtins.int
     TRANSCRIPTION_FIELD_NUMBER: _builtins.int
     VIDEO_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def completion(self) -> _chat_pb2.Completion:
         """Of a chat call."""
@@ -194,6 +202,10 @@ class JobResult(_message.Message):
     def video(self) -> _films_pb2.VideoResult:
         """The films."""
 
+    @_builtins.property
+    def task(self) -> _tasks_pb2.TaskResult:
+        """Of a task."""
+
     def __init__(
         self,
         *,
@@ -203,12 +215,13 @@ class JobResult(_message.Message):
         speech: _audio_pb2.SpeechResult | None = ...,
         transcription: _audio_pb2.TranscribeResponse | None = ...,
         video: _films_pb2.VideoResult | None = ...,
+        task: _tasks_pb2.TaskResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "transcription", b"transcription", "video", b"video"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "transcription", b"transcription", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "transcription", b"transcription", "video", b"video"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "transcription", b"transcription", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion", "embed", "image", "speech", "transcription", "video"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion", "embed", "image", "speech", "transcription", "video", "task"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 

@@ -51,7 +51,9 @@ class BulkJob:
         question.check(spec.chat, self.items.policy)
         admission = self.items.gateway.admission
         route, _ = _way(admission.candidates.first(call, spec.chat))
-        return await offered_at(route, admission, call, ChatWork(spec.chat))
+        work = ChatWork(spec.chat)
+        self.items.require_unguarded(call, work)
+        return await offered_at(route, admission, call, work)
 
     async def run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench) -> Done:  # noqa: ARG002 - it has none
         batch = await self.items.carriage.find(bench.job_id)

@@ -12,6 +12,7 @@ from typing import Final
 from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.address import EgressPolicy
+from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.gateway import refusals
@@ -47,6 +48,13 @@ class BulkItems:
     jobs: Jobs
     describe: Describe
 
+    def require_unguarded(self, call: Call, work: ChatWork) -> None:
+        """Answers of a batch come without their questions, so nothing that was masked could be put back. Raises
+        CAPABILITY_UNSUPPORTED.
+        """
+        if self.gateway.guards.of(call, work) is not None:
+            raise TrunklineError(Reason.CAPABILITY_UNSUPPORTED, "providers' own batches are not for guarded calls")
+
     async def lines(self, batch: Carried, route: Route) -> AsyncGenerator[Line, None]:
         """What runs of a batch, spelled; what cannot be spelled, or does not go with the others, has failed."""
         path = ""
@@ -81,6 +89,7 @@ class BulkItems:
         work = ChatWork(
             await self.media.inline(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
         )
+        self.require_unguarded(call, work)
         account = await admission.account(call, route)
         offer = admission.offer(work, route, charged=not account.unlimited)
         line = Line(item.item_index or 0, route.upstream.wire.encode_chat(work.errand(call, offer)))

@@ -18,6 +18,7 @@ from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.jobs.kind import Bench, Done, JobOffer
 from trunkline_server.gateway.jobs.long_work import LongWork, unknown
 from trunkline_server.gateway.jobs.offers import fallback, offered
+from trunkline_server.gateway.jobs.wakes import Wakes
 from trunkline_server.store.operations import Operations
 
 
@@ -29,6 +30,7 @@ class ErrandJob:
     operations: Operations
     field: str
     operation_of: Callable[[Any], Operation]
+    wakes: Wakes
 
     async def offer(self, call: Call, spec: jobs_pb2.JobSpec) -> JobOffer:
         input = getattr(spec, self.field)
@@ -43,7 +45,7 @@ class ErrandJob:
         first = self.errands.gateway.admission.candidates.first(call, input)
         await bench.progress(0.0, f"asking {first.provider}/{first.model}")
         await self._stay(input, bench)
-        journal = LongWork(self.operations, bench)
+        journal = LongWork(self.operations, bench, self.wakes.pause_of(bench.job_id))
         try:
             run = await self.errands.do(call, self.operation_of(input), input, journal)
         except TrunklineError as error:
@@ -65,11 +67,11 @@ class ErrandJob:
             input.ClearField("routing")
 
 
-def works(errands: Errands, operations: Operations) -> dict[str, ErrandJob]:
+def works(errands: Errands, operations: Operations, wakes: Wakes) -> dict[str, ErrandJob]:
     """A job kind for each field of `JobSpec` that is answered in one piece."""
 
     def kind(field: str, operation_of: Callable[[Any], Operation]) -> ErrandJob:
-        return ErrandJob(errands, operations, field, operation_of)
+        return ErrandJob(errands, operations, field, operation_of, wakes)
 
     kinds = (
         kind("embed", lambda _: Operation.EMBED),
