@@ -79,7 +79,8 @@ class Stores:
                 return self._shown(request, name)
             case ["vector_stores", name, *inside]:
                 return self._within(self._find(name), request, inside)
-        raise _missing(request)
+            case _:
+                raise _missing(request)
 
     def _shown(self, request: HttpRequest, name: str) -> Reply:
         store = self._find(name)
@@ -93,7 +94,8 @@ class Stores:
                 return self._removed(store, file_id)
             case "POST", "search":
                 return self._found(store, _read(Sought, request))
-        raise _missing(request)
+            case _:
+                raise _missing(request)
 
     def _made(self, wanted: Made) -> Reply:
         self._count += 1
