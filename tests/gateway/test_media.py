@@ -22,6 +22,7 @@ from trunkline_server.store.archive import Archive
 from trunkline_server.store.database import Database
 from trunkline_server.store.files import Files
 from trunkline_server.store.folder_contents import FolderContents
+from trunkline_server.store.vector_stores import VectorStores
 
 GIF = b"GIF89a" + struct.pack("<HH", 3, 2) + b"\0\0\0;"
 PDF = b"%PDF-1.7"
@@ -40,10 +41,10 @@ def archive(database: Database, tmp_path: Path) -> Archive:
 
 
 @pytest.fixture
-async def media(upstream: Upstream, archive: Archive) -> AsyncIterator[Media]:
+async def media(upstream: Upstream, archive: Archive, database: Database) -> AsyncIterator[Media]:
     host = {f"127.0.0.1:{upstream.port}"}
     egress = Egress(EgressPolicy(allow_http_hosts=host, allow_private_hosts=host))
-    yield Media(egress, archive)
+    yield Media(egress, archive, VectorStores(database))
     await egress.close()
 
 

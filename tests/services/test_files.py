@@ -280,3 +280,38 @@ async def test_a_message_has_a_file_by_its_id(start_gateway: StartGateway) -> No
         done = await gateway.chat.Complete(chat_pb2.CompleteRequest(input=asked), metadata=gateway.metadata())
         assert text_of(done.completion) == "A deed."
         assert b"JVBERi0xLjcgZGVlZA==" in upstream.requests[0].body
+
+
+async def test_files_go_with_a_question(start_gateway: StartGateway) -> None:
+    answer = {"id": "x", "choices": [{"index": 0, "message": {"role": "assistant", "content": "Both."}}]}
+    gif = b"GIF89a\x03\0\x02\0\0\0\0;"
+    async with Upstream() as upstream:
+        upstream.reply(json=answer)
+        gateway = await start_gateway({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": upstream.url})
+        deed = await upload(gateway, b"%PDF-1.7 deed", filename="deed.pdf", media_type="application/pdf")
+        dot = await upload(gateway, gif, filename="dot.gif", media_type="image/gif")
+        asked = question("What are they?", "openai/gpt-4o", file_ids=[deed.file_id, dot.file_id])
+        done = await gateway.chat.Complete(chat_pb2.CompleteRequest(input=asked), metadata=gateway.metadata())
+        assert text_of(done.completion) == "Both."
+        words, document, picture = upstream.requests[0].json()["messages"][0]["content"]
+    assert words == {"type": "text", "text": "What are they?"}
+    assert document["file"]["filename"] == "deed.pdf"
+    assert document["file"]["file_data"].endswith("JVBERi0xLjcgZGVlZA==")
+    assert picture["image_url"]["url"].startswith("data:image/gif;base64,")
+
+
+async def test_files_that_cannot_go_with_a_question(gateway: RunningGateway) -> None:
+    missing = question("Hi", file_ids=[f"file_{'0' * 32}"])
+    unfinished = question("Hi", file_ids=[(await begin(gateway, pattern(2 * PIECE_BYTES))).file_id])
+    wrong = question("Hi", file_ids=[(await upload(gateway, b"no picture", media_type="image/png")).file_id])
+    alone = question("Hi", file_ids=missing.file_ids)
+    alone.messages[0].role = content_pb2.ROLE_ASSISTANT
+    for asked, reason in (
+        (missing, "RESOURCE_NOT_FOUND"),
+        (unfinished, "VALIDATION"),
+        (wrong, "MEDIA_INVALID"),
+        (alone, "VALIDATION"),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await gateway.chat.Complete(chat_pb2.CompleteRequest(input=asked), metadata=gateway.metadata())
+        assert reason_of(caught.value) == reason

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import grpc
 import pytest
 
-from tests.fixtures.gateway import RunningGateway, StartGateway, reason_of
+from tests.fixtures.gateway import RunningGateway, StartGateway, question, reason_of
 from tests.fixtures.talks import another_tenant
 from tests.fixtures.upstream import Upstream
-from trunkline.v1 import files_pb2, vector_stores_pb2
+from trunkline.v1 import chat_pb2, content_pb2, files_pb2, vector_stores_pb2
 from trunkline_server.gateway.copies import Copies
 from trunkline_server.store.database import Database
 
@@ -182,3 +183,30 @@ async def test_anothers_store_is_none(gateway: RunningGateway) -> None:
     )
     for call in calls:
         assert await refused(call) == "RESOURCE_NOT_FOUND"
+
+
+async def test_a_providers_file_search_looks_into_our_stores(start_gateway: StartGateway, upstream: Upstream) -> None:
+    gateway = await start_gateway({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": upstream.url})
+    upstream.reply(json={"id": "vs_theirs"})
+    store = await make(gateway, provider="openai")
+    config = {"vector_store_ids": [store.vector_store_id, "vs_other"], "max_num_results": 3}
+    tool = content_pb2.HostedTool(provider="openai", type="file_search", config_json=json.dumps(config))
+    asked = question("Cats?", "openai/gpt-4o", tools=[content_pb2.Tool(hosted=tool)])
+    upstream.reply(status=400, json={"error": {"message": "enough", "code": "bad"}})
+    call = gateway.chat.Complete(chat_pb2.CompleteRequest(input=asked), metadata=gateway.metadata())
+    assert await refused(call) == "PROVIDER_REJECTED"
+    (sent,) = upstream.requests[-1].json()["tools"]
+    assert sent == {"type": "file_search", "vector_store_ids": ["vs_theirs", "vs_other"], "max_num_results": 3}
+
+
+async def test_another_tenant_does_not_search_our_stores(start_gateway: StartGateway, upstream: Upstream) -> None:
+    gateway = await start_gateway({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": upstream.url})
+    upstream.reply(json={"id": "vs_theirs"})
+    store = await make(gateway, provider="openai")
+    config = json.dumps({"vector_store_ids": [store.vector_store_id]})
+    tool = content_pb2.HostedTool(provider="openai", type="file_search", config_json=config)
+    asked = question("Cats?", "openai/gpt-4o", tools=[content_pb2.Tool(hosted=tool)])
+    upstream.reply(status=400, json={"error": {"message": "enough", "code": "bad"}})
+    foreign = await another_tenant(gateway)
+    await refused(gateway.chat.Complete(chat_pb2.CompleteRequest(input=asked), metadata=foreign))
+    assert b"vs_theirs" not in upstream.requests[-1].body

@@ -53,6 +53,7 @@ from trunkline_server.store.migrate import migrate
 from trunkline_server.store.provider_accounts import ProviderAccounts
 from trunkline_server.store.teller import Teller
 from trunkline_server.store.tenant_keys import TenantKeys
+from trunkline_server.store.vector_stores import VectorStores
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     talks = Talks.over(database, gateway)
     stack.push_async_callback(talks.drained)
     archive = open_archive(settings, database, stack)
-    errands = Errands(gateway, Media(Egress(policy), archive), policy)
+    errands = Errands(gateway, Media(Egress(policy), archive, VectorStores(database)), policy)
     return Engine(
         replica_id=replica_id,
         secret=secret,
