@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 
+from tests.fixtures.bucket import open_bucket
 from tests.fixtures.gateway import RunningGateway, StartGateway, detail_of, question, reason_of, text_of
 from tests.fixtures.talks import another_tenant
 from tests.fixtures.until import until
@@ -315,3 +317,49 @@ async def test_files_that_cannot_go_with_a_question(gateway: RunningGateway) -> 
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await gateway.chat.Complete(chat_pb2.CompleteRequest(input=asked), metadata=gateway.metadata())
         assert reason_of(caught.value) == reason
+
+
+async def test_a_large_file_is_never_held_whole(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(files={"store": "folder"})
+    size, block = 48 * 1024 * 1024, pattern(1024 * 1024)
+
+    def sent() -> Iterator[files_pb2.UploadFileRequest]:
+        yield files_pb2.UploadFileRequest(file=files_pb2.FileSpec(filename="large", size_bytes=size))
+        for _ in range(size // len(block)):
+            yield files_pb2.UploadFileRequest(data=block)
+
+    tracemalloc.start()
+    try:
+        file = (await gateway.files.UploadFile(sent(), metadata=gateway.metadata())).file
+        request = files_pb2.DownloadFileRequest(file_id=file.file_id)
+        parts = gateway.files.DownloadFile(request, metadata=gateway.metadata())
+        came = sum([len(part.data) async for part in parts])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert came == size
+    assert peak < size * 2 // 3
+
+
+async def test_files_can_lie_in_a_bucket(start_gateway: StartGateway) -> None:
+    data = pattern(PIECE_BYTES + 1)
+    async with open_bucket() as bucket:
+        given = bucket.settings
+        gateway = await start_gateway(
+            files={
+                "store": "bucket",
+                "bucket": given.bucket,
+                "bucket_endpoint": given.endpoint,
+                "bucket_region": given.region,
+                "bucket_access_key": given.access_key,
+                "bucket_secret_key": given.secret_key,
+                "bucket_prefix": given.prefix,
+            }
+        )
+        file = await upload(gateway, data)
+        assert sorted(map(len, bucket.objects.values())) == [1, PIECE_BYTES]
+        assert (await download(gateway, file.file_id))[1] == data
+        bucket.failing = 503
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await download(gateway, file.file_id)
+        assert reason_of(caught.value) == "STORE_UNAVAILABLE"

@@ -94,6 +94,13 @@ async def test_a_file_is_brought_to_a_provider_once(gateway: RunningGateway) -> 
     assert await copies_of(gateway, book) == [name]
 
 
+async def test_a_file_that_is_deleted_is_in_no_store(gateway: RunningGateway) -> None:
+    book = await upload(gateway)
+    store = await make(gateway, book)
+    await gateway.files.DeleteFile(files_pb2.DeleteFileRequest(file_id=book), metadata=gateway.metadata())
+    assert not (await get(gateway, store.vector_store_id)).file_ids
+
+
 async def test_copies_go_behind_their_file(start_gateway: StartGateway, upstream: Upstream, database: Database) -> None:
     gateway = await start_gateway({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": upstream.url})
     upstream.reply(json={"id": "file-1"})

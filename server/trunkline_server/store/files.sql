@@ -84,10 +84,12 @@ LIMIT $2
 -- name: forget_piece
 DELETE FROM file_piece WHERE piece_id = $1
 
+-- In any order, so that those that cannot be deleted do not keep others waiting.
 -- name: gone_copies
 SELECT file_id, provider, account_id, purpose, provider_file_id, file_copy.create_time
 FROM file JOIN file_copy USING (file_id)
 WHERE is_gone
+ORDER BY random()
 LIMIT $1
 
 -- name: forget_copy

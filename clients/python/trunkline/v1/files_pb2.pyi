@@ -221,7 +221,7 @@ class UploadFileRequest(_message.Message):
     offset: _builtins.int
     """Where in the file `data` of the first message begins, in bytes. What is there already is skipped."""
     data: _builtins.bytes
-    """The next bytes."""
+    """The next bytes, at most 8 MiB."""
     request_id: _builtins.str
     """Makes a retry safe; in the first message only, with `file`. 1 to 255 printable ASCII characters."""
     @_builtins.property
