@@ -239,6 +239,19 @@ class OverloadSection(Section, frozen=True):
     lag_s: Seconds = 0.05
 
 
+class TelemetrySection(Section, frozen=True):
+    """What is counted and traced. Nothing is sent anywhere without an address."""
+
+    metrics: bool = True
+    otlp_endpoint: str = ""
+    otlp_headers: dict[str, str] = field(default_factory=dict)
+    trace_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    export_s: Seconds = 15.0
+
+    def __repr__(self) -> str:
+        return f"TelemetrySection(metrics={self.metrics})"
+
+
 class EgressSection(Section, frozen=True):
     """Addresses that callers give."""
 
@@ -324,6 +337,7 @@ class Settings(Section, frozen=True):
     cache: CacheSection = field(default_factory=CacheSection)
     guard: GuardSection = field(default_factory=GuardSection)
     overload: OverloadSection = field(default_factory=OverloadSection)
+    telemetry: TelemetrySection = field(default_factory=TelemetrySection)
     egress: EgressSection = field(default_factory=EgressSection)
     tasks: TasksSection = field(default_factory=TasksSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
@@ -439,10 +453,17 @@ def _check(settings: Settings) -> None:
             raise ConfigError(f"{key}: {address!r} is not host:port")
     _check_database_url(settings.database_url)
     _check_redis_url(settings.redis_url)
+    _check_otlp_endpoint(settings.telemetry.otlp_endpoint)
     _check_secrets(settings.secrets)
     _check_files(settings.files)
     for name, provider in settings.providers.items():
         _check_provider(name, provider)
+
+
+def _check_otlp_endpoint(url: str) -> None:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ConfigError("telemetry.otlp_endpoint: is not http://host:port or https://host")
 
 
 def _check_database_url(url: str) -> None:

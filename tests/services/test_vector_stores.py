@@ -14,7 +14,10 @@ from tests.fixtures.talks import another_tenant
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import chat_pb2, content_pb2, files_pb2, vector_stores_pb2
 from trunkline_server.gateway.copies import Copies
+from trunkline_server.store.archive import Archive
 from trunkline_server.store.database import Database
+from trunkline_server.store.database_contents import DatabaseContents
+from trunkline_server.store.files import Files
 
 BOOK = b"cats sleep all day\ndogs run in the park\ncats and dogs are friends\n"
 
@@ -108,7 +111,8 @@ async def test_copies_go_behind_their_file(start_gateway: StartGateway, upstream
     book = await upload(gateway)
     await make(gateway, book, provider="openai")
     await gateway.files.DeleteFile(files_pb2.DeleteFileRequest(file_id=book), metadata=gateway.metadata())
-    copies: Copies = gateway.house.copies
+    archive = Archive(Files(database), DatabaseContents(database))
+    copies = Copies(archive, gateway.house.gateway.admission.routes)
     upstream.reply(status=500)
     await copies.sweep()
     assert await database.fetchval("SELECT count(*) FROM file_copy") == 1

@@ -9,6 +9,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from trunkline_server.core.priority import Priority
+from trunkline_server.core.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Call:
     """It has one of the places of the house."""
     is_billed: bool = False
     """The bill is written: what still goes out is the last of it."""
+    trace: Trace | None = None
+    """What is told of it, where it was chosen to be traced."""
     on_silence: Callable[[], Message | None] | None = None
     """Makes the message that keeps a silent stream alive, if there may be one yet."""
     on_sent_beside: Callable[[Message], None] | None = None

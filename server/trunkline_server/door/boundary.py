@@ -22,10 +22,12 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.ids import new_uuid
 from trunkline_server.core.priority import at_most
+from trunkline_server.core.trace import Trace, Tracer
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract, Method
 from trunkline_server.door.journal import Journal
-from trunkline_server.door.metadata import ACCOUNT, IDEMPOTENCY_KEY, PRIORITY, USER, Said
+from trunkline_server.door.metadata import ACCOUNT, IDEMPOTENCY_KEY, PRIORITY, TRACEPARENT, USER, Said
+from trunkline_server.door.meter import CallMeter
 from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.pulse import Pulse
 from trunkline_server.door.replays import Replays
@@ -83,6 +85,8 @@ class Boundary:
     deadlines: Deadlines
     pressure: Pressure
     heartbeat_s: float
+    meter: CallMeter | None = None
+    tracer: Tracer | None = None
 
     def procedures(self, descriptor: ServiceDescriptor, service: object) -> dict[str, Procedure]:
         """Every method of the proto service, served by the method of the same name on `service`; by full name."""
@@ -130,6 +134,8 @@ class Visit:
             account_id=said.name(ACCOUNT),
             idempotency_key=said.name(IDEMPOTENCY_KEY),
         )
+        if boundary.tracer is not None:
+            self.call.trace = boundary.tracer.begin(procedure.method.name, said.name(TRACEPARENT))
 
     def turn_to(self, procedure: Procedure, told_s: float | None = None) -> None:
         """What the caller wants shows in the request: another RPC, of the same scope, or in another time."""
@@ -213,9 +219,20 @@ class Visit:
         if call.is_inside:
             call.is_inside = False
             self._boundary.pressure.leave(call.caller.tenant_id)
-        duration_ms = round((time.perf_counter() - self._began) * 1000, 1)
+        duration_s = time.perf_counter() - self._began
+        if self._boundary.meter is not None:
+            self._boundary.meter.ended(call.method, code, duration_s)
+        if call.trace is not None:
+            self._tell(call.trace, code)
+        duration_ms = round(duration_s * 1000, 1)
         fields = {"method": call.method, "code": code, "ms": duration_ms, "request_id": call.request_id}
         self._boundary.journal.record("call.ended", fields | call.facts)
+
+    def _tell(self, trace: Trace, code: str) -> None:
+        trace.method, trace.code, trace.ended_s = self.call.method, code, time.perf_counter()
+        trace.reason, trace.request_id = str(self.call.facts.get("reason", "")), self.call.request_id
+        if self._boundary.tracer is not None:
+            self._boundary.tracer.tell(trace)
 
 
 def _told(error: BaseException) -> TrunklineError:

@@ -76,6 +76,18 @@ class Pressure:
         self._waiting: list[_Waiting] = []
         self._least: Priority | None = Priority.SHEDDABLE
         self.calls_max = settings.calls_max
+        self.lag_s = 0.0
+        """How late the loop was, at worst, in the second before."""
+
+    @property
+    def count(self) -> int:
+        """Calls that are inside."""
+        return self._count
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait at the door."""
+        return len(self._waiting)
 
     async def enter(
         self, tenant_id: UUID, priority: Priority = Priority.INTERACTIVE, deadline: float = math.inf
@@ -99,6 +111,7 @@ class Pressure:
 
     def observe(self, lag_s: float) -> None:
         """How late the loop was, at worst, in the last second."""
+        self.lag_s = lag_s
         self._least = _least(self._memory())
         given = self._settings
         if lag_s > given.lag_s:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from trunkline_server.door.boundary import Boundary, Procedure
@@ -37,16 +37,16 @@ def front(
     settings: FrontSettings,
     boundary: Boundary,
     procedures: Mapping[str, Procedure],
-    ready: Callable[[], bool],
-    live_calls: Callable[[], int],
     *further: Route,
+    ready: Callable[[], bool],
+    traffic: Traffic,
+    figures: Callable[[], Awaitable[str]],
 ) -> HttpServer:
     """The door, not yet open."""
-    traffic = Traffic()
     calls = Calls(boundary, procedures, settings.limits.body_bytes_max)
     rpcs = RpcDoor(calls)
     routes = [
-        *probes(ready, traffic, live_calls),
+        *probes(ready, figures),
         *rpcs.routes(),
         *(DashboardDoor(calls, rpcs, settings.sessions).routes() if settings.sessions else ()),
         *OpenAIDoor(calls).routes(),

@@ -7,6 +7,7 @@ from typing import Final
 
 from trunkline_server.config import Settings
 from trunkline_server.door.caller import Callers
+from trunkline_server.gateway.health_news import HealthNews
 from trunkline_server.gateway.talks.turns import RENEW_S
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import limit_chores
@@ -30,6 +31,10 @@ def chores_of_each(engine: Engine, keys: Keys, callers: Callers) -> list[Chore]:
         Chore("renew_turns", RENEW_S, engine.talks.turns.renew),
         *limit_chores(engine.limiter),
     ]
+
+
+def health_chore(news: HealthNews) -> Chore:
+    return Chore("watch_health", 10, news.look)
 
 
 def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> list[Chore]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -13,10 +13,9 @@ from trunkline_server.door.handlers import rpcs_of
 from trunkline_server.door.server import Drain, Server, ServerSettings
 from trunkline_server.edge.dashboard.sessions import Sessions
 from trunkline_server.edge.front import FrontSettings, front
-from trunkline_server.edge.limits import Limits
+from trunkline_server.edge.limits import Limits, Traffic
 from trunkline_server.edge.server import HttpServer
 from trunkline_server.edge.webhooks import WebhookDoor
-from trunkline_server.gateway.live import LiveCalls
 
 
 def open_doors(
@@ -26,7 +25,8 @@ def open_doors(
     services: Mapping[ServiceDescriptor, object],
     callers: Callers,
     drain: Drain,
-    live: LiveCalls,
+    traffic: Traffic,
+    figures: Callable[[], Awaitable[str]],
     webhooks: WebhookDoor,
     secret: bytes,
     shared: bool,
@@ -36,8 +36,15 @@ def open_doors(
     rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
     procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
     server = Server(_grpc_settings(settings, shared=shared), rpcs, callers)
-    facts = (lambda: not drain.draining, lambda: len(live))
-    http = front(_http_settings(settings, secret, shared=shared), boundary, procedures, *facts, *webhooks.routes())
+    http = front(
+        _http_settings(settings, secret, shared=shared),
+        boundary,
+        procedures,
+        *webhooks.routes(),
+        ready=lambda: not drain.draining,
+        traffic=traffic,
+        figures=figures,
+    )
     return server, http
 
 

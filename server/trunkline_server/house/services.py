@@ -34,6 +34,7 @@ from trunkline_server import __version__
 from trunkline_server.config import Settings
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.door.boundary import Deadlines
+from trunkline_server.door.pressure import memory_share
 from trunkline_server.door.server import Drain
 from trunkline_server.door.status import to_status
 from trunkline_server.gateway.cache.recall import Recall
@@ -126,7 +127,7 @@ class Offered:
             conversations_pb2: ConversationService(
                 engine.talks.conversations, engine.talks.minutes.messages, tokens, engine.errands.policy
             ),
-            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf, self._vitals()),
+            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf, self.vitals()),
         }
 
     @cached_property
@@ -149,7 +150,8 @@ class Offered:
             describe=to_status,
         )
 
-    def _vitals(self) -> Vitals:
+    def vitals(self) -> Vitals:
+        """Each counts the load between its own looks."""
         engine, settings = self._engine, self._settings
         return Vitals(
             engine.database,
@@ -159,6 +161,7 @@ class Offered:
             engine.routes.lines,
             engine.live,
             lambda: self._drain.draining,
+            memory_share,
         )
 
     def _replica(self) -> Replica:

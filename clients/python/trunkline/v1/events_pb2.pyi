@@ -48,6 +48,7 @@ class Event(_message.Message):
     BREAKER_OPENED_FIELD_NUMBER: _builtins.int
     BREAKER_CLOSED_FIELD_NUMBER: _builtins.int
     MODEL_SYNCED_FIELD_NUMBER: _builtins.int
+    SYSTEM_HEALTH_CHANGED_FIELD_NUMBER: _builtins.int
     WEBHOOK_ENDPOINT_DISABLED_FIELD_NUMBER: _builtins.int
     WEBHOOK_TESTED_FIELD_NUMBER: _builtins.int
     WEBHOOK_RECEIVED_FIELD_NUMBER: _builtins.int
@@ -128,6 +129,10 @@ class Event(_message.Message):
         """A provider offers other models than before."""
 
     @_builtins.property
+    def system_health_changed(self) -> Global___SystemHealthChanged:
+        """Something is wrong with a replica, or is not any more."""
+
+    @_builtins.property
     def webhook_endpoint_disabled(self) -> Global___WebhookEndpointDisabled:
         """An endpoint gets no more webhooks."""
 
@@ -185,6 +190,7 @@ class Event(_message.Message):
         breaker_opened: Global___BreakerOpened | None = ...,
         breaker_closed: Global___BreakerClosed | None = ...,
         model_synced: Global___ModelSynced | None = ...,
+        system_health_changed: Global___SystemHealthChanged | None = ...,
         webhook_endpoint_disabled: Global___WebhookEndpointDisabled | None = ...,
         webhook_tested: Global___WebhookTested | None = ...,
         webhook_received: Global___WebhookReceived | None = ...,
@@ -195,11 +201,11 @@ class Event(_message.Message):
         action_executed: Global___ActionExecuted | None = ...,
         action_handler_changed: Global___ActionHandlerChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "system_health_changed", b"system_health_changed", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "cursor", b"cursor", "event_id", b"event_id", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "type", b"type", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "cursor", b"cursor", "event_id", b"event_id", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "system_health_changed", b"system_health_changed", "type", b"type", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "job_progressed", "response_generated", "cost_calculated", "request_failed", "failover_triggered", "credits_low", "credits_expired", "budget_threshold_reached", "provider_switched", "ledger_audit_failed", "breaker_opened", "breaker_closed", "model_synced", "webhook_endpoint_disabled", "webhook_tested", "webhook_received", "api_key_created", "api_key_rotated", "api_key_revoked", "action_validated", "action_executed", "action_handler_changed"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "job_progressed", "response_generated", "cost_calculated", "request_failed", "failover_triggered", "credits_low", "credits_expired", "budget_threshold_reached", "provider_switched", "ledger_audit_failed", "breaker_opened", "breaker_closed", "model_synced", "system_health_changed", "webhook_endpoint_disabled", "webhook_tested", "webhook_received", "api_key_created", "api_key_rotated", "api_key_revoked", "action_validated", "action_executed", "action_handler_changed"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -800,6 +806,34 @@ class ModelSynced(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelSynced: _TypeAlias = ModelSynced  # noqa: Y015
+
+@_typing.final
+class SystemHealthChanged(_message.Message):
+    """Something is wrong with a replica, or is not any more. Told to the tenant `default`, whose the gateway is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLICA_ID_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    replica_id: _builtins.str
+    """The replica."""
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is wrong, such as `SYSTEM_PROBLEM_DISK`; empty where all is well again. As in GetSystemHealth."""
+
+    def __init__(
+        self,
+        *,
+        replica_id: _builtins.str = ...,
+        problems: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["problems", b"problems", "replica_id", b"replica_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SystemHealthChanged: _TypeAlias = SystemHealthChanged  # noqa: Y015
 
 @_typing.final
 class WebhookEndpointDisabled(_message.Message):
