@@ -13,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PROTOC := .tools/protoc
 PROTOC_READY := $(PROTOC)/.ready
-SOURCES := server tests tools
+SOURCES := server tests tools clients/python
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
 # In CI a test that fails is tried once more, and told as a rerun: its machine may be shared with others.
@@ -33,7 +33,7 @@ setup: $(READY) ## install everything into .tools and .venv; costs nothing the s
 	@:
 
 gen: $(READY) $(PROTOC_READY) ## write the stubs and the descriptor set from proto/
-	@$(BIN)/python tools/generate.py
+	@$(BIN)/python -m tools.generate
 
 baseline: $(READY) check-contract ## promise the contract as it stands: later changes must not break it
 	@$(BIN)/buf build proto --exclude-source-info --output proto/baseline.binpb
@@ -100,7 +100,7 @@ check-contract: $(READY)
 	@if [ -f proto/baseline.binpb ]; then $(BIN)/buf breaking proto --against proto/baseline.binpb; fi
 
 check-generated: $(READY) $(PROTOC_READY)
-	@$(BIN)/python tools/generate.py --check
+	@$(BIN)/python -m tools.generate --check
 
 format: $(READY) ## put code and protos into the one format, mend what can be mended
 	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)

@@ -57,6 +57,8 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
     harmless |= {"routing.strategy", "routing.universal_fallback", "cache.hit_price", "cache.embedding_model"}
     harmless |= {"guard.input_harm", "guard.input_personal_data", "guard.output_harm", "guard.output_personal_data"}
     harmless |= {"guard.action", "guard.moderation_model"}
+    harmless |= {f"files.{name}" for name in ("store", "folder", "bucket", "bucket_endpoint", "bucket_region")}
+    harmless |= {"files.bucket_prefix"}
     own = config.ProviderSection(
         base_url="http://h",
         wire="openai",

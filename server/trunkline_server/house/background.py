@@ -73,7 +73,7 @@ class Background:
         items = BulkItems(errands.gateway, errands.media, errands.policy, carriage, jobs, to_status)
         bulk = BulkJob(items, operations)
         works: dict[str, JobKind] = {
-            "chat": ChatJob(errands.gateway, errands.media, errands.policy),
+            "chat": ChatJob(errands.gateway, errands.media, errands.policy, operations, hooks.wakes),
             "speech": SpeechJob(errands),
             "task": TaskJob(tasks_over(settings.tasks, database, errands.gateway)),
             **errand.works(errands, operations, hooks.wakes),

@@ -62,6 +62,7 @@ from trunkline_server.services.prompts import PromptService
 from trunkline_server.services.providers import ProviderService
 from trunkline_server.services.tasks import TaskService
 from trunkline_server.services.vector_stores import VectorStoreService
+from trunkline_server.store.cluster import is_at
 from trunkline_server.store.custom_events import CustomEvents
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
@@ -155,7 +156,7 @@ class Offered:
         engine, settings = self._engine, self._settings
         return Vitals(
             engine.database,
-            not settings.database_url,
+            self._is_embedded,
             settings.data_path,
             engine.routes.registry,
             engine.routes.lines,
@@ -164,13 +165,18 @@ class Offered:
             memory_share,
         )
 
+    @property
+    def _is_embedded(self) -> bool:
+        url = self._settings.database_url
+        return not url or is_at(self._settings.data_path / "postgres", url)
+
     def _replica(self) -> Replica:
         engine, drain = self._engine, self._drain
         return Replica(
             version=__version__,
             replica_id=engine.replica_id,
             start_time=datetime.now(UTC),
-            database_embedded=not self._settings.database_url,
+            database_embedded=self._is_embedded,
             draining=lambda: drain.draining,
             live_call_count=lambda: len(engine.live),
             expired_reservation_count=lambda: engine.ledger.expired_count,

@@ -15,6 +15,7 @@ from trunkline_server.wire.openai_bulk import OpenAIBulk
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
+from trunkline_server.wire.openai_responses.background import BackgroundResponses
 from trunkline_server.wire.openai_videos import OpenAIVideos
 from trunkline_server.wire.stored_files import StoredFiles, VectorStores
 
@@ -38,6 +39,8 @@ PROVIDER: Final = Provider(
     bulk=OpenAIBulk(),
     files=StoredFiles(),
     stores=VectorStores(),
+    background=BackgroundResponses(),
     voices=voices("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"),
     limit_headers=limit_headers.OPENAI,
+    idempotency_header="idempotency-key",
 )
