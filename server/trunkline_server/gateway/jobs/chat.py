@@ -48,7 +48,7 @@ class ChatJob:
 
     async def _run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench, journal: Journal) -> Done:
         first = self.gateway.admission.candidates.first(call, spec.chat)
-        input = await self.media.inline(spec.chat, takes_urls=first.upstream.provider.takes_urls)
+        input = await self.media.inline(call.caller.tenant_id, spec.chat, takes_urls=first.upstream.provider.takes_urls)
         await bench.progress(0.0, f"asking {first.provider}/{first.model}")
         result = jobs_pb2.JobResult()
         if bench.streams:
