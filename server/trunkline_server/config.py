@@ -229,6 +229,15 @@ class EgressSection(Section, frozen=True):
     allow_http_hosts: tuple[str, ...] = ()
 
 
+class ToolsSection(Section, frozen=True):
+    """Tools that the gateway runs for models."""
+
+    rounds_max: Annotated[int, Meta(ge=0, le=64)] = 8
+    parallel_max: Positive = 4
+    timeout_s: Seconds = 30.0
+    result_bytes_max: Positive = 64 * 1024
+
+
 class ModelSection(Section, frozen=True):
     """A model of a server of one's own. Prices are US dollars for a million tokens, as decimal text."""
 
@@ -298,6 +307,7 @@ class Settings(Section, frozen=True):
     guard: GuardSection = field(default_factory=GuardSection)
     overload: OverloadSection = field(default_factory=OverloadSection)
     egress: EgressSection = field(default_factory=EgressSection)
+    tools: ToolsSection = field(default_factory=ToolsSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 
     @property

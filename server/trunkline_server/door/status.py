@@ -53,6 +53,7 @@ _REASONS: Final[Mapping[Code, tuple[Reason, ...]]] = {
         Reason.JOB_FINAL,
         Reason.RESERVATION_CLOSED,
         Reason.BYOK_INVALID,
+        Reason.TOOL_CHANGED,
     ),
     Code.RESOURCE_EXHAUSTED: (Reason.BUDGET_EXCEEDED, Reason.RATE_LIMITED, Reason.CONCURRENCY_LIMITED),
     Code.UNAVAILABLE: (
@@ -63,6 +64,7 @@ _REASONS: Final[Mapping[Code, tuple[Reason, ...]]] = {
         Reason.PROVIDER_CREDENTIALS,
         Reason.PROVIDER_QUOTA,
         Reason.STREAM_INTERRUPTED,
+        Reason.TOOL_FAILED,
         Reason.STORE_UNAVAILABLE,
     ),
     Code.OUT_OF_RANGE: (Reason.RESUME_EXPIRED,),

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -57,6 +58,15 @@ class Answered:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An answer that is being read; names of headers in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
+
+
 class Egress:
     """The guarded client. Its HTTP library is loaded with the first fetch."""
 
@@ -97,6 +107,26 @@ class Egress:
         except failures:
             if deadline.expired():
                 raise TrunklineError(Reason.DEADLINE, "the address did not answer in time") from None
+            raise not_allowed(field) from None
+
+    @asynccontextmanager
+    async def exchange(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], *, field: str
+    ) -> AsyncIterator[Exchange]:
+        """An answer for whoever asks to read, who also bounds its time and its size; a redirect is one like any other.
+
+        Raises URL_NOT_ALLOWED, also where nobody answers.
+        """
+        address = parse(url, field, self._policy)
+        pool, failures = self._opened()
+        sent = {"user-agent": "trunkline", "accept-encoding": "identity", **headers, "content-length": str(len(body))}
+        try:
+            async with pool.stream(
+                method, address.url, headers=list(sent.items()), content=body, extensions=self._extensions()
+            ) as response:
+                told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+                yield Exchange(response.status, told, aiter(response.aiter_stream()))
+        except failures:
             raise not_allowed(field) from None
 
     def _opened(self) -> tuple[httpcore.AsyncConnectionPool, tuple[type[Exception], ...]]:

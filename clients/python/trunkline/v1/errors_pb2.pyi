@@ -130,6 +130,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DEADLINE_EXCEEDED: the job had not ended when its time was over."""
     ERROR_REASON_JOB_POISONED: _ErrorReason.ValueType  # 51
     """ABORTED: too many workers were lost while they were at the job."""
+    ERROR_REASON_TOOL_FAILED: _ErrorReason.ValueType  # 60
+    """UNAVAILABLE: a tool did not do what it was asked; its owner has to look."""
+    ERROR_REASON_TOOL_CHANGED: _ErrorReason.ValueType  # 61
+    """FAILED_PRECONDITION: the server tells something else of this tool than was approved."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The words in `ErrorInfo.reason` (without the prefix), domain `trunkline`. Behind each: the gRPC code."""
@@ -238,6 +242,10 @@ ERROR_REASON_JOB_EXPIRED: ErrorReason.ValueType  # 50
 """DEADLINE_EXCEEDED: the job had not ended when its time was over."""
 ERROR_REASON_JOB_POISONED: ErrorReason.ValueType  # 51
 """ABORTED: too many workers were lost while they were at the job."""
+ERROR_REASON_TOOL_FAILED: ErrorReason.ValueType  # 60
+"""UNAVAILABLE: a tool did not do what it was asked; its owner has to look."""
+ERROR_REASON_TOOL_CHANGED: ErrorReason.ValueType  # 61
+"""FAILED_PRECONDITION: the server tells something else of this tool than was approved."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
