@@ -18,6 +18,7 @@ from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.jobs.chat import ChatJob
 from trunkline_server.gateway.jobs.kind import JobKind
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
+from trunkline_server.gateway.tools.loop import ToolLoop
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.services.batches import BatchService
 from trunkline_server.services.events import EventService
@@ -53,9 +54,11 @@ class Background:
     hooks: Hooks
 
     @classmethod
-    async def open(cls, settings: Settings, database: Database, errands: Errands, hooks: Hooks) -> Background:
+    async def open(
+        cls, settings: Settings, database: Database, errands: Errands, hooks: Hooks, tools: ToolLoop
+    ) -> Background:
         """Hears of news once this returns."""
-        works: dict[str, JobKind] = {"chat": ChatJob(errands.gateway, errands.media, errands.policy)}
+        works: dict[str, JobKind] = {"chat": ChatJob(errands.gateway, tools, errands.media, errands.policy)}
         orders = Orders(works, _order_settings(settings.jobs))
         news = News()
         await news.follow(database, outbox.CHANNEL)

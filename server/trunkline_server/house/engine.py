@@ -38,6 +38,7 @@ from trunkline_server.house.keeping import keep
 from trunkline_server.house.limiting import open_limiter, open_shared
 from trunkline_server.house.routing import open_routes, require_known_chains, strategies_of
 from trunkline_server.house.start import StartError
+from trunkline_server.house.tooling import Tooling
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
 from trunkline_server.store.database import Database, DatabaseSettings
@@ -49,6 +50,7 @@ from trunkline_server.store.migrate import migrate
 from trunkline_server.store.provider_accounts import ProviderAccounts
 from trunkline_server.store.teller import Teller
 from trunkline_server.store.tenant_keys import TenantKeys
+from trunkline_server.store.tools import Tools
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Engine:
     guards: Guards
     errands: Errands
     talks: Talks
+    tooling: Tooling
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
@@ -109,6 +112,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     talks = Talks.over(database, gateway)
     stack.push_async_callback(talks.drained)
     errands = Errands(gateway, Media(Egress(policy)), policy)
+    tooling = Tooling.open(settings, Tools(database, tenant_keys), policy, stack, secret=secret, live=live)
     return Engine(
         replica_id=replica_id,
         secret=secret,
@@ -128,7 +132,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         guards=guards,
         errands=errands,
         talks=talks,
-        background=await Background.open(settings, database, errands, hooks),
+        tooling=tooling,
+        background=await Background.open(settings, database, errands, hooks, tooling.plain(gateway)),
     )
 
 

@@ -85,6 +85,7 @@ class Offered:
     def services(self) -> Iterator[tuple[ServiceDescriptor, object]]:
         """Each with what the contract says of it."""
         yield from (_named(module, service) for module, service in self._served().items())
+        yield from self._engine.tooling.services(self._tokens)
         yield from self._engine.background.services(self._tokens, lambda: self._drain.draining)
 
     def _served(self) -> Mapping[ModuleType, object]:
@@ -113,9 +114,11 @@ class Offered:
 
     def _chat(self) -> ChatService:
         engine = self._engine
+        recall = Recall(engine.gateway, engine.ledger, engine.shelf, cache_settings(self._settings))
         return ChatService(
             talks=engine.talks,
-            gateway=Recall(engine.gateway, engine.ledger, engine.shelf, cache_settings(self._settings)),
+            gateway=recall,
+            tools=engine.tooling.loop(recall),
             completions=Completions(Usage(engine.database), self._results, engine.live),
             stops=self.stops,
             media=engine.errands.media,
@@ -157,6 +160,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
         "CompleteMany": MANY_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
+        "InvokeTool": settings.tools.timeout_s + OTHER_TIMEOUT_S,
     }
     return Deadlines(own, OTHER_TIMEOUT_S)
 

@@ -11,10 +11,11 @@ from trunkline_server.core import question
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.call import Call
 from trunkline_server.gateway.chat_work import ChatWork
-from trunkline_server.gateway.completions import folded
+from trunkline_server.gateway.completions import fold
 from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.gateway.jobs.kind import Bench, Done, JobOffer
 from trunkline_server.gateway.media import Media
+from trunkline_server.gateway.tools.loop import ToolLoop
 
 KEEP_MAX: Final = 64
 """Events of an answer that are kept together, at most; what comes slower is kept as it comes."""
@@ -25,6 +26,7 @@ class ChatJob:
     """Whole answers, or their events for those who watch."""
 
     gateway: Gateway
+    tools: ToolLoop
     media: Media
     policy: EgressPolicy
 
@@ -33,7 +35,8 @@ class ChatJob:
         admission = self.gateway.admission
         route = admission.candidates.first(call, spec.chat)
         account = await admission.account(call, route)
-        most = admission.offer(ChatWork(spec.chat), route, charged=not account.unlimited).most_nanos
+        offered = await self.tools.offered(call, spec.chat)
+        most = admission.offer(ChatWork(offered), route, charged=not account.unlimited).most_nanos
         version = route.price.version if route.price else ""
         return JobOffer(account, most, route.provider, route.model, version)
 
@@ -45,8 +48,8 @@ class ChatJob:
         if bench.streams:
             await self._stream(call, input, bench, result.completion)
         else:
-            run = await self.gateway.complete(call, input)
-            run.write(result.completion)
+            answered = await self.tools.complete(call, input)
+            answered.write(result.completion)
         asked, did = (first.provider, first.model), (call.facts["provider"], call.facts["model"])
         return Done(result, "" if asked == did else "/".join(map(str, did)))
 
@@ -54,27 +57,8 @@ class ChatJob:
         self, call: Call, input: chat_pb2.ChatInput, bench: Bench, completion: chat_pb2.Completion
     ) -> None:
         told: list[chat_pb2.ChatEvent] = []
-        async with aclosing(self.gateway.stream(call, ChatWork(input, streaming=True))) as events:
+        async with aclosing(self.tools.stream(call, input)) as events:
             async for event in events:
                 told.append(event)
                 await bench.keep((event,))
-        _fold(told, completion)
-
-
-def _fold(events: list[chat_pb2.ChatEvent], completion: chat_pb2.Completion) -> None:
-    """The whole answer, as a call in one piece would have it."""
-    started, completed = events[0].started, events[-1].completed
-    completion.completion_id = started.completion_id
-    completion.provider, completion.model = started.provider, started.model
-    completion.create_time.CopyFrom(started.create_time)
-    completion.end_time.CopyFrom(completed.end_time)
-    completion.candidates.extend(folded(events))
-    completion.usage.CopyFrom(completed.usage)
-    completion.cost.CopyFrom(completed.cost)
-    completion.charge.CopyFrom(completed.charge)
-    completion.attempts.extend(completed.attempts)
-    completion.warnings.extend(completed.warnings)
-    completion.guard_findings.extend(completed.guard_findings)
-    completion.outcome = completed.outcome
-    completion.provider_response_id = completed.provider_response_id
-    completion.price_version = completed.price_version
+        fold(told, completion)

@@ -58,7 +58,9 @@ class Runner:
             async with timeout:
                 said = await tool.run(ask)
         except TimeoutError:
-            raise TrunklineError(Reason.DEADLINE, "the tool did not answer in time", metadata={"stage": "tool"}) from None
+            raise TrunklineError(
+                Reason.DEADLINE, "the tool did not answer in time", metadata={"stage": "tool"}
+            ) from None
         return self._ran(tool, ask, said, loop.time() - began)
 
     def _ran(self, tool: Tool, ask: Ask, said: Said, took_s: float) -> Ran:
