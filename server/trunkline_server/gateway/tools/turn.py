@@ -66,13 +66,19 @@ class ToolTurn:
         told, mine = self.round_call.trailers, self.call.trailers
         self.charged_nanos += money.from_decimal_text(told.get(CHARGE_TRAILER, "0"))
         mine[CHARGE_TRAILER] = money.to_decimal_text(self.charged_nanos)
-        mine.setdefault(COMPLETION_TRAILER, told.get(COMPLETION_TRAILER, ""))
+        if COMPLETION_TRAILER in told:
+            mine.setdefault(COMPLETION_TRAILER, told[COMPLETION_TRAILER])
         if CACHE_TRAILER in told:
             mine[CACHE_TRAILER] = told[CACHE_TRAILER]
-        facts, attempts = self.round_call.facts, self.call.facts.get("attempts", 0)
-        self.call.facts |= {"completion": mine[COMPLETION_TRAILER], "charge": self.charged_nanos}
-        self.call.facts |= {name: facts[name] for name in ("provider", "model") if name in facts}
-        self.call.facts["attempts"] = int(str(attempts)) + int(str(facts.get("attempts", 0)))
+        self._note_facts(self.call.facts, self.round_call.facts)
+
+    def _note_facts(self, mine: dict[str, object], told: dict[str, object]) -> None:
+        """For the journal: the first round's id, the last one's provider, and what adds up."""
+        mine |= {name: told[name] for name in ("provider", "model") if name in told}
+        if "completion" in told:
+            mine.setdefault("completion", told["completion"])
+            mine["charge"] = self.charged_nanos
+        mine["attempts"] = int(str(mine.get("attempts", 0))) + int(str(told.get("attempts", 0)))
 
     def marked(self, part: content_pb2.Part) -> content_pb2.Part:
         """A call of a tool says who runs it, and what an approval needs."""
