@@ -32,6 +32,7 @@ Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
 Ratio = Annotated[float, Meta(gt=0, le=1)]
 GuardLevel = Literal["off", "standard", "strict"]
+McpServerName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 ProviderName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
@@ -238,6 +239,17 @@ class ToolsSection(Section, frozen=True):
     result_bytes_max: Positive = 64 * 1024
 
 
+class McpServerSection(Section, frozen=True):
+    """An MCP server of the operator's: a program, with what it sees of an environment."""
+
+    command: Annotated[tuple[str, ...], Meta(min_length=1)]
+    environment: dict[str, str] = field(default_factory=dict)
+    needs_approval: bool = False
+
+    def __repr__(self) -> str:
+        return "McpServerSection(***)"
+
+
 class ModelSection(Section, frozen=True):
     """A model of a server of one's own. Prices are US dollars for a million tokens, as decimal text."""
 
@@ -308,6 +320,7 @@ class Settings(Section, frozen=True):
     overload: OverloadSection = field(default_factory=OverloadSection)
     egress: EgressSection = field(default_factory=EgressSection)
     tools: ToolsSection = field(default_factory=ToolsSection)
+    mcp_servers: dict[McpServerName, McpServerSection] = field(default_factory=dict)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 
     @property

@@ -50,7 +50,6 @@ from trunkline_server.store.migrate import migrate
 from trunkline_server.store.provider_accounts import ProviderAccounts
 from trunkline_server.store.teller import Teller
 from trunkline_server.store.tenant_keys import TenantKeys
-from trunkline_server.store.tools import Tools
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     talks = Talks.over(database, gateway)
     stack.push_async_callback(talks.drained)
     errands = Errands(gateway, Media(Egress(policy)), policy)
-    tooling = Tooling.open(settings, Tools(database, tenant_keys), policy, stack, secret=secret, live=live)
+    tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, live=live)
     return Engine(
         replica_id=replica_id,
         secret=secret,

@@ -64,6 +64,7 @@ SYNC_TIMEOUT_S: Final = 30.0
 WATCH_TIMEOUT_S: Final = 900.0
 
 _MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe", "TranslateAudio")
+_TOOLS: Final = ("InvokeTool", "CallMcpTool", "CreateMcpServer", "RefreshMcpServer")
 _TEXTS: Final = ("Complete", "Embed", "Rerank", "Moderate")
 
 
@@ -160,7 +161,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
         "CompleteMany": MANY_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
-        "InvokeTool": settings.tools.timeout_s + OTHER_TIMEOUT_S,
+        **dict.fromkeys(_TOOLS, settings.tools.timeout_s + OTHER_TIMEOUT_S),
     }
     return Deadlines(own, OTHER_TIMEOUT_S)
 

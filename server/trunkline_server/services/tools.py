@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from trunkline.v1 import tools_pb2
 from trunkline_server.core import address, ids, schema
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import Reason, TrunklineError, invalid
+from trunkline_server.core.errors import invalid
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.question import check_name
 from trunkline_server.core.webhook import new_secret
 from trunkline_server.gateway.tools.http_tools import SIGNING
 from trunkline_server.gateway.tools.runner import Runner
 from trunkline_server.gateway.tools.tool import Ask, Tool
+from trunkline_server.gateway.tools.tool_headers import checked_headers
 from trunkline_server.gateway.tools.toolbox import Toolbox
 from trunkline_server.store.tools import Tools, taken
-
-OURS: Final = frozenset(
-    ("host", "connection", "content-length", "content-type", "transfer-encoding", "accept", "upgrade")
-)
 
 
 @dataclass(frozen=True)
@@ -84,15 +79,6 @@ class ToolService:
         checked.CopyFrom(spec)
         checked.http.uri = address.parse(spec.http.uri, "spec.http.uri", self.policy).url
         return checked
-
-
-def checked_headers(given: Mapping[str, str]) -> dict[str, str]:
-    """Headers by their names in lower case, without those that are ours to send."""
-    headers = {name.lower(): value for name, value in given.items()}
-    for name in headers:
-        if name in OURS or name.startswith("webhook-"):
-            raise TrunklineError(Reason.FIELD_FORBIDDEN, f"the header {name!r} is not yours to set")
-    return headers
 
 
 def _installed(tool: Tool) -> tools_pb2.RegisteredTool:

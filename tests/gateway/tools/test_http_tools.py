@@ -38,7 +38,7 @@ async def test_a_call_is_signed_and_carries_the_tools_own_secrets(
 
 
 async def test_secrets_are_sealed_and_never_told(
-    start_gateway: StartGateway, upstream: Upstream, database: Database
+    database: Database, start_gateway: StartGateway, upstream: Upstream
 ) -> None:
     gateway = await near(start_gateway, upstream)
     made = await register(gateway, upstream.url, secret_headers={"x-key": "sesame"})
@@ -80,7 +80,7 @@ async def test_what_cannot_be_used_is_refused_when_it_is_registered(
     assert await refusal(register(gateway, upstream.url, "a__b")) == invalid("spec.name")
     assert await refusal(register(gateway, "http://10.0.0.1/", "hidden")) == invalid("spec.http.uri", "URL_NOT_ALLOWED")
     headers = {"Webhook-Id": "mine"}
-    forbidden = Refusal("PERMISSION_DENIED", "FIELD_FORBIDDEN")
+    forbidden = Refusal("PERMISSION_DENIED", "FIELD_FORBIDDEN", "secret_headers")
     assert await refusal(register(gateway, upstream.url, "forger", secret_headers=headers)) == forbidden
 
 

@@ -11,6 +11,7 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.question import check_name
 from trunkline_server.gateway.tools.http_tools import HttpTools
+from trunkline_server.gateway.tools.mcp_desk import McpDesk
 from trunkline_server.gateway.tools.tool import Tool
 
 SCOPE: Final = "tools:run"
@@ -33,6 +34,7 @@ class Toolbox:
 
     installed: Mapping[str, Tool]
     http: HttpTools
+    mcp: McpDesk
 
     async def find(self, call: Call, name: str, path: str = "tool") -> Tool:
         """By id or name. Raises RESOURCE_NOT_FOUND."""
@@ -60,6 +62,11 @@ class Toolbox:
     async def _meant(self, call: Call, asked: content_pb2.Tool, path: str) -> list[Tool]:
         if asked.HasField("tool_id"):
             return [await self.find(call, asked.tool_id, f"{path}.tool_id")]
+        if asked.HasField("mcp"):
+            check_name(asked.mcp.server, f"{path}.mcp.server")
+            for name in asked.mcp.tool_names:
+                check_name(name, f"{path}.mcp.tool_names")
+            return await self.mcp.offered(call.caller.tenant_id, asked.mcp.server, asked.mcp.tool_names, f"{path}.mcp")
         return []
 
 
