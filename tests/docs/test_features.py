@@ -22,10 +22,12 @@ from trunkline.v1 import (
     images_pb2,
     jobs_pb2,
     limits_pb2,
+    mcp_pb2,
     models_pb2,
     moderation_pb2,
     prompts_pb2,
     providers_pb2,
+    tools_pb2,
     webhooks_pb2,
 )
 from trunkline_server.cli import COMMANDS
@@ -48,10 +50,12 @@ MODULES = (
     images_pb2,
     jobs_pb2,
     limits_pb2,
+    mcp_pb2,
     models_pb2,
     moderation_pb2,
     prompts_pb2,
     providers_pb2,
+    tools_pb2,
     webhooks_pb2,
 )
 SERVICES = {name: service for module in MODULES for name, service in module.DESCRIPTOR.services_by_name.items()}

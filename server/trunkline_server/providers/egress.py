@@ -115,7 +115,7 @@ class Egress:
     ) -> AsyncIterator[Exchange]:
         """An answer for whoever asks to read, who also bounds its time and its size; a redirect is one like any other.
 
-        Raises URL_NOT_ALLOWED, also where nobody answers.
+        Raises URL_NOT_ALLOWED, and TOOL_FAILED where nobody answers or may be asked: it does not tell which.
         """
         address = parse(url, field, self._policy)
         pool, failures = self._opened()
@@ -127,7 +127,7 @@ class Egress:
                 told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
                 yield Exchange(response.status, told, aiter(response.aiter_stream()))
         except failures:
-            raise not_allowed(field) from None
+            raise TrunklineError(Reason.TOOL_FAILED, "the address cannot be reached") from None
 
     def _opened(self) -> tuple[httpcore.AsyncConnectionPool, tuple[type[Exception], ...]]:
         """The pool, and what may go wrong with it."""
