@@ -27,6 +27,8 @@ PREFIX: Final = "TRUNKLINE_"
 CLIENT_NAMES: Final = ("TRUNKLINE_ADDRESS", "TRUNKLINE_API_KEY")
 """Names that are not settings: clients on the same machine read them."""
 
+SHARED_NAMES: Final = ("PATH", "HOME", "LANG", "TMPDIR")
+
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
@@ -245,6 +247,11 @@ class McpServerSection(Section, frozen=True):
     command: Annotated[tuple[str, ...], Meta(min_length=1)]
     environment: dict[str, str] = field(default_factory=dict)
     needs_approval: bool = False
+
+    @property
+    def seen(self) -> dict[str, str]:
+        """All that the program sees: of our own environment, which may hold keys, only where programs and homes are."""
+        return {name: os.environ[name] for name in SHARED_NAMES if name in os.environ} | self.environment
 
     def __repr__(self) -> str:
         return "McpServerSection(***)"

@@ -52,6 +52,7 @@ OTHER = {
     "egress.allow_private_hosts": '["other"]',
     "egress.allow_http_hosts": '["other"]',
     "providers": '{"other": {}}',
+    "mcp_servers": '{"other": {"command": ["other"]}}',
 }
 """Another value than the default, for settings that are no plain number."""
 

@@ -92,6 +92,6 @@ async def _open_desk(settings: Settings, servers: McpServers, egress: Egress, st
     links: dict[str, Link] = {}
     for name, given in settings.mcp_servers.items():
         await servers.keep_operators(mcp_pb2.McpServerSpec(name=name, needs_approval=given.needs_approval))
-        links[name] = StdioLink(given.command, given.environment)
+        links[name] = StdioLink(given.command, given.seen)
         stack.push_async_callback(links[name].close)
     return McpDesk(servers, egress, links, settings.tools.timeout_s)

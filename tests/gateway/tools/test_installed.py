@@ -100,7 +100,7 @@ async def test_a_job_runs_them_and_pays_for_every_round(books: Books, gateway: R
         async for _ in watch:
             pass
     done = (await gateway.jobs.GetJob(jobs_pb2.GetJobRequest(job_id=job.job_id), metadata=metadata)).job
-    assert done.state == jobs_pb2.JOB_STATE_SUCCEEDED
+    assert done.state == jobs_pb2.JOB_STATE_SUCCEEDED, done.error
     answer = done.result.completion
     assert kinds(answer) == ["tool_call", "tool_result", "text"]
     charges = [each.charge.nanos for each in answer.tool_rounds]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trunkline.v1 import chat_pb2, jobs_pb2
@@ -16,6 +16,7 @@ from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.gateway.jobs.kind import Bench, Done, JobOffer
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.tools.loop import ToolLoop
+from trunkline_server.gateway.tools.toolbox import SCOPE
 
 KEEP_MAX: Final = 64
 """Events of an answer that are kept together, at most; what comes slower is kept as it comes."""
@@ -45,10 +46,11 @@ class ChatJob:
         input = await self.media.inline(spec.chat, takes_urls=first.upstream.provider.takes_urls)
         await bench.progress(0.0, f"asking {first.provider}/{first.model}")
         result = jobs_pb2.JobResult()
+        ordered = _as_ordered(call)
         if bench.streams:
-            await self._stream(call, input, bench, result.completion)
+            await self._stream(ordered, input, bench, result.completion)
         else:
-            answered = await self.tools.complete(call, input)
+            answered = await self.tools.complete(ordered, input)
             answered.write(result.completion)
         asked, did = (first.provider, first.model), (call.facts["provider"], call.facts["model"])
         return Done(result, "" if asked == did else "/".join(map(str, did)))
@@ -62,3 +64,8 @@ class ChatJob:
                 told.append(event)
                 await bench.keep((event,))
         fold(told, completion)
+
+
+def _as_ordered(call: Call) -> Call:
+    """With the right to run tools, which was asked for when the job was ordered."""
+    return replace(call, caller=replace(call.caller, scopes=frozenset((SCOPE,))))
