@@ -63,8 +63,10 @@ def without_server_only(image: FileDescriptorSet) -> FileDescriptorSet:
     image.DiscardUnknownFields()
     kept = [file for file in image.file if file.name not in SERVER_ONLY]
     for file in kept:
+        public = {file.dependency[index] for index in file.public_dependency}
         used = [name for name in file.dependency if name not in SERVER_ONLY]
         file.dependency[:] = used
+        file.public_dependency[:] = [index for index, name in enumerate(used) if name in public]
     return FileDescriptorSet(file=kept)
 
 

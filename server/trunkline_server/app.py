@@ -46,7 +46,10 @@ from trunkline_server.worker.schedules import Runner
 
 SERVING: Final = b"s"
 """What a supervisor hears from a process that serves."""
-NAMED_BY_CALLER = frozenset(("/trunkline.v1.CreditService/GrantCredits", "/trunkline.v1.CreditService/Reserve"))
+NAMED_BY_CALLER = frozenset(
+    f"/trunkline.v1.{name}"
+    for name in ("CreditService/GrantCredits", "CreditService/Reserve", "VideoService/GenerateVideo")
+)
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ class DatabaseSection(Section, frozen=True):
     """PostgreSQL."""
 
     pool_max: Positive = 10
+    acquire_timeout_s: Seconds = 0.25
     command_timeout_s: Seconds = 1.0
 
 
@@ -257,6 +258,15 @@ class McpServerSection(Section, frozen=True):
         return "McpServerSection(***)"
 
 
+class TasksSection(Section, frozen=True):
+    """Tasks."""
+
+    models: dict[
+        Literal["default", "classify", "extract", "summarize", "translate", "generate_code"], tuple[str, ...]
+    ] = field(default_factory=dict)
+    piece_tokens: Annotated[int, Meta(ge=128)] = 12_000
+
+
 class ModelSection(Section, frozen=True):
     """A model of a server of one's own. Prices are US dollars for a million tokens, as decimal text."""
 
@@ -328,6 +338,7 @@ class Settings(Section, frozen=True):
     egress: EgressSection = field(default_factory=EgressSection)
     tools: ToolsSection = field(default_factory=ToolsSection)
     mcp_servers: dict[McpServerName, McpServerSection] = field(default_factory=dict)
+    tasks: TasksSection = field(default_factory=TasksSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 
     @property

@@ -24,7 +24,7 @@ from trunkline_server.gateway.jobs.orders import Orders, OrderSettings, Wish
 from trunkline_server.store.accounts import AccountRef, NewAccounts, Owner
 from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.embedded import EmbeddedPostgres
-from trunkline_server.store.jobs import Caps, Jobs, enqueue
+from trunkline_server.store.jobs import Caps, Jobs, spelled
 from trunkline_server.store.leased_ledger import LeasedLedger
 from trunkline_server.store.ledger import LedgerSettings
 from trunkline_server.store.migrate import migrate
@@ -61,7 +61,7 @@ async def fill(database: Database, orders: Orders, tenants: Mapping[UUID, Accoun
         made = [await orders.make(call, _spec(str(number)), Wish()) for number in range(JOBS // TENANTS)]
         for start in range(0, len(made), 200):
             async with database.transaction() as connection:
-                await enqueue(connection, made[start : start + 200])
+                await connection.execute("SELECT job_enqueue($1)", spelled(made[start : start + 200]))
 
 
 async def claim_rate(database: Database, jobs: Jobs) -> float:
@@ -111,7 +111,7 @@ async def main() -> None:
             for tenant_id in (uuid4() for _ in range(TENANTS))
         }
         works: dict[str, JobKind] = {"chat": Nothing(next(iter(tenants.values())), {})}
-        jobs, orders = Jobs(database, Announcer(database)), Orders(works, OrderSettings())
+        jobs, orders = Jobs(database, Announcer(database)), Orders(works, works["chat"], OrderSettings())
         await fill(database, orders, tenants)
         print(f"claimed by {WORKERS} workers: {await claim_rate(database, jobs):,.0f} jobs/s")
         waits = await dispatch_ms(database, jobs, orders, list(tenants)[-1])

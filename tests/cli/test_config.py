@@ -55,6 +55,8 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
     harmless = {"data_dir", "log_level", "grpc.address", "http.address", "credits.default_grant", "credits.per_usd"}
     harmless |= {"chat.unknown_price", "providers.own.base_url", "providers.own.key_header", "providers.own.wire"}
     harmless |= {"routing.strategy", "routing.universal_fallback", "cache.hit_price", "cache.embedding_model"}
+    harmless |= {"guard.input_harm", "guard.input_personal_data", "guard.output_harm", "guard.output_personal_data"}
+    harmless |= {"guard.action", "guard.moderation_model"}
     own = config.ProviderSection(
         base_url="http://h",
         wire="openai",

@@ -51,6 +51,8 @@ OTHER = {
     "guard.moderation_model": "other",
     "egress.allow_private_hosts": '["other"]',
     "egress.allow_http_hosts": '["other"]',
+    "tasks.models": '{"default": ["sandbox/json"]}',
+    "tasks.piece_tokens": "500",
     "providers": '{"other": {}}',
     "mcp_servers": '{"other": {"command": ["other"]}}',
 }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
 import pytest
 
 from tests.fixtures.books import Books
-from tests.fixtures.gateway import RunningGateway, StartGateway, reason_of, text_of
+from tests.fixtures.gateway import RunningGateway, StartGateway, question, reason_of, text_of
 from tests.fixtures.jobs import spec
-from trunkline.v1 import batches_pb2, events_pb2, jobs_pb2
+from tests.fixtures.until import until
+from trunkline.v1 import batches_pb2, chat_pb2, events_pb2, jobs_pb2
 
 LONG: dict[str, Any] = {"text": "one two three four", "first_token_ms": 30_000}
 
@@ -111,3 +113,25 @@ async def test_a_request_id_makes_one_batch(books: Books, gateway: RunningGatewa
     listed = await gateway.batches.ListBatches(batches_pb2.ListBatchesRequest(), metadata=gateway.metadata())
     assert [each.batch_id for each in listed.batches] == [first.batch_id]
     await watched(gateway, first.batch_id)
+
+
+async def test_nobody_waits_for_its_items_to_be_written(books: Books, gateway: RunningGateway) -> None:
+    """Writing them stops in the middle, and the account pays for others meanwhile."""
+    async with books.database.transaction() as blocker:
+        await blocker.execute("LOCK TABLE batch IN SHARE MODE")
+        creating = asyncio.create_task(create(gateway, [spec(str(number)) for number in range(3)]))
+        await until(lambda: books.database.fetchval("SELECT count(*) = 1 FROM hold WHERE state = 'held'"))
+        request = chat_pb2.CompleteRequest(input=question("beside it"))
+        answered = await gateway.chat.Complete(request, metadata=gateway.metadata("ada"), timeout=20)
+        assert text_of(answered.completion) == "beside it"
+        assert not creating.done()
+    made = await creating
+    assert (await watched(gateway, made.batch_id))[-1].progress.succeeded_count == 3
+
+
+async def test_what_cannot_be_written_holds_nothing(books: Books, gateway: RunningGateway) -> None:
+    await books.database.execute("ALTER TABLE batch ADD CONSTRAINT no CHECK (name <> 'no')")
+    with pytest.raises(grpc.aio.AioRpcError):
+        await create(gateway, [spec("one")], name="no")
+    await until(lambda: books.database.fetchval("SELECT sum(held) = 0 FROM account"))
+    assert await books.database.fetchval("SELECT count(*) FROM job") == 0

@@ -13,14 +13,16 @@ import pytest
 
 from tests.fixtures.gateway import RunningGateway, StartGateway
 from tests.fixtures.jobs import create, spec
+from tests.fixtures.until import until
 from tests.fixtures.upstream import RESET, Upstream
-from trunkline.v1 import chat_pb2, jobs_pb2
+from trunkline.v1 import chat_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
-from trunkline_server.gateway.jobs.long_work import LongWork, Pending
+from trunkline_server.gateway.jobs.long_work import LongWork
 from trunkline_server.store.jobs import NOBODY, Caps
 from trunkline_server.store.operations import Operations
+from trunkline_server.wire.craft import Pending
 
 
 @dataclass
@@ -28,17 +30,19 @@ class FakeRemote:
     """Speaks just enough HTTP to the scripted provider."""
 
     upstream: Upstream
+    poll_s: float = 0.0
 
     async def submit(self) -> str:
         return json.dumps(await self._ask("POST", "/submit"))
 
-    async def poll(self, operation: str) -> Pending | None:
+    async def poll(self, operation: str) -> Pending | str:
         told = await self._ask("GET", f"/poll/{json.loads(operation)['id']}")
-        return None if told["done"] else Pending(told["fraction"], "at work")
+        if "failed" in told:
+            raise UpstreamFailure(FailureKind.TRANSIENT, is_final=True)
+        return told["result"] if "result" in told else Pending(told["percent"])
 
-    async def fetch(self, operation: str) -> jobs_pb2.JobResult:
-        told = await self._ask("GET", f"/fetch/{json.loads(operation)['id']}")
-        return jobs_pb2.JobResult(completion=chat_pb2.Completion(completion_id=told["result"]))
+    async def abandon(self, operation: str) -> None:
+        await self._ask("POST", f"/cancel/{json.loads(operation)['id']}")
 
     async def _ask(self, method: str, path: str) -> dict[str, Any]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.upstream.port)
@@ -62,6 +66,7 @@ class FakeBench:
     job_id: UUID
     lease_token: int
     streams: bool = False
+    is_unwanted: bool = False
     told: list[float] = field(default_factory=list)
 
     async def progress(self, fraction: float, message: str) -> None:
@@ -80,9 +85,9 @@ class Desk:
     bench: FakeBench
 
     async def do(self) -> str:
-        long_work = LongWork(Operations(self.gateway.house.background.database), pause=lambda _: asyncio.sleep(0))
-        result = await long_work.do(FakeRemote(self.upstream), self.bench)
-        return result.completion.completion_id
+        """One attempt, and its result."""
+        operations = Operations(self.gateway.house.background.database)
+        return await LongWork(operations, self.bench).do(FakeRemote(self.upstream))
 
     @property
     def asked(self) -> list[str]:
@@ -99,13 +104,12 @@ async def desk(start_gateway: StartGateway) -> AsyncIterator[Desk]:
         yield Desk(gateway, upstream, FakeBench(claimed.id, claimed.lease_token))
 
 
-async def test_it_is_submitted_polled_and_fetched(desk: Desk) -> None:
+async def test_it_is_submitted_and_polled(desk: Desk) -> None:
     desk.upstream.reply(json={"id": "op1"})
-    desk.upstream.reply(json={"done": False, "fraction": 0.5})
-    desk.upstream.reply(json={"done": True})
+    desk.upstream.reply(json={"percent": 50})
     desk.upstream.reply(json={"result": "film"})
     assert await desk.do() == "film"
-    assert desk.asked == ["/submit", "/poll/op1", "/poll/op1", "/fetch/op1"]
+    assert desk.asked == ["/submit", "/poll/op1", "/poll/op1"]
     assert desk.bench.told == [0.5]
 
 
@@ -114,7 +118,6 @@ async def test_after_a_crash_it_is_polled_on_and_not_submitted_again(desk: Desk)
     desk.upstream.raw(RESET)
     with pytest.raises(UpstreamFailure):
         await desk.do()
-    desk.upstream.reply(json={"done": True})
     desk.upstream.reply(json={"result": "film"})
     assert await desk.do() == "film"
     assert desk.asked.count("/submit") == 1
@@ -134,7 +137,6 @@ async def test_one_that_was_turned_away_is_submitted_later(desk: Desk) -> None:
     with pytest.raises(UpstreamFailure):
         await desk.do()
     desk.upstream.reply(json={"id": "op1"})
-    desk.upstream.reply(json={"done": True})
     desk.upstream.reply(json={"result": "film"})
     assert await desk.do() == "film"
 
@@ -144,3 +146,31 @@ async def test_without_the_lease_nothing_is_submitted(desk: Desk) -> None:
     with pytest.raises(TrunklineError):
         await desk.do()
     assert desk.asked == []
+
+
+async def test_one_that_failed_at_the_provider_may_be_begun_anew(desk: Desk) -> None:
+    desk.upstream.reply(json={"id": "op1"})
+    desk.upstream.reply(json={"failed": True})
+    with pytest.raises(UpstreamFailure):
+        await desk.do()
+    desk.upstream.reply(json={"id": "op2"})
+    desk.upstream.reply(json={"result": "film"})
+    assert await desk.do() == "film"
+    assert desk.asked == ["/submit", "/poll/op1", "/submit", "/poll/op2"]
+
+
+@pytest.mark.parametrize("is_unwanted", [True, False])
+async def test_only_a_job_that_nobody_wants_is_stopped_at_the_provider(desk: Desk, is_unwanted: bool) -> None:
+    desk.upstream.reply(json={"id": "op1"})
+    polled = desk.upstream.hang()
+    work = asyncio.create_task(desk.do())
+    await polled.asked()
+    desk.upstream.reply(json={"result": "film"})
+    desk.bench.is_unwanted = is_unwanted
+    work.cancel()
+    await asyncio.wait((work,))
+    if is_unwanted:
+        await until(lambda: desk.asked[-1] == "/cancel/op1")
+    else:
+        assert await desk.do() == "film"
+        assert desk.asked[-1] == "/poll/op1"

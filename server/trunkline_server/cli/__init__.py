@@ -31,7 +31,7 @@ COMMANDS = {
     "keys": "Make, list, rotate and revoke API keys.",
     "credits": "Grant and correct credits, look at accounts, prove the books.",
     "usage": "Sum up what calls used and cost.",
-    "analytics": "Report by day, week or month; see how calls went, and what goes on now.",
+    "analytics": "Report on calls: by day, week or month, how they went, and what goes on now.",
     "secrets": "Rotate the key that tenants' secrets are sealed under.",
     "system": "Tell how a replica does.",
     "tenants": "Make and list tenants.",

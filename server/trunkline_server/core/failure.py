@@ -127,6 +127,8 @@ class UpstreamFailure(Exception):
     code: str = ""
     retry_after_s: float | None = None
     should_retry: bool | None = None
+    is_final: bool = False
+    """Long work has failed; asking after it again would say the same."""
 
     def __post_init__(self) -> None:
         self.code = self.code if _SLUG.fullmatch(self.code) else ""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from trunkline.v1 import chat_pb2, content_pb2
-from trunkline_server.core import json_text, media, schema
+from trunkline_server.core import action, json_text, media, schema
 from trunkline_server.core.address import EgressPolicy, parse
 from trunkline_server.core.errand import Input
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
@@ -39,6 +39,8 @@ def check(input: chat_pb2.ChatInput, policy: EgressPolicy = PUBLIC) -> None:
     _check_whole(input)
     _Conversation(policy).check(input.messages)
     check_shape(input)
+    if input.actions:
+        action.check_all(input.actions, "input.actions")
     check_terms(input)
 
 

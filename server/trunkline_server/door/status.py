@@ -54,6 +54,7 @@ _REASONS: Final[Mapping[Code, tuple[Reason, ...]]] = {
         Reason.RESERVATION_CLOSED,
         Reason.BYOK_INVALID,
         Reason.TOOL_CHANGED,
+        Reason.CONFIRMATION_REQUIRED,
     ),
     Code.RESOURCE_EXHAUSTED: (Reason.BUDGET_EXCEEDED, Reason.RATE_LIMITED, Reason.CONCURRENCY_LIMITED),
     Code.UNAVAILABLE: (

@@ -104,7 +104,7 @@ class Admission:
         _check_max_cost(work.input, offer)
         grant = await self._granted(call, work, offer)
         try:
-            await self._allow(call, work, offer, hold_id)
+            await self.allow(call, work, offer, hold_id)
             return account, offer, grant, await self._reserve(call, account, offer, hold_id)
         except BaseException:
             await self._allowance.drop(call, hold_id)
@@ -120,9 +120,16 @@ class Admission:
             return grant
         return await self.limiter.take(call, _subject(call, work, offer.route), work.limit_tokens(offer), grant)
 
-    async def _allow(self, call: Call, work: Work[Any, Any], offer: Offer, hold_id: UUID) -> None:
+    async def allow(
+        self, call: Call, work: Work[Any, Any], offer: Offer, hold_id: UUID, hold_s: int | None = None
+    ) -> None:
         """Within the hard budgets. Raises BUDGET_EXCEEDED."""
-        await self._allowance.hold(call, hold_id, _subject(call, work, offer.route), offer.bill, _hold_s(call))
+        subject = _subject(call, work, offer.route)
+        await self._allowance.hold(call, hold_id, subject, offer.bill, hold_s or _hold_s(call))
+
+    async def disallow(self, call: Call, hold_id: UUID) -> None:
+        """What was allowed does not happen."""
+        await self._allowance.drop(call, hold_id)
 
     async def _reserve(self, call: Call, account: AccountRef, offer: Offer, hold_id: UUID) -> Reserved:
         route = offer.route
@@ -155,7 +162,7 @@ class Admission:
         offer = self.offer(run.work, route, charged=not account.unlimited)
         _check_max_cost(run.input, offer)
         run.grant = await self._granted(run.call, run.work, offer, run.grant)
-        await self._allow(run.call, run.work, offer, run.completion_id)
+        await self.allow(run.call, run.work, offer, run.completion_id)
         if account.id == run.account.id:
             run.hold = await self._covered(run, offer.most_nanos)
         else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self, cast
 
-from trunkline.v1 import chat_pb2, errors_pb2, usage_pb2
+from trunkline.v1 import actions_pb2, chat_pb2, errors_pb2, usage_pb2
 from trunkline_server.core import money
+from trunkline_server.core.action_proposal import offered
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.cancel_billing import CancelBilling
@@ -236,6 +237,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
             price_version=self.bill.price_version,
             end_time=self.end_time,
             cache_status=self.cache_status,
+            actions=self.actions(),
             guard_findings=self.shield.findings() if self.shield is not None else None,
             cache_lookup=self.cache_lookup,
         )
@@ -260,7 +262,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         if self.gate is None:
             self.answer.write(completion.candidates)
         else:
-            completion.candidates.extend(self.gate.candidates(self.answer))
+            completion.candidates.extend(self.told())
         completion.usage.CopyFrom(self.usage)
         completion.cost.unit, completion.cost.nanos = money.USD, self.bill.cost_nano_usd
         completion.charge.unit, completion.charge.nanos = money.CREDIT, self.bill.charge_nanos
@@ -273,6 +275,17 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
             completion.guard_findings.extend(self.shield.findings())
         if self.cache_lookup is not None:
             completion.cache_lookup.CopyFrom(self.cache_lookup)
+        completion.actions.extend(self.actions())
+
+    def actions(self) -> Sequence[actions_pb2.Action]:
+        """What people can do with the answer."""
+        if self.gate is not None and self.streaming:  # what a model proposes went through it in events, not as a whole
+            return self.input.actions
+        return offered(self.input, self.told) if self.input.actions or self.input.tools else ()
+
+    def told(self) -> list[chat_pb2.Candidate]:
+        """The answers of a whole answer, as the caller may have them."""
+        return self.answer.candidates() if self.gate is None else self.gate.candidates(self.answer)
 
     def partial(self) -> errors_pb2.PartialResult:
         partial = StreamedRun.partial(self)

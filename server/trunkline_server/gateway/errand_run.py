@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Self, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
 from trunkline.v1 import chat_pb2, receipt_pb2, usage_pb2
 from trunkline_server.core import money
 from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.counts import COUNTS
 from trunkline_server.core.errand import Errand, InputT
-from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.money import NANOS
 from trunkline_server.core.operation import Operation
 from trunkline_server.core.pricing import bill
 from trunkline_server.core.product import BodyT, Product
+from trunkline_server.gateway.begun import Begun
 from trunkline_server.gateway.run import COUNTED_PARTIAL, ESTIMATE, NONE, PROVIDER_USAGE, Run
 from trunkline_server.gateway.terms import Offer
-from trunkline_server.wire.craft import Craft, LongCraft, Pending
+from trunkline_server.wire.craft import Craft, LongCraft
 
-_log = logging.getLogger(__name__)
-
-POLL_FAILURES_MAX: Final = 5
-"""How often in a row a provider may fail to say how far long work is."""
-
-_PASSING: Final = frozenset(
-    (FailureKind.NEVER_SENT, FailureKind.THROTTLED, FailureKind.TRANSIENT, FailureKind.AMBIGUOUS, FailureKind.BROKEN)
-)
-_abandoning: set[asyncio.Task[None]] = set()
+if TYPE_CHECKING:
+    from trunkline_server.gateway.errand_work import ErrandWork
+    from trunkline_server.gateway.journal import Journal
 
 
 @dataclass(slots=True)
@@ -47,6 +40,10 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
         craft: Craft[InputT, BodyT] | LongCraft[InputT, BodyT]
         craft = cast("Any", self.route.upstream.provider.crafts[self.work.operation])
         return craft
+
+    @property
+    def journal(self) -> Journal:
+        return cast("ErrandWork[InputT, BodyT]", self.work).journal
 
     @property
     def is_idempotent(self) -> bool:
@@ -80,14 +77,15 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
         craft = self.craft
         if isinstance(craft, LongCraft):
             self.pieces = (self.errand,)
-            self.whole = await self._long(craft)
+            self.whole = await self.journal.do(Begun(self, craft))
             self.products.append(self.whole)
             return
         self.pieces = self.pieces or craft.split(self.errand)
         for piece in self.pieces[len(self.products) :]:
             self.in_flight = True
-            self.products.append(await self.route.upstream.make(craft, piece))
+            self.products.append(await self._made(craft, piece))
             self.in_flight = False
+            await self.journal.told(len(self.products) / len(self.pieces), self._at)
         self.whole = craft.join(self.errand, self.products)
 
     async def reads(self) -> AsyncGenerator[None, None]:
@@ -114,7 +112,7 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
         told = [product.usage for product in self.products]
         used = [self._used(usage, piece) for usage, piece in zip(told, self.pieces, strict=False)]
         unbilled = self.route.upstream.provider.cancel_billing is CancelBilling.NO_BILL
-        if self.in_flight and len(self.pieces) > len(used) and not unbilled:
+        if self.in_flight and len(self.pieces) > len(used) and not (unbilled or self.journal.goes_on):
             used.append(self._counted(self.pieces[len(used)]))
             basis = COUNTED_PARTIAL
         elif not used:
@@ -144,45 +142,13 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
     def _counted(self, piece: Errand[InputT]) -> usage_pb2.Usage:
         return COUNTS[self.work.operation].usual(piece.input)
 
-    async def _long(self, craft: LongCraft[InputT, BodyT]) -> Product[BodyT]:
-        """Begin it once, and ask after it until it is done."""
-        self.operation = await self.route.upstream.submit(craft, self.errand)
-        try:
-            return await self._polled(craft)
-        except asyncio.CancelledError:
-            self._leave(craft)
-            raise
-        except UpstreamFailure as failure:
-            if failure.kind in _PASSING:
-                self._leave(craft)
-            raise
+    async def _made(self, craft: Craft[InputT, BodyT], piece: Errand[InputT]) -> Product[BodyT]:
+        make = partial(self.route.upstream.make, craft, piece)
+        return await (make() if craft.is_idempotent else self.journal.once(make))
 
-    async def _polled(self, craft: LongCraft[InputT, BodyT]) -> Product[BodyT]:
-        failures = 0
-        while True:
-            await asyncio.sleep(craft.poll_s)
-            try:
-                state = await self.route.upstream.poll(craft, self.errand, self.operation)
-            except UpstreamFailure as failure:
-                failures += 1
-                if failure.kind not in _PASSING or failures > POLL_FAILURES_MAX:
-                    raise
-                continue
-            failures = 0
-            if not isinstance(state, Pending):
-                return state
-
-    def _leave(self, craft: LongCraft[InputT, BodyT]) -> None:
-        """Nobody waits any more for what may still go on: have it stopped, without waiting for that either."""
-        task = asyncio.get_running_loop().create_task(self._abandon(craft))
-        _abandoning.add(task)
-        task.add_done_callback(_abandoning.discard)
-
-    async def _abandon(self, craft: LongCraft[InputT, BodyT]) -> None:
-        try:
-            await self.route.upstream.abandon(craft, self.operation)
-        except UpstreamFailure as failure:
-            _log.warning("operation.goes_on completion=%s kind=%s", self.spelled_id, failure.kind.value)
+    @property
+    def _at(self) -> str:
+        return f"{self.route.provider}/{self.route.model}: {len(self.products)} of {len(self.pieces)}"
 
 
 def receipt_of(run: Run[Any], model: str, response_id: str) -> receipt_pb2.Receipt:

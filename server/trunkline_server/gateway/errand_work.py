@@ -17,6 +17,7 @@ from trunkline_server.core.operation import CAPABILITIES, Operation
 from trunkline_server.core.pricing import FREE_OF_CHARGE, most_used, price_unknown
 from trunkline_server.core.product import BodyT
 from trunkline_server.gateway.errand_run import ErrandRun
+from trunkline_server.gateway.journal import UNWRITTEN, Journal
 from trunkline_server.gateway.needs import Needs
 from trunkline_server.gateway.routes import Route
 from trunkline_server.gateway.speech_run import SpeechRun
@@ -62,9 +63,10 @@ class _Errand(Work[InputT, RunT_co], Generic[InputT, RunT_co]):
 
 @dataclass(frozen=True, slots=True)
 class ErrandWork(_Errand[InputT, ErrandRun[InputT, BodyT]], Generic[InputT, BodyT]):
-    """Work that is answered in one piece."""
+    """Work that is answered in one piece. `journal`: where it writes what it begins."""
 
     kind: Operation = Operation.EMBED
+    journal: Journal = UNWRITTEN
 
     @property
     def operation(self) -> Operation:

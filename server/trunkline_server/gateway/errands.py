@@ -15,6 +15,7 @@ from trunkline_server.core.operation import Operation
 from trunkline_server.gateway.errand_run import ErrandRun
 from trunkline_server.gateway.errand_work import ErrandWork, SpeechWork
 from trunkline_server.gateway.gateway import Gateway
+from trunkline_server.gateway.journal import UNWRITTEN, Journal
 from trunkline_server.gateway.media import Media
 
 
@@ -26,11 +27,13 @@ class Errands:
     media: Media
     policy: EgressPolicy
 
-    async def do(self, call: Call, operation: Operation, input: InputT) -> ErrandRun[InputT, Any]:
+    async def do(
+        self, call: Call, operation: Operation, input: InputT, journal: Journal = UNWRITTEN
+    ) -> ErrandRun[InputT, Any]:
         """Work that is answered in one piece. Raises VALIDATION, MEDIA_INVALID, URL_NOT_ALLOWED and what a call can."""
         errand_rules.check(input, self.policy)
         whole = await self.media.inline(input, takes_urls=False)
-        work: ErrandWork[InputT, Any] = ErrandWork(whole, kind=operation)
+        work: ErrandWork[InputT, Any] = ErrandWork(whole, kind=operation, journal=journal)
         return await self.gateway.perform(call, work)
 
     def speak(

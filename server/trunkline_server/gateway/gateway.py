@@ -67,7 +67,7 @@ class Gateway:
         self.admission = admission
         self.guards = guards
         self.live = live
-        self._settlement = settlement
+        self.settlement = settlement
         self._settings = settings
         self._tenant_budgets = TenantBudgets()
 
@@ -113,7 +113,7 @@ class Gateway:
     async def drained(self) -> None:
         """Every call has ended and told its bill. For after the door is shut, which cancels what still runs."""
         await self.live.ended(LEAVE_S)
-        await self._settlement.drains.ended()
+        await self.settlement.drains.ended()
 
     @asynccontextmanager
     async def _run(self, call: Call, work: Work[Any, RunT]) -> AsyncIterator[RunT]:
@@ -130,7 +130,7 @@ class Gateway:
                 await self._broken_off(run, live, error)
                 raise
             else:
-                await self._settlement.settle(run, run.outcome_of())
+                await self.settlement.settle(run, run.outcome_of())
             finally:
                 if run.grant is not None:
                     await self.admission.limiter.settle(run.grant, run.usage.input_tokens + run.usage.output_tokens)
@@ -139,7 +139,7 @@ class Gateway:
     async def _failed(self, run: Run[Any], error: TrunklineError | UpstreamFailure) -> TrunklineError:
         """Settle, then say what went wrong and what it cost."""
         reason = error.reason.value if isinstance(error, TrunklineError) else error.kind.value
-        await self._settlement.settle(run, chat_pb2.OUTCOME_FAILED, reason)
+        await self.settlement.settle(run, chat_pb2.OUTCOME_FAILED, reason)
         if isinstance(error, UpstreamFailure):
             return refusals.told(
                 error,
@@ -157,7 +157,7 @@ class Gateway:
         cancelled = isinstance(error, asyncio.CancelledError | GeneratorExit)
         outcome = chat_pb2.OUTCOME_CANCELLED if cancelled else chat_pb2.OUTCOME_FAILED
         reason = live.stopped or (Reason.CANCELLED if cancelled else Reason.INTERNAL)
-        await self._settlement.settle(run, outcome, reason.value)
+        await self.settlement.settle(run, outcome, reason.value)
         if cancelled and live.stopped is not None:
             live.task.uncancel()
             raise refusals.stopped(live.stopped, run.partial()) from None

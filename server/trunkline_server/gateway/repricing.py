@@ -13,6 +13,7 @@ from trunkline.v1 import usage_pb2
 from trunkline_server.core.catalogue import Catalogue
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.pricing import Price, bill
+from trunkline_server.core.reduction import as_reduced
 from trunkline_server.store import repricing
 from trunkline_server.store.database import Database
 from trunkline_server.store.holds import Hold
@@ -59,7 +60,8 @@ class Repricing:
 
     def _price(self, call: Charged) -> Price | None:
         entry = self.catalogue.find(call.provider, call.model)
-        return None if entry is None else entry.price_at(call.begin_time)
+        price = None if entry is None else entry.price_at(call.begin_time)
+        return None if price is None else as_reduced(price, call.price_version)
 
     async def _reprice(self, call: Charged, price: Price, change: Change, *, dry: bool) -> None:
         hold = await self._hold(call)

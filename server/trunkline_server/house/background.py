@@ -10,24 +10,34 @@ from typing import TypeAlias
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from trunkline.v1 import batches_pb2, events_pb2, jobs_pb2
+from trunkline.v1 import batches_pb2, events_pb2, jobs_pb2, video_pb2
 from trunkline_server.config import JobsSection, Settings
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.door.status import to_status
 from trunkline_server.gateway.errands import Errands
+from trunkline_server.gateway.jobs import errand
+from trunkline_server.gateway.jobs.bulk import BulkJob
+from trunkline_server.gateway.jobs.bulk_items import BulkItems
 from trunkline_server.gateway.jobs.chat import ChatJob
 from trunkline_server.gateway.jobs.kind import JobKind
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
+from trunkline_server.gateway.jobs.speech import SpeechJob
+from trunkline_server.gateway.jobs.task import TaskJob
 from trunkline_server.gateway.tools.loop import ToolLoop
 from trunkline_server.house.hooks import Hooks
+from trunkline_server.house.tasks import tasks_over
 from trunkline_server.services.batches import BatchService
 from trunkline_server.services.events import EventService
 from trunkline_server.services.jobs import JobService
+from trunkline_server.services.video import VideoService
 from trunkline_server.store import outbox
 from trunkline_server.store.batches import Batches
+from trunkline_server.store.bulk import KIND, Carriage
 from trunkline_server.store.database import Database
 from trunkline_server.store.jobs import Caps, Jobs
+from trunkline_server.store.ledger import Ledger
 from trunkline_server.store.news import Announcer, News
+from trunkline_server.store.operations import Operations
 from trunkline_server.store.outbox import Outbox
 from trunkline_server.store.wishes import Wishes
 from trunkline_server.worker.attempt import Shop
@@ -55,19 +65,28 @@ class Background:
 
     @classmethod
     async def open(
-        cls, settings: Settings, database: Database, errands: Errands, hooks: Hooks, tools: ToolLoop
+        cls, settings: Settings, database: Database, errands: Errands, ledger: Ledger, hooks: Hooks, *, tools: ToolLoop
     ) -> Background:
         """Hears of news once this returns."""
-        works: dict[str, JobKind] = {"chat": ChatJob(errands.gateway, tools, errands.media, errands.policy)}
-        orders = Orders(works, _order_settings(settings.jobs))
+        announcer = Announcer(database)
+        jobs, operations = Jobs(database, announcer), Operations(database)
+        carriage = Carriage(database)
+        items = BulkItems(errands.gateway, errands.media, errands.policy, carriage, jobs, to_status)
+        bulk = BulkJob(items, operations)
+        works: dict[str, JobKind] = {
+            "chat": ChatJob(errands.gateway, tools, errands.media, errands.policy),
+            "speech": SpeechJob(errands),
+            "task": TaskJob(tasks_over(settings.tasks, database, errands.gateway)),
+            **errand.works(errands, operations, hooks.wakes),
+        }
+        orders = Orders(works, bulk, _order_settings(settings.jobs))
         news = News()
         await news.follow(database, outbox.CHANNEL)
-        announcer = Announcer(database)
         return cls(
             settings=settings,
             database=database,
-            jobs=Jobs(database, announcer),
-            batches=Batches(database, announcer),
+            jobs=jobs,
+            batches=Batches(database, announcer, ledger),
             orders=orders,
             outbox=Outbox(database),
             wishes=Wishes(database, timedelta(days=settings.events.keep_days)),
@@ -79,10 +98,12 @@ class Background:
         """What callers may ask of it."""
         jobs = JobService(self.jobs, self.orders, tokens, self.news, to_status, draining, self.hooks.callback)
         batches = BatchService(self.batches, self.orders, tokens, self.news, to_status, draining)
+        video = VideoService(self.jobs, self.orders, to_status)
         events = EventService(self.outbox, self.wishes, self.news, draining)
         return [
             (jobs_pb2.DESCRIPTOR.services_by_name["JobService"], jobs),
             (batches_pb2.DESCRIPTOR.services_by_name["BatchService"], batches),
+            (video_pb2.DESCRIPTOR.services_by_name["VideoService"], video),
             (events_pb2.DESCRIPTOR.services_by_name["EventService"], events),
             self.hooks.service(tokens),
         ]
@@ -105,7 +126,8 @@ class Background:
 
     async def begin_work(self) -> Working:
         """The worker begins."""
-        worker = JobWorker(Shop(self.jobs, self.orders.works, to_status), _worker_settings(self.settings.jobs))
+        works = {**self.orders.works, KIND: self.orders.bulk}
+        worker = JobWorker(Shop(self.jobs, works, to_status), _worker_settings(self.settings.jobs))
         await worker.follow(self.database)
         task = asyncio.create_task(_both(worker, self.hooks.postman()), name="worker")
         return Working(worker, task, self.settings.grpc.drain_grace_s)

@@ -39,6 +39,7 @@ def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> 
         Chore("sync_models", SYNC_EVERY_S, engine.sync.all, SYNC_FIRST_WITHIN_S),
         *roll_ups(engine.database, settings.analytics.keep_days),
         *bookkeeping(engine.database, settings.credits.hold_retention_days),
+        *engine.actions.chores(),
         Chore("forget_similar", 600, lambda: engine.shelf.similar.forget(settings.cache.similar_entries_max)),
         Chore("purge_conversations", 600, lambda: engine.talks.conversations.purge(*_kept(settings))),
         *engine.background.chores(),

@@ -31,6 +31,7 @@ from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.sync import Sync
 from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
+from trunkline_server.house.actions import Actions
 from trunkline_server.house.background import Background
 from trunkline_server.house.guarding import house_guard
 from trunkline_server.house.hooks import Hooks
@@ -73,6 +74,7 @@ class Engine:
     teller: Teller
     guards: Guards
     errands: Errands
+    actions: Actions
     talks: Talks
     tooling: Tooling
     background: Background
@@ -130,9 +132,10 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         teller=teller,
         guards=guards,
         errands=errands,
+        actions=Actions.open(database, tenant_keys, secret, policy, stack),
         talks=talks,
         tooling=tooling,
-        background=await Background.open(settings, database, errands, hooks, tooling.plain(gateway)),
+        background=await Background.open(settings, database, errands, ledger, hooks, tools=tooling.plain(gateway)),
     )
 
 
@@ -148,7 +151,8 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
         url = embedded.url
     await migrate(url)
     given = settings.database
-    database = await Database.open(DatabaseSettings(url, given.pool_max, given.command_timeout_s))
+    limits = DatabaseSettings(url, given.pool_max, given.command_timeout_s, acquire_timeout_s=given.acquire_timeout_s)
+    database = await Database.open(limits)
     stack.push_async_callback(database.close)
     return database
 

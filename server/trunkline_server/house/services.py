@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from types import ModuleType
 from typing import Final
 
 from google.protobuf.descriptor import ServiceDescriptor
 
 from trunkline.v1 import (
+    actions_pb2,
     admin_pb2,
     analytics_pb2,
     assistants_pb2,
@@ -24,6 +26,7 @@ from trunkline.v1 import (
     moderation_pb2,
     prompts_pb2,
     providers_pb2,
+    tasks_pb2,
 )
 from trunkline_server import __version__
 from trunkline_server.config import Settings
@@ -35,8 +38,10 @@ from trunkline_server.gateway.cache.recall import Recall
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.stops import Stops
 from trunkline_server.gateway.vitals import Vitals
+from trunkline_server.house.actions import CALL_TIMEOUT_S
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import cache_settings
+from trunkline_server.house.tasks import AT_ONCE, METHODS, tasks_over
 from trunkline_server.services.admin import AdminService, Replica
 from trunkline_server.services.analytics.service import AnalyticsService
 from trunkline_server.services.assistants import AssistantService
@@ -51,6 +56,7 @@ from trunkline_server.services.models import ModelService
 from trunkline_server.services.moderation import ModerationService
 from trunkline_server.services.prompts import PromptService
 from trunkline_server.services.providers import ProviderService
+from trunkline_server.services.tasks import TaskService
 from trunkline_server.store.custom_events import CustomEvents
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
@@ -105,6 +111,8 @@ class Offered:
             providers_pb2: ProviderService(
                 registry, engine.routes.lines, tokens, engine.accounts, engine.own, lambda: self._drain.draining
             ),
+            actions_pb2: engine.actions.service(tokens),
+            tasks_pb2: self._tasks(),
             prompts_pb2: PromptService(engine.talks.cast.prompts, tokens, engine.errands.policy),
             assistants_pb2: AssistantService(engine.talks.cast.assistants, tokens),
             conversations_pb2: ConversationService(
@@ -113,13 +121,20 @@ class Offered:
             admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf, self._vitals()),
         }
 
+    @cached_property
+    def _recall(self) -> Recall:
+        engine = self._engine
+        return Recall(engine.gateway, engine.ledger, engine.shelf, cache_settings(self._settings))
+
+    def _tasks(self) -> TaskService:
+        return TaskService(tasks_over(self._settings.tasks, self._engine.database, self._recall, AT_ONCE))
+
     def _chat(self) -> ChatService:
         engine = self._engine
-        recall = Recall(engine.gateway, engine.ledger, engine.shelf, cache_settings(self._settings))
         return ChatService(
             talks=engine.talks,
-            gateway=recall,
-            tools=engine.tooling.loop(recall),
+            gateway=self._recall,
+            tools=engine.tooling.loop(self._recall),
             completions=Completions(Usage(engine.database), self._results, engine.live),
             stops=self.stops,
             media=engine.errands.media,
@@ -157,8 +172,10 @@ def deadlines_of(settings: Settings) -> Deadlines:
     own = {
         **dict.fromkeys(_TEXTS, settings.chat.unary_timeout_s),
         **dict.fromkeys(_MEDIA, MEDIA_TIMEOUT_S),
+        **dict.fromkeys(METHODS, MANY_TIMEOUT_S),
         "Stream": settings.chat.stream_timeout_s,
         "CompleteMany": MANY_TIMEOUT_S,
+        "ExecuteAction": CALL_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
         **dict.fromkeys(_TOOLS, settings.tools.timeout_s + OTHER_TIMEOUT_S),

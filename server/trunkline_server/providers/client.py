@@ -62,7 +62,8 @@ class HttpTransport:
     def open(self, request: HttpRequest) -> AbstractAsyncContextManager[Response]:
         if not request.path.startswith("/"):
             raise ValueError("the path of a request must begin with '/'")
-        return _Exchange(self._spelling, self._pool, request, self._settings.body_bytes_max)
+        room = max(self._settings.body_bytes_max, request.answer_bytes_max)
+        return _Exchange(self._spelling, self._pool, request, room)
 
     async def close(self) -> None:
         await self._pool.close()

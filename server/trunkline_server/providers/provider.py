@@ -21,6 +21,7 @@ from trunkline_server.core.pace import Pace
 from trunkline_server.core.product import BodyT, Product, Sound
 from trunkline_server.providers.client import Response, Transport
 from trunkline_server.providers.settings import ProviderSettings
+from trunkline_server.wire.bulk import BulkCraft
 from trunkline_server.wire.craft import Craft, LongCraft, Pending, SpeechCraft, VoicesCraft
 from trunkline_server.wire.dialect import Wire
 from trunkline_server.wire.http import HttpRequest
@@ -56,10 +57,11 @@ class Provider:
 
     `only_if_named`: it is off until the settings say something about it. `takes_urls`: it fetches the addresses in a
     message itself; else the gateway does. `closed`: the catalogue has all of its models. `crafts`: what it can do
-    besides the chat of its wire. `voices`: how to ask for those that it speaks with, or which they always are.
-    `transport` makes a way to it that is not our HTTP client. `foreign_names`: what it may call the model of another
-    provider; for those that pass calls on. `cancel_billing`: what it bills of an answer that its caller left.
-    `limit_headers`: how it tells what is left of its limits.
+    besides the chat of its wire. `bulk`: how it takes many questions at once, for less. `voices`: how to ask for those
+    that it speaks with, or which they always are. `transport` makes a way to it that is not our HTTP client.
+    `foreign_names`: what it may call the model of another provider; for those that pass calls on. `cancel_billing`:
+    what it bills of an answer that its caller left. `limit_headers`: how it tells what is left of its
+    limits.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Provider:
     takes_urls: bool = True
     closed: bool = False
     crafts: Mapping[Operation, AnyCraft] = field(default_factory=dict)
+    bulk: BulkCraft | None = None
     voices: VoicesCraft | Sequence[audio_pb2.Voice] = ()
     transport: Callable[[ProviderSettings], OwnTransport] | None = None
     foreign_names: Callable[[str, str], Sequence[str]] | None = None
@@ -101,7 +104,7 @@ class Upstream:
     async def chat(self, ask: Ask, answer: Answer) -> AsyncGenerator[None, None]:
         """Ask, and grow the answer; yields after each read. Raises UpstreamFailure. Closing it closes the socket."""
         async with self.transport.open(self.wire.encode_chat(ask)) as response:
-            await self._accept(response, ask.pace)
+            await self.accept(response, ask.pace)
             decoder = self.wire.decode_chat(ask, answer, response.headers.get("content-type", ""))
             async for data in response.chunks():
                 decoder.feed(data)
@@ -111,7 +114,7 @@ class Upstream:
     async def answer(self, ask: Ask, answer: Answer) -> None:
         """Ask for a whole answer. Raises UpstreamFailure."""
         async with self.transport.open(self.wire.encode_chat(ask)) as response:
-            await self._accept(response, ask.pace)
+            await self.accept(response, ask.pace)
             decoder = self.wire.decode_chat(ask, answer, response.headers.get("content-type", ""))
             decoder.feed(await response.read(ANSWER_BYTES_MAX))
             decoder.close()
@@ -128,7 +131,7 @@ class Upstream:
     async def make(self, craft: Craft[InputT, BodyT], errand: Errand[InputT]) -> Product[BodyT]:
         """Have one piece of work done. Raises UpstreamFailure."""
         async with self.transport.open(craft.encode(errand)) as response:
-            await self._accept(response, errand.pace)
+            await self.accept(response, errand.pace)
             return craft.decode(errand, response.headers, await response.read(PRODUCT_BYTES_MAX))
 
     async def speak(
@@ -136,7 +139,7 @@ class Upstream:
     ) -> AsyncGenerator[None, None]:
         """Have a text spoken, and grow the sound; yields after each read. Closing it closes the socket."""
         async with self.transport.open(craft.encode(errand)) as response:
-            await self._accept(response, errand.pace)
+            await self.accept(response, errand.pace)
             decoder = craft.decode(errand, sound, response.headers)
             async with aclosing(response.chunks()) as chunks:
                 async for data in chunks:
@@ -152,7 +155,7 @@ class Upstream:
     async def submit(self, craft: LongCraft[InputT, BodyT], errand: Errand[InputT]) -> str:
         """Begin long work; what the provider calls it. Raises UpstreamFailure."""
         async with self.transport.open(craft.submit(errand)) as response:
-            await self._accept(response, errand.pace)
+            await self.accept(response, errand.pace)
             return craft.submitted(errand, response.headers, await response.read(BODY_BYTES_MAX))
 
     async def poll(
@@ -160,9 +163,13 @@ class Upstream:
     ) -> Pending | Product[BodyT]:
         """How far long work is, or what came of it. Raises UpstreamFailure."""
         async with self.transport.open(craft.poll(operation)) as response:
-            await self._accept(response)
+            await self.accept(response)
             body = await response.read(PRODUCT_BYTES_MAX)
-            state = craft.polled(errand, operation, response.status, response.headers, body)
+            try:
+                state = craft.polled(errand, operation, response.status, response.headers, body)
+            except UpstreamFailure as failure:
+                failure.is_final = failure.kind is not FailureKind.BROKEN  # what cannot be read tells nothing
+                raise
         if isinstance(state, Pending) and state.fetchable and (request := craft.fetch(operation, body)):
             return await self._finished(craft, errand, operation, request)
         return state
@@ -175,10 +182,10 @@ class Upstream:
             location = response.headers.get("location", "") if 300 <= response.status < 400 else ""
             onward = craft.onward(operation, location) if location else None
             if onward is None:
-                await self._accept(response)
+                await self.accept(response)
                 return craft.fetched(errand, operation, response.headers, await response.read(PRODUCT_BYTES_MAX))
         async with self.transport.open(onward) as response:
-            await self._accept(response)
+            await self.accept(response)
             return craft.fetched(errand, operation, response.headers, await response.read(PRODUCT_BYTES_MAX))
 
     async def abandon(self, craft: LongCraft[InputT, BodyT], operation: str) -> None:
@@ -189,10 +196,11 @@ class Upstream:
     async def _fetch(self, request: HttpRequest) -> bytes:
         exchange: AbstractAsyncContextManager[Response] = self.transport.open(request)
         async with exchange as response:
-            await self._accept(response)
+            await self.accept(response)
             return await response.read(BODY_BYTES_MAX)
 
-    async def _accept(self, response: Response, pace: Pace | None = None) -> None:
+    async def accept(self, response: Response, pace: Pace | None = None) -> None:
+        """Raises UpstreamFailure where it is no good answer."""
         if pace is not None and self.provider.limit_headers is not None:
             pace.hear(self.provider.limit_headers, response.headers)
         if 200 <= response.status < 300:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -14,12 +14,12 @@ import msgspec
 from trunkline.v1 import batches_pb2, events_pb2, jobs_pb2
 from trunkline_server.core import ids, money
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import FieldViolation, Reason, TrunklineError, not_found
+from trunkline_server.core.errors import FieldViolation, Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.moment import timestamp
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
 from trunkline_server.gateway.job_reports import Describe, job_message
-from trunkline_server.gateway.jobs.orders import Orders, Wish, made
+from trunkline_server.gateway.jobs.orders import Orders, Wish
 from trunkline_server.store.batches import Batches, BatchRow, NewBatch
 from trunkline_server.store.job import JobOrder, JobRow
 from trunkline_server.store.news import News, heard
@@ -29,6 +29,9 @@ PAUSE_S: Final = 0.5
 BREATH: Final = 50
 """Items that are looked at before others have their turn."""
 CUSTOM_ID: Final = "custom_id"
+GATEWAY: Final = "gateway"
+PROVIDER: Final = "provider"
+MODES: Final = {GATEWAY: batches_pb2.BATCH_MODE_GATEWAY, PROVIDER: batches_pb2.BATCH_MODE_PROVIDER}
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,10 @@ class BatchService:
         new = _new_batch(call, request)
         again = new.request_id and await self.batches.find_repeated(new.tenant_id, new.request_id, new.fingerprint)
         if not again:
-            await self.batches.create(new, await self._orders(call, new, request), made)
-        return batches_pb2.CreateBatchResponse(batch=await self._batch(call, again or new.id))
+            orders = await self._orders(call, new, request)
+            carrier = self._carrier(orders) if new.mode == PROVIDER else None
+            again = await self.batches.create(new, orders, carrier)
+        return batches_pb2.CreateBatchResponse(batch=await self._batch(call, again))
 
     async def get_batch(self, call: Call, request: batches_pb2.GetBatchRequest) -> batches_pb2.GetBatchResponse:
         return batches_pb2.GetBatchResponse(batch=await self._batch(call, _batch_id(request.batch_id)))
@@ -110,6 +115,7 @@ class BatchService:
                 labels={CUSTOM_ID: readable("items.custom_id", item.custom_id)},
                 batch_id=new.id,
                 item_index=index,
+                in_bulk=new.mode == PROVIDER,
             )
             orders.append(await self._order(call, item.spec, wish))
             if index % BREATH == 0:
@@ -124,6 +130,14 @@ class BatchService:
             error.message = f"{place}: {error.message}"
             error.violations = [FieldViolation(f"{place}.{each.field}", each.description) for each in error.violations]
             raise
+
+    def _carrier(self, orders: Sequence[JobOrder]) -> JobOrder:
+        """Raises VALIDATION where they are not all for one model."""
+        first = orders[0]
+        for order in orders:
+            if (order.provider, order.model) != (first.provider, first.model):
+                raise invalid(f"items[{order.item_index}].spec", "all items of a provider's batch go to one model")
+        return self.orders.carrier(first)
 
     async def _batch(self, call: Call, batch_id: UUID) -> batches_pb2.Batch:
         return _message(await self.batches.get(call.caller.tenant_id, batch_id))
@@ -142,6 +156,11 @@ class BatchService:
 
 
 def _new_batch(call: Call, request: batches_pb2.CreateBatchRequest) -> NewBatch:
+    """Raises VALIDATION for what only workers can do."""
+    if request.mode == batches_pb2.BATCH_MODE_PROVIDER:
+        for field in ("stop_on_error", "concurrency_max", "max_attempts"):
+            if getattr(request, field):
+                raise invalid(field, "is the provider's own affair in mode PROVIDER")
     bare = batches_pb2.CreateBatchRequest()
     bare.CopyFrom(request)
     bare.ClearField("request_id")
@@ -151,6 +170,7 @@ def _new_batch(call: Call, request: batches_pb2.CreateBatchRequest) -> NewBatch:
         tenant_id=call.caller.tenant_id,
         user_id=call.user_id,
         name=readable("name", request.name),
+        mode=PROVIDER if request.mode == batches_pb2.BATCH_MODE_PROVIDER else GATEWAY,
         stop_on_error=request.stop_on_error,
         concurrency_max=request.concurrency_max,
         labels={readable("labels", key): readable("labels", value) for key, value in request.labels.items()},
@@ -181,7 +201,7 @@ def _message(row: BatchRow) -> batches_pb2.Batch:
     return batches_pb2.Batch(
         batch_id=batch_id,
         name=row.name,
-        mode=batches_pb2.BATCH_MODE_GATEWAY,
+        mode=MODES[row.mode],
         state=_state(row),
         progress=progress,
         percentage=100 * row.over_count / row.item_count,

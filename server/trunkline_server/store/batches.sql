@@ -2,14 +2,20 @@ Batches: a row each; their items are jobs.
 
 -- name: create
 INSERT INTO batch (
-    id, tenant_id, user_id, name, mode, stop_on_error, concurrency_max, item_count, request_id, fingerprint, labels)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::json)
+    id, tenant_id, user_id, name, mode, stop_on_error, concurrency_max, item_count, request_id, fingerprint, labels, carrier)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::json, $12)
+
+-- name: add
+SELECT job_add($1)
+
+-- name: spend
+DELETE FROM hold WHERE id = ANY ($1::uuid[]) AND state = 'held'
 
 -- name: repeated
 SELECT id, fingerprint FROM batch WHERE tenant_id = $1 AND request_id = $2
 
 -- name: get
-SELECT b.id, b.user_id, b.name, b.stop_on_error, b.concurrency_max, b.item_count, b.cancelled, b.stopped, b.labels::text,
+SELECT b.id, b.user_id, b.name, b.mode, b.stop_on_error, b.concurrency_max, b.item_count, b.cancelled, b.stopped, b.labels::text,
        b.created_at, items.ended_at, items.charge_nanos, items.queued, items.delayed, items.running, items.succeeded,
        items.failed, items.gone
 FROM batch AS b CROSS JOIN LATERAL (
@@ -37,9 +43,13 @@ LIMIT $3
 -- name: cancel
 UPDATE batch SET cancelled = true WHERE tenant_id = $1 AND id = $2
 
+-- name: stop_carrier
+UPDATE job SET run_at = clock_timestamp()
+WHERE id = (SELECT carrier FROM batch WHERE tenant_id = $1 AND id = $2) AND state = 'delayed'
+
 -- name: stop_running
 UPDATE job SET cancel_requested = true, revision = revision + 1
-WHERE batch_id = $1 AND state = 'running' AND NOT cancel_requested
+WHERE batch_id = $1 AND state = 'running' AND leased_until < 'infinity' AND NOT cancel_requested
 RETURNING id
 
 -- name: purge

@@ -165,6 +165,9 @@ class Jobs:
         return [(row[0], row[1], row[2]) for row in await self._database.fetch(_SQL.events_after, job_id, place, limit)]
 
     async def _enqueue_many(self, orders: Sequence[JobOrder]) -> list[Ordered]:
+        """One round trip, unless changes are told to somebody: that is written with the job."""
+        if not any(order.callback_uri for order in orders):
+            return [Ordered(*row) for row in await self._database.fetch(_SQL.enqueue, spelled(orders))]
         async with self._database.transaction() as connection:
             return await enqueue(connection, orders)
 
@@ -175,12 +178,16 @@ class Jobs:
 
 async def enqueue(connection: Connection, orders: Sequence[JobOrder]) -> list[Ordered]:
     """Makes jobs within the caller's transaction."""
-    given = msgspec.json.encode(orders).decode()
-    ordered = [Ordered(*row) for row in await connection.fetch(_SQL.enqueue, given)]
+    ordered = [Ordered(*row) for row in await connection.fetch(_SQL.enqueue, spelled(orders))]
     for order in orders:
         if order.callback_uri:
             await connection.execute(_SQL.call_back, order.id, order.callback_uri, order.callback_progress)
     return ordered
+
+
+def spelled(orders: Sequence[JobOrder]) -> str:
+    """Orders as the functions of the database take them."""
+    return msgspec.json.encode(orders).decode()
 
 
 def job_of(row: asyncpg.Record) -> JobRow:

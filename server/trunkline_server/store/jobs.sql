@@ -60,7 +60,7 @@ SELECT renewed_id, wanted_gone FROM job_renew($1, $2, $3)
 SELECT job_cancel($1, $2)
 
 -- name: sweep
-SELECT queues, next_s, rescued FROM job_sweep($1, $2)
+SELECT queues, next_s, rescued FROM bulk_sweep($2) CROSS JOIN job_sweep($1, $2)
 
 -- name: purge
 DELETE FROM job WHERE id IN (

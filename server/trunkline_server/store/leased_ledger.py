@@ -66,6 +66,19 @@ class Tab:
             self.usage = usage
         return Settled(op.hold_id, op.target, op.amount, op.amount, 0)
 
+    def change(self, target: str, again: Op | None = None, **facts: object) -> JobChange:
+        """The change that ends the attempt, with all that is owed; `again` is reserved for the next one."""
+        return JobChange(
+            id=self.job_id,
+            lease_token=self.lease_token,
+            target=target,
+            ops=[*self.owed, again] if again else self.owed,
+            usage=self.usage.message().SerializeToString() if self.usage else None,
+            cost_nano_usd=self.usage.cost_nano_usd if self.usage else None,
+            charge_nanos=self.charge_nanos,
+            **facts,  # type: ignore[arg-type]
+        )
+
     async def _write(self, ops: tuple[Op, ...], hold_id: UUID | None = None, account: UUID | None = None) -> Changed:
         change = JobChange(
             id=self.job_id, lease_token=self.lease_token, target="money", ops=ops, hold_id=hold_id, hold_account=account

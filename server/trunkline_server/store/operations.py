@@ -37,5 +37,5 @@ class Operations:
         return await self._database.execute(_SQL.keep, job_id, lease_token, operation) == "UPDATE 1"
 
     async def forget(self, job_id: UUID, lease_token: int) -> None:
-        """It was certainly not submitted."""
+        """It was certainly not submitted, or has certainly failed."""
         await self._database.execute(_SQL.forget, job_id, lease_token)

@@ -15,5 +15,5 @@ WHERE job_id = $1 AND EXISTS (SELECT 1 FROM job WHERE id = $1 AND lease_token = 
 
 -- name: forget
 DELETE FROM operation
-WHERE job_id = $1 AND operation IS NULL
+WHERE job_id = $1
   AND EXISTS (SELECT 1 FROM job WHERE id = $1 AND lease_token = $2 AND state = 'running')

@@ -16,12 +16,14 @@ _ADDRESS: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """`path` follows the provider's base url and may have a query; `headers` come on top of the provider's own."""
+    """`path` follows the provider's base url and may have a query; `headers` come on top of the provider's own.
+    `answer_bytes_max`: where the answer may be longer than answers usually may."""
 
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    answer_bytes_max: int = 0
 
 
 def path_of(address: str, start: str) -> str:

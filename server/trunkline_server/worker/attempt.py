@@ -15,9 +15,8 @@ from google.rpc import status_pb2
 
 from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
-from trunkline_server.core.call import Call, Caller
 from trunkline_server.core.errors import Reason, TrunklineError
-from trunkline_server.gateway.jobs.kind import Done, JobKind
+from trunkline_server.gateway.jobs.kind import Done, JobKind, NotYet, call_of
 from trunkline_server.store.job import JobChange, JobRow
 from trunkline_server.store.jobs import Jobs
 from trunkline_server.store.lane import Op
@@ -76,6 +75,10 @@ class Attempt:
         return self.job.lease_token
 
     @property
+    def is_unwanted(self) -> bool:
+        return self._stop is Stop.CANCELLED
+
+    @property
     def streams(self) -> bool:
         return self.job.stream
 
@@ -112,6 +115,8 @@ class Attempt:
             done = await self._worked()
         except asyncio.CancelledError:
             return self._stopped()
+        except NotYet as later:
+            return self._tab.change("delayed", delay_reason="scheduled", delay_s=later.delay_s, burns=False)
         except TrunklineError as error:
             return self._failed(error)
         except TimeoutError:
@@ -120,7 +125,7 @@ class Attempt:
             _log.error("job.fault job=%s type=%s", self.job.id.hex, type(error).__name__)
             return self._failed(TrunklineError(Reason.INTERNAL, "internal error"))
         result = done.result.SerializeToString()
-        return self._change("succeeded", result=result, fallback_model=done.fallback_model)
+        return self._tab.change("succeeded", result=result, fallback_model=done.fallback_model)
 
     async def _worked(self) -> Done:
         work = self._shop.works.get(self.job.kind)
@@ -129,12 +134,12 @@ class Attempt:
         spec = jobs_pb2.JobSpec.FromString(self.job.spec)
         with paying(self._tab):
             async with asyncio.timeout(self.job.timeout_s):
-                return await work.run(_call(self.job), spec, self)
+                return await work.run(call_of(self.job), spec, self)
 
     def _stopped(self) -> JobChange | None:
         match self._stop:
             case Stop.CANCELLED:
-                return self._change("cancelled", error_reason=Reason.CANCELLED.value)
+                return self._tab.change("cancelled", error_reason=Reason.CANCELLED.value)
             case Stop.DRAINING:
                 return self._later(Later("retry", 0.0, burns=False), Reason.DRAINING)
             case _:
@@ -146,13 +151,13 @@ class Attempt:
         told = self._shop.describe(error, ids.spell("job", self.job.id)).SerializeToString()
         later = judge(error, self.job.attempt, self.job.max_attempts)
         if later is None:
-            return self._change("failed", error_reason=error.reason.value, error=told)
+            return self._tab.change("failed", error_reason=error.reason.value, error=told)
         return self._later(later, error.reason, told)
 
     def _later(self, later: Later, reason: Reason, told: bytes | None = None) -> JobChange:
         """The money stays reserved: what this attempt reserved and gave back is taken again under another name."""
         again = self._again()
-        return self._change(
+        return self._tab.change(
             "delayed",
             again=again,
             error_reason=reason.value,
@@ -170,19 +175,6 @@ class Attempt:
         named = (held.provider, held.model, held.price_version)
         return Op("held", ids.new_uuid(), held.account_id, held.amount, self._tab.ttl_s, *named)
 
-    def _change(self, target: str, again: Op | None = None, **facts: object) -> JobChange:
-        tab = self._tab
-        return JobChange(
-            id=self.job.id,
-            lease_token=self.job.lease_token,
-            target=target,
-            ops=[*tab.owed, again] if again else tab.owed,
-            usage=tab.usage.message().SerializeToString() if tab.usage else None,
-            cost_nano_usd=tab.usage.cost_nano_usd if tab.usage else None,
-            charge_nanos=tab.charge_nanos,
-            **facts,  # type: ignore[arg-type]
-        )
-
     async def _write(self, change: JobChange) -> None:
         """As long as the lease lasts; then the job is done again elsewhere."""
         while True:
@@ -195,18 +187,6 @@ class Attempt:
                 await asyncio.sleep(WRITE_PAUSE_S)
             else:
                 return
-
-
-def _call(job: JobRow) -> Call:
-    """The call as its maker would have made it."""
-    return Call(
-        method=f"job/{job.kind}",
-        caller=Caller(job.tenant_id, job.key_id, frozenset(), job.allowed_models),
-        request_id=ids.spell("job", job.id),
-        deadline=asyncio.get_running_loop().time() + job.timeout_s,
-        user_id=job.user_id,
-        account_id=job.account,
-    )
 
 
 def _ttl_s(job: JobRow) -> int:

@@ -101,7 +101,7 @@ async def test_a_selector_chooses_whose_calls_count(
 
 
 async def test_tokens_are_taken_by_estimate_and_corrected_by_the_bill(gateway: RunningGateway) -> None:
-    await set_limit(gateway, 100_000, TOKENS)
+    await set_limit(gateway, 100_000, TOKENS, algorithm=limits_pb2.LIMIT_ALGORITHM_FIXED_WINDOW)
 
     await ask(gateway)
 

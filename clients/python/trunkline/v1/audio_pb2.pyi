@@ -261,6 +261,36 @@ class SynthesizeSpeechResponse(_message.Message):
 Global___SynthesizeSpeechResponse: _TypeAlias = SynthesizeSpeechResponse  # noqa: Y015
 
 @_typing.final
+class SpeechResult(_message.Message):
+    """Speech in one piece, as jobs have it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOB_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def blob(self) -> _content_pb2.Blob:
+        """The sound."""
+
+    @_builtins.property
+    def receipt(self) -> _receipt_pb2.Receipt:
+        """Who answered, and the bill."""
+
+    def __init__(
+        self,
+        *,
+        blob: _content_pb2.Blob | None = ...,
+        receipt: _receipt_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpeechResult: _TypeAlias = SpeechResult  # noqa: Y015
+
+@_typing.final
 class TranscriptionInput(_message.Message):
     """What is to be written down."""
 

@@ -35,6 +35,11 @@ class _BatchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BatchMode.V
     """As GATEWAY."""
     BATCH_MODE_GATEWAY: _BatchMode.ValueType  # 1
     """The gateway, each as a job."""
+    BATCH_MODE_PROVIDER: _BatchMode.ValueType  # 2
+    """The provider, by its own batch API: within a day, for about half the price. Its items are chat calls to one model
+    of a provider that has such an API; they run from when the provider has them, and end when it has done them all.
+    They have no other attempt, and are stopped with the batch alone.
+    """
 
 class BatchMode(_BatchMode, metaclass=_BatchModeEnumTypeWrapper):
     """Who runs the items."""
@@ -43,6 +48,11 @@ BATCH_MODE_UNSPECIFIED: BatchMode.ValueType  # 0
 """As GATEWAY."""
 BATCH_MODE_GATEWAY: BatchMode.ValueType  # 1
 """The gateway, each as a job."""
+BATCH_MODE_PROVIDER: BatchMode.ValueType  # 2
+"""The provider, by its own batch API: within a day, for about half the price. Its items are chat calls to one model
+of a provider that has such an API; they run from when the provider has them, and end when it has done them all.
+They have no other attempt, and are stopped with the batch alone.
+"""
 Global___BatchMode: _TypeAlias = BatchMode  # noqa: Y015
 
 class _BatchState:

@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
+from trunkline.v1 import actions_pb2 as _actions_pb2
 from trunkline.v1 import content_pb2 as _content_pb2
 from trunkline.v1 import guard_pb2 as _guard_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
@@ -402,6 +403,7 @@ class ChatInput(_message.Message):
     ROUTING_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
     GUARD_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     PROVIDER_OPTIONS_JSON_FIELD_NUMBER: _builtins.int
     STRICT_PARAMETERS_FIELD_NUMBER: _builtins.int
@@ -468,6 +470,10 @@ class ChatInput(_message.Message):
         """What is kept out of the question and the answer, beyond what the tenant's policy keeps out of all calls."""
 
     @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[_actions_pb2.Action]:
+        """What people can do with the answer; given back with it. Models and providers do not see them."""
+
+    @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The caller's own words for this call; they stand on its usage row. At most 16, keys of at most 63 characters."""
 
@@ -506,6 +512,7 @@ class ChatInput(_message.Message):
         routing: Global___Routing | None = ...,
         cache: Global___CachePolicy | None = ...,
         guard: _guard_pb2.Guard | None = ...,
+        actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         provider_options_json: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         strict_parameters: _builtins.bool = ...,
@@ -514,7 +521,7 @@ class ChatInput(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds", "_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "guard", b"guard", "max_cost", b"max_cost", "max_tool_rounds", b"max_tool_rounds", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds", "_parallel_tool_calls", b"_parallel_tool_calls", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "max_tool_rounds", b"max_tool_rounds", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_approvals", b"tool_approvals", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds", "_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "max_tool_rounds", b"max_tool_rounds", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_approvals", b"tool_approvals", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_tool_rounds: _TypeAlias = _typing.Literal["max_tool_rounds"]  # noqa: Y015
     _WhichOneofArgType__max_tool_rounds: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds"]  # noqa: Y015
@@ -851,6 +858,7 @@ class Completion(_message.Message):
     CACHE_STATUS_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
@@ -910,6 +918,10 @@ class Completion(_message.Message):
         """What the gateway had to change or leave out."""
 
     @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[_actions_pb2.Action]:
+        """What people can do with it: what the call brought, and what the model proposed through our tool; at most 20."""
+
+    @_builtins.property
     def prompt(self) -> Global___PromptUse:
         """The prompt that was used, in the version that was used."""
 
@@ -941,6 +953,7 @@ class Completion(_message.Message):
         cache_status: Global___CacheStatus.ValueType = ...,
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
         outcome: Global___Outcome.ValueType = ...,
         price_version: _builtins.str = ...,
         conversation_id: _builtins.str = ...,
@@ -952,7 +965,7 @@ class Completion(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache_lookup", b"cache_lookup", "charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "prompt", b"prompt", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "conversation_id", b"conversation_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "guard_findings", b"guard_findings", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt", b"prompt", "provider", b"provider", "provider_response_id", b"provider_response_id", "tool_round_count", b"tool_round_count", "tool_rounds", b"tool_rounds", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "conversation_id", b"conversation_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "guard_findings", b"guard_findings", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt", b"prompt", "provider", b"provider", "provider_response_id", b"provider_response_id", "tool_round_count", b"tool_round_count", "tool_rounds", b"tool_rounds", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1547,6 +1560,7 @@ class GenerationCompleted(_message.Message):
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     CACHE_STATUS_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
     CACHE_LOOKUP_FIELD_NUMBER: _builtins.int
     GUARD_FINDINGS_FIELD_NUMBER: _builtins.int
     TOOL_ROUND_COUNT_FIELD_NUMBER: _builtins.int
@@ -1586,6 +1600,10 @@ class GenerationCompleted(_message.Message):
         """When it ended."""
 
     @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[_actions_pb2.Action]:
+        """What people can do with the answer: what the call brought, and what the model proposed through our tool; at most 20."""
+
+    @_builtins.property
     def cache_lookup(self) -> Global___CacheLookup:
         """How answers to similar questions were looked for; unset where they were not."""
 
@@ -1610,6 +1628,7 @@ class GenerationCompleted(_message.Message):
         price_version: _builtins.str = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         cache_status: Global___CacheStatus.ValueType = ...,
+        actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
         cache_lookup: Global___CacheLookup | None = ...,
         guard_findings: _abc.Iterable[_guard_pb2.GuardFinding] | None = ...,
         tool_round_count: _builtins.int = ...,
@@ -1617,7 +1636,7 @@ class GenerationCompleted(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache_lookup", b"cache_lookup", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "guard_findings", b"guard_findings", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "tool_round_count", b"tool_round_count", "tool_rounds", b"tool_rounds", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "guard_findings", b"guard_findings", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "tool_round_count", b"tool_round_count", "tool_rounds", b"tool_rounds", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

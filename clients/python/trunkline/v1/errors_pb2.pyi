@@ -134,6 +134,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE: a tool did not do what it was asked; its owner has to look."""
     ERROR_REASON_TOOL_CHANGED: _ErrorReason.ValueType  # 61
     """FAILED_PRECONDITION: the server tells something else of this tool than was approved."""
+    ERROR_REASON_CONFIRMATION_REQUIRED: _ErrorReason.ValueType  # 70
+    """FAILED_PRECONDITION: the action has to be confirmed with a token of ValidateAction."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The words in `ErrorInfo.reason` (without the prefix), domain `trunkline`. Behind each: the gRPC code."""
@@ -246,6 +248,8 @@ ERROR_REASON_TOOL_FAILED: ErrorReason.ValueType  # 60
 """UNAVAILABLE: a tool did not do what it was asked; its owner has to look."""
 ERROR_REASON_TOOL_CHANGED: ErrorReason.ValueType  # 61
 """FAILED_PRECONDITION: the server tells something else of this tool than was approved."""
+ERROR_REASON_CONFIRMATION_REQUIRED: ErrorReason.ValueType  # 70
+"""FAILED_PRECONDITION: the action has to be confirmed with a token of ValidateAction."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

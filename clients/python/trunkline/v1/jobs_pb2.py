@@ -25,11 +25,16 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
+from trunkline.v1 import audio_pb2 as trunkline_dot_v1_dot_audio__pb2
 from trunkline.v1 import chat_pb2 as trunkline_dot_v1_dot_chat__pb2
+from trunkline.v1 import embeddings_pb2 as trunkline_dot_v1_dot_embeddings__pb2
+from trunkline.v1 import films_pb2 as trunkline_dot_v1_dot_films__pb2
+from trunkline.v1 import images_pb2 as trunkline_dot_v1_dot_images__pb2
+from trunkline.v1 import tasks_pb2 as trunkline_dot_v1_dot_tasks__pb2
 from trunkline.v1 import usage_pb2 as trunkline_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17trunkline/v1/jobs.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17trunkline/v1/chat.proto\x1a\x18trunkline/v1/usage.proto\"B\n\x07JobSpec\x12-\n\x04\x63hat\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.ChatInputH\x00R\x04\x63hatB\x08\n\x04work\x12\x00\"Q\n\tJobResult\x12:\n\ncompletion\x18\x01 \x01(\x0b\x32\x18.trunkline.v1.CompletionH\x00R\ncompletionB\x08\n\x06result\"\x80\x01\n\x0bJobProgress\x12\x1a\n\x08\x66raction\x18\x01 \x01(\x01R\x08\x66raction\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12;\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"\x89\n\n\x03Job\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12)\n\x04spec\x18\x02 \x01(\x0b\x32\x15.trunkline.v1.JobSpecR\x04spec\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x16.trunkline.v1.JobStateR\x05state\x12<\n\x0c\x64\x65lay_reason\x18\x04 \x01(\x0e\x32\x19.trunkline.v1.DelayReasonR\x0b\x64\x65layReason\x12\x46\n\x11next_attempt_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12\x35\n\x08progress\x18\x06 \x01(\x0b\x32\x19.trunkline.v1.JobProgressR\x08progress\x12/\n\x06result\x18\x07 \x01(\x0b\x32\x17.trunkline.v1.JobResultR\x06result\x12(\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x12.google.rpc.StatusR\x05\x65rror\x12#\n\rattempt_count\x18\t \x01(\x05R\x0c\x61ttemptCount\x12!\n\x0cmax_attempts\x18\n \x01(\x05R\x0bmaxAttempts\x12;\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x39\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12;\n\x0b\x65xpire_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12)\n\x05usage\x18\x0f \x01(\x0b\x32\x13.trunkline.v1.UsageR\x05usage\x12(\n\x04\x63ost\x18\x10 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x04\x63ost\x12,\n\x06\x63harge\x18\x11 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x06\x63harge\x12%\n\x0e\x66\x61llback_model\x18\x12 \x01(\tR\rfallbackModel\x12\x14\n\x05queue\x18\x13 \x01(\tR\x05queue\x12\x1a\n\x08priority\x18\x14 \x01(\x05R\x08priority\x12\x17\n\x07user_id\x18\x15 \x01(\tR\x06userId\x12\x19\n\x08\x62\x61tch_id\x18\x16 \x01(\tR\x07\x62\x61tchId\x12%\n\x0fretry_of_job_id\x18\x17 \x01(\tR\x0cretryOfJobId\x12\x1a\n\x08revision\x18\x18 \x01(\x03R\x08revision\x12\x35\n\x06labels\x18\x19 \x03(\x0b\x32\x1d.trunkline.v1.Job.LabelsEntryR\x06labels\x12)\n\x10\x63\x61ncel_requested\x18\x1a \x01(\x08R\x0f\x63\x61ncelRequested\x12\x33\n\x07timeout\x18\x1b \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\x12!\n\x0crescue_count\x18\x1c \x01(\x05R\x0brescueCount\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xb4\x04\n\x10\x43reateJobRequest\x12+\n\x04spec\x18\x01 \x01(\x0b\x32\x15.trunkline.v1.JobSpecB\x00R\x04spec\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x00R\trequestId\x12\x16\n\x05queue\x18\x03 \x01(\tB\x00R\x05queue\x12\x1c\n\x08priority\x18\x04 \x01(\x05\x42\x00R\x08priority\x12?\n\rschedule_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cscheduleTime\x12\x35\n\x07timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x07timeout\x12(\n\x0cmax_attempts\x18\x07 \x01(\x05\x42\x00H\x00R\x0bmaxAttempts\x88\x01\x01\x12\x44\n\x06labels\x18\x08 \x03(\x0b\x32*.trunkline.v1.CreateJobRequest.LabelsEntryB\x00R\x06labels\x12\x16\n\x06stream\x18\t \x01(\x08R\x06stream\x12#\n\x0c\x63\x61llback_uri\x18\n \x01(\tB\x00R\x0b\x63\x61llbackUri\x12+\n\x11\x63\x61llback_progress\x18\x0b \x01(\x08R\x10\x63\x61llbackProgress\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x0f\n\r_max_attempts\"8\n\x11\x43reateJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x11.trunkline.v1.JobR\x03job\"(\n\rGetJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x00R\x05jobId\"5\n\x0eGetJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x11.trunkline.v1.JobR\x03job\"\xb4\x01\n\x0fListJobsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x16.trunkline.v1.JobStateB\x00R\x05state\x12\x16\n\x05queue\x18\x04 \x01(\tB\x00R\x05queue\x12\x19\n\x07user_id\x18\x05 \x01(\tB\x00R\x06userId\"a\n\x10ListJobsResponse\x12%\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.trunkline.v1.JobR\x04jobs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaf\x01\n\x0fWatchJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x00R\x05jobId\x12\'\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03\x42\x00R\rafterRevision\x12.\n\x13include_chat_events\x18\x03 \x01(\x08R\x11includeChatEvents\x12*\n\x10\x61\x66ter_chat_event\x18\x04 \x01(\x03\x42\x00R\x0e\x61\x66terChatEvent\"~\n\x10WatchJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x11.trunkline.v1.JobH\x00R\x03job\x12;\n\nchat_event\x18\x02 \x01(\x0b\x32\x1a.trunkline.v1.JobChatEventH\x00R\tchatEventB\x06\n\x04told\"m\n\x0cJobChatEvent\x12\x14\n\x05place\x18\x01 \x01(\x03R\x05place\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\x05R\x07\x61ttempt\x12-\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x17.trunkline.v1.ChatEventR\x05\x65vent\"+\n\x10\x43\x61ncelJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x00R\x05jobId\"8\n\x11\x43\x61ncelJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x11.trunkline.v1.JobR\x03job\"K\n\x0fRetryJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x00R\x05jobId\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x00R\trequestId\"7\n\x10RetryJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x11.trunkline.v1.JobR\x03job\"\x82\x01\n\x12GetJobStatsRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x00R\x06userId\x12\x16\n\x05queue\x18\x02 \x01(\tB\x00R\x05queue\x12\x39\n\nsince_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tsinceTime\"C\n\x13GetJobStatsResponse\x12,\n\x05stats\x18\x01 \x01(\x0b\x32\x16.trunkline.v1.JobStatsR\x05stats\"\xe2\x03\n\x08JobStats\x12\x1f\n\x0btotal_count\x18\x01 \x01(\x03R\ntotalCount\x12!\n\x0cqueued_count\x18\x02 \x01(\x03R\x0bqueuedCount\x12#\n\rdelayed_count\x18\x03 \x01(\x03R\x0c\x64\x65layedCount\x12#\n\rrunning_count\x18\x04 \x01(\x03R\x0crunningCount\x12\'\n\x0fsucceeded_count\x18\x05 \x01(\x03R\x0esucceededCount\x12!\n\x0c\x66\x61iled_count\x18\x06 \x01(\x03R\x0b\x66\x61iledCount\x12\'\n\x0f\x63\x61ncelled_count\x18\x07 \x01(\x03R\x0e\x63\x61ncelledCount\x12&\n\x0csuccess_rate\x18\x08 \x01(\x01H\x00R\x0bsuccessRate\x88\x01\x01\x12K\n\x14\x61verage_run_duration\x18\t \x01(\x0b\x32\x19.google.protobuf.DurationR\x12\x61verageRunDuration\x12M\n\x15\x61verage_wait_duration\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationR\x13\x61verageWaitDurationB\x0f\n\r_success_rate*\xb1\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_DELAYED\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\n\x12\x14\n\x10JOB_STATE_FAILED\x10\x0b\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x0c*~\n\x0b\x44\x65layReason\x12\x1c\n\x18\x44\x45LAY_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45LAY_REASON_SCHEDULED\x10\x01\x12\x1d\n\x19\x44\x45LAY_REASON_RATE_LIMITED\x10\x02\x12\x16\n\x12\x44\x45LAY_REASON_RETRY\x10\x03\x32\xbe\x04\n\nJobService\x12N\n\tCreateJob\x12\x1e.trunkline.v1.CreateJobRequest\x1a\x1f.trunkline.v1.CreateJobResponse\"\x00\x12H\n\x06GetJob\x12\x1b.trunkline.v1.GetJobRequest\x1a\x1c.trunkline.v1.GetJobResponse\"\x03\x90\x02\x01\x12N\n\x08ListJobs\x12\x1d.trunkline.v1.ListJobsRequest\x1a\x1e.trunkline.v1.ListJobsResponse\"\x03\x90\x02\x01\x12P\n\x08WatchJob\x12\x1d.trunkline.v1.WatchJobRequest\x1a\x1e.trunkline.v1.WatchJobResponse\"\x03\x90\x02\x01\x30\x01\x12N\n\tCancelJob\x12\x1e.trunkline.v1.CancelJobRequest\x1a\x1f.trunkline.v1.CancelJobResponse\"\x00\x12K\n\x08RetryJob\x12\x1d.trunkline.v1.RetryJobRequest\x1a\x1e.trunkline.v1.RetryJobResponse\"\x00\x12W\n\x0bGetJobStats\x12 .trunkline.v1.GetJobStatsRequest\x1a!.trunkline.v1.GetJobStatsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17trunkline/v1/jobs.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x18trunkline/v1/audio.proto\x1a\x17trunkline/v1/chat.proto\x1a\x1dtrunkline/v1/embeddings.proto\x1a\x18trunkline/v1/films.proto\x1a\x19trunkline/v1/images.proto\x1a\x18trunkline/v1/tasks.proto\x1a\x18trunkline/v1/usage.proto\"\x86\x03\n\x07JobSpec\x12-\n\x04\x63hat\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.ChatInputH\x00R\x04\x63hat\x12\x30\n\x05\x65mbed\x18\x02 \x01(\x0b\x32\x18.trunkline.v1.EmbedInputH\x00R\x05\x65mbed\x12\x30\n\x05image\x18\x03 \x01(\x0b\x32\x18.trunkline.v1.ImageInputH\x00R\x05image\x12\x33\n\x06speech\x18\x04 \x01(\x0b\x32\x19.trunkline.v1.SpeechInputH\x00R\x06speech\x12H\n\rtranscription\x18\x05 \x01(\x0b\x32 .trunkline.v1.TranscriptionInputH\x00R\rtranscription\x12\x30\n\x05video\x18\x06 \x01(\x0b\x32\x18.trunkline.v1.VideoInputH\x00R\x05video\x12-\n\x04task\x18\x07 \x01(\x0b\x32\x17.trunkline.v1.TaskInputH\x00R\x04taskB\x08\n\x04work\x12\x00\"\xa7\x03\n\tJobResult\x12:\n\ncompletion\x18\x01 \x01(\x0b\x32\x18.trunkline.v1.CompletionH\x00R\ncompletion\x12\x33\n\x05\x65mbed\x18\x02 \x01(\x0b\x32\x1b.trunkline.v1.EmbedResponseH\x00R\x05\x65mbed\x12<\n\x05image\x18\x03 \x01(\x0b\x32$.trunkline.v1.GenerateImagesResponseH\x00R\x05image\x12\x34\n\x06speech\x18\x04 \x01(\x0b\x32\x1a.trunkline.v1.SpeechResultH\x00R\x06speech\x12H\n\rtranscription\x18\x05 \x01(\x0b\x32 .trunkline.v1.TranscribeResponseH\x00R\rtranscription\x12\x31\n\x05video\x18\x06 \x01(\x0b\x32\x19.trunkline.v1.VideoResultH\x00R\x05video\x12.\n\x04task\x18\x07 \x01(\x0b\x32\x18.trunkline.v1.TaskResultH\x00R\x04taskB\x08\n\x06result\"\x80\x01\n\x0bJobProgress\x12\x1a\n\x08\x66raction\x18\x01 \x01(\x01R\x08\x66raction\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12;\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"\x89\n\n\x03Job\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12)\n\x04spec\x18\x02 \x01(\x0b\x32\x15.trunkline.v1.JobSpecR\x04spec\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x16.trunkline.v1.JobStateR\x05state\x12<\n\x0c\x64\x65lay_reason\x18\x04 \x01(\x0e\x32\x19.trunkline.v1.DelayReasonR\x0b\x64\x65layReason\x12\x46\n\x11next_attempt_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12\x35\n\x08progress\x18\x06 \x01(\x0b\x32\x19.trunkline.v1.JobProgressR\x08progress\x12/\n\x06result\x18\x07 \x01(\x0b\x32\x17.trunkline.v1.JobResultR\x06result\x12(\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x12.google.rpc.StatusR\x05\x65rror\x12#\n\rattempt_count\x18\t \x01(\x05R\x0c\x61ttemptCount\x12!\n\x0cmax_attempts\x18\n \x01(\x05R\x0bmaxAttempts\x12;\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x39\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12;\n\x0b\x65xpire_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12)\n\x05usage\x18\x0f \x01(\x0b\x32\x13.trunkline.v1.UsageR\x05usage\x12(\n\x04\x63ost\x18\x10 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x04\x63ost\x12,\n\x06\x63harge\x18\x11 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x06\x63harge\x12%\n\x0e\x66\x61llback_model\x18\x12 \x01(\tR\rfallbackModel\x12\x14\n\x05queue\x18\x13 \x01(\tR\x05queue\x12\x1a\n\x08priority\x18\x14 \x01(\x05R\x08priority\x12\x17\n\x07user_id\x18\x15 \x01(\tR\x06userId\x12\x19\n\x08\x62\x61tch_id\x18\x16 \x01(\tR\x07\x62\x61tchId\x12%\n\x0fretry_of_job_id\x18\x17 \x01(\tR\x0cretryOfJobId\x12\x1a\n\x08revision\x18\x18 \x01(\x03R\x08revision\x12\x35\n\x06labels\x18\x19 \x03(\x0b\x32\x1d.trunkline.v1.Job.LabelsEntryR\x06labels\x12)\n\x10\x63\x61ncel_requested\x18\x1a \x01(\x08R\x0f\x63\x61ncelRequested\x12\x33\n\x07timeout\x18\x1b \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\x12!\n\x0crescue_count\x18\x1c \x01(\x05R\x0brescueCount\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xb4\x04\n\x10\x43reateJobRequest\x12+\n\x04spec\x18\x01 \x01(\x0b\x32\x15.trunkline.v1.JobSpecB\x00R\x04spec\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x00R\trequestId\x12\x16\n\x05queue\x18\x03 \x01(\tB\x00R\x05queue\x12\x1c\n\x08priority\x18\x04 \x01(\x05\x42\x00R\x08priority\x12?\n\rschedule_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cscheduleTime\x12\x35\n\x07timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x07timeout\x12(\n\x0cmax_attempts\x18\x07 \x01(\x05\x42\x00H\x00R\x0bmaxAttempts\x88\x01\x01\x12\x44\n\x06labels\x18\x08 \x03(\x0b\x32*.trunkline.v1.CreateJobRequest.LabelsEntryB\x00R\x06labels\x12\x16\n\x06stream\x18\t \x01(\x08R\x06stream\x12#\n\x0c\x63\x61llback_uri\x18\n \x01(\tB\x00R\x0b\x63\x61llbackUri\x12+\n\x11\x63\x61llback_progress\x18\x0b \x01(\x08R\x10\x63\x61llbackProgress\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x0f\n\r_max_attempts\"8\n\x11\x43reateJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x11.trunkline.v1.JobR\x03job\"(\n\rGetJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x00R\x05jobId\"5\n\x0eGetJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x11.trunkline.v1.JobR\x03job\"\xb4\x01\n\x0fListJobsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x16.trunkline.v1.JobStateB\x00R\x05state\x12\x16\n\x05queue\x18\x04 \x01(\tB\x00R\x05queue\x12\x19\n\x07user_id\x18\x05 \x01(\tB\x00R\x06userId\"a\n\x10ListJobsResponse\x12%\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.trunkline.v1.JobR\x04jobs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaf\x01\n\x0fWatchJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x00R\x05jobId\x12\'\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03\x42\x00R\rafterRevision\x12.\n\x13include_chat_events\x18\x03 \x01(\x08R\x11includeChatEvents\x12*\n\x10\x61\x66ter_chat_event\x18\x04 \x01(\x03\x42\x00R\x0e\x61\x66terChatEvent\"~\n\x10WatchJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x11.trunkline.v1.JobH\x00R\x03job\x12;\n\nchat_event\x18\x02 \x01(\x0b\x32\x1a.trunkline.v1.JobChatEventH\x00R\tchatEventB\x06\n\x04told\"m\n\x0cJobChatEvent\x12\x14\n\x05place\x18\x01 \x01(\x03R\x05place\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\x05R\x07\x61ttempt\x12-\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x17.trunkline.v1.ChatEventR\x05\x65vent\"+\n\x10\x43\x61ncelJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x00R\x05jobId\"8\n\x11\x43\x61ncelJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x11.trunkline.v1.JobR\x03job\"K\n\x0fRetryJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x00R\x05jobId\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x00R\trequestId\"7\n\x10RetryJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x11.trunkline.v1.JobR\x03job\"\x82\x01\n\x12GetJobStatsRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x00R\x06userId\x12\x16\n\x05queue\x18\x02 \x01(\tB\x00R\x05queue\x12\x39\n\nsince_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tsinceTime\"C\n\x13GetJobStatsResponse\x12,\n\x05stats\x18\x01 \x01(\x0b\x32\x16.trunkline.v1.JobStatsR\x05stats\"\xe2\x03\n\x08JobStats\x12\x1f\n\x0btotal_count\x18\x01 \x01(\x03R\ntotalCount\x12!\n\x0cqueued_count\x18\x02 \x01(\x03R\x0bqueuedCount\x12#\n\rdelayed_count\x18\x03 \x01(\x03R\x0c\x64\x65layedCount\x12#\n\rrunning_count\x18\x04 \x01(\x03R\x0crunningCount\x12\'\n\x0fsucceeded_count\x18\x05 \x01(\x03R\x0esucceededCount\x12!\n\x0c\x66\x61iled_count\x18\x06 \x01(\x03R\x0b\x66\x61iledCount\x12\'\n\x0f\x63\x61ncelled_count\x18\x07 \x01(\x03R\x0e\x63\x61ncelledCount\x12&\n\x0csuccess_rate\x18\x08 \x01(\x01H\x00R\x0bsuccessRate\x88\x01\x01\x12K\n\x14\x61verage_run_duration\x18\t \x01(\x0b\x32\x19.google.protobuf.DurationR\x12\x61verageRunDuration\x12M\n\x15\x61verage_wait_duration\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationR\x13\x61verageWaitDurationB\x0f\n\r_success_rate*\xb1\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_DELAYED\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\n\x12\x14\n\x10JOB_STATE_FAILED\x10\x0b\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x0c*~\n\x0b\x44\x65layReason\x12\x1c\n\x18\x44\x45LAY_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45LAY_REASON_SCHEDULED\x10\x01\x12\x1d\n\x19\x44\x45LAY_REASON_RATE_LIMITED\x10\x02\x12\x16\n\x12\x44\x45LAY_REASON_RETRY\x10\x03\x32\xbe\x04\n\nJobService\x12N\n\tCreateJob\x12\x1e.trunkline.v1.CreateJobRequest\x1a\x1f.trunkline.v1.CreateJobResponse\"\x00\x12H\n\x06GetJob\x12\x1b.trunkline.v1.GetJobRequest\x1a\x1c.trunkline.v1.GetJobResponse\"\x03\x90\x02\x01\x12N\n\x08ListJobs\x12\x1d.trunkline.v1.ListJobsRequest\x1a\x1e.trunkline.v1.ListJobsResponse\"\x03\x90\x02\x01\x12P\n\x08WatchJob\x12\x1d.trunkline.v1.WatchJobRequest\x1a\x1e.trunkline.v1.WatchJobResponse\"\x03\x90\x02\x01\x30\x01\x12N\n\tCancelJob\x12\x1e.trunkline.v1.CancelJobRequest\x1a\x1f.trunkline.v1.CancelJobResponse\"\x00\x12K\n\x08RetryJob\x12\x1d.trunkline.v1.RetryJobRequest\x1a\x1e.trunkline.v1.RetryJobResponse\"\x00\x12W\n\x0bGetJobStats\x12 .trunkline.v1.GetJobStatsRequest\x1a!.trunkline.v1.GetJobStatsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,54 +53,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBSERVICE'].methods_by_name['WatchJob']._serialized_options = b'\220\002\001'
   _globals['_JOBSERVICE'].methods_by_name['GetJobStats']._loaded_options = None
   _globals['_JOBSERVICE'].methods_by_name['GetJobStats']._serialized_options = b'\220\002\001'
-  _globals['_JOBSTATE']._serialized_start=4102
-  _globals['_JOBSTATE']._serialized_end=4279
-  _globals['_DELAYREASON']._serialized_start=4281
-  _globals['_DELAYREASON']._serialized_end=4407
-  _globals['_JOBSPEC']._serialized_start=182
-  _globals['_JOBSPEC']._serialized_end=248
-  _globals['_JOBRESULT']._serialized_start=250
-  _globals['_JOBRESULT']._serialized_end=331
-  _globals['_JOBPROGRESS']._serialized_start=334
-  _globals['_JOBPROGRESS']._serialized_end=462
-  _globals['_JOB']._serialized_start=465
-  _globals['_JOB']._serialized_end=1754
-  _globals['_JOB_LABELSENTRY']._serialized_start=1697
-  _globals['_JOB_LABELSENTRY']._serialized_end=1754
-  _globals['_CREATEJOBREQUEST']._serialized_start=1757
-  _globals['_CREATEJOBREQUEST']._serialized_end=2321
-  _globals['_CREATEJOBREQUEST_LABELSENTRY']._serialized_start=1697
-  _globals['_CREATEJOBREQUEST_LABELSENTRY']._serialized_end=1754
-  _globals['_CREATEJOBRESPONSE']._serialized_start=2323
-  _globals['_CREATEJOBRESPONSE']._serialized_end=2379
-  _globals['_GETJOBREQUEST']._serialized_start=2381
-  _globals['_GETJOBREQUEST']._serialized_end=2421
-  _globals['_GETJOBRESPONSE']._serialized_start=2423
-  _globals['_GETJOBRESPONSE']._serialized_end=2476
-  _globals['_LISTJOBSREQUEST']._serialized_start=2479
-  _globals['_LISTJOBSREQUEST']._serialized_end=2659
-  _globals['_LISTJOBSRESPONSE']._serialized_start=2661
-  _globals['_LISTJOBSRESPONSE']._serialized_end=2758
-  _globals['_WATCHJOBREQUEST']._serialized_start=2761
-  _globals['_WATCHJOBREQUEST']._serialized_end=2936
-  _globals['_WATCHJOBRESPONSE']._serialized_start=2938
-  _globals['_WATCHJOBRESPONSE']._serialized_end=3064
-  _globals['_JOBCHATEVENT']._serialized_start=3066
-  _globals['_JOBCHATEVENT']._serialized_end=3175
-  _globals['_CANCELJOBREQUEST']._serialized_start=3177
-  _globals['_CANCELJOBREQUEST']._serialized_end=3220
-  _globals['_CANCELJOBRESPONSE']._serialized_start=3222
-  _globals['_CANCELJOBRESPONSE']._serialized_end=3278
-  _globals['_RETRYJOBREQUEST']._serialized_start=3280
-  _globals['_RETRYJOBREQUEST']._serialized_end=3355
-  _globals['_RETRYJOBRESPONSE']._serialized_start=3357
-  _globals['_RETRYJOBRESPONSE']._serialized_end=3412
-  _globals['_GETJOBSTATSREQUEST']._serialized_start=3415
-  _globals['_GETJOBSTATSREQUEST']._serialized_end=3545
-  _globals['_GETJOBSTATSRESPONSE']._serialized_start=3547
-  _globals['_GETJOBSTATSRESPONSE']._serialized_end=3614
-  _globals['_JOBSTATS']._serialized_start=3617
-  _globals['_JOBSTATS']._serialized_end=4099
-  _globals['_JOBSERVICE']._serialized_start=4410
-  _globals['_JOBSERVICE']._serialized_end=4984
+  _globals['_JOBSTATE']._serialized_start=4906
+  _globals['_JOBSTATE']._serialized_end=5083
+  _globals['_DELAYREASON']._serialized_start=5085
+  _globals['_DELAYREASON']._serialized_end=5211
+  _globals['_JOBSPEC']._serialized_start=319
+  _globals['_JOBSPEC']._serialized_end=709
+  _globals['_JOBRESULT']._serialized_start=712
+  _globals['_JOBRESULT']._serialized_end=1135
+  _globals['_JOBPROGRESS']._serialized_start=1138
+  _globals['_JOBPROGRESS']._serialized_end=1266
+  _globals['_JOB']._serialized_start=1269
+  _globals['_JOB']._serialized_end=2558
+  _globals['_JOB_LABELSENTRY']._serialized_start=2501
+  _globals['_JOB_LABELSENTRY']._serialized_end=2558
+  _globals['_CREATEJOBREQUEST']._serialized_start=2561
+  _globals['_CREATEJOBREQUEST']._serialized_end=3125
+  _globals['_CREATEJOBREQUEST_LABELSENTRY']._serialized_start=2501
+  _globals['_CREATEJOBREQUEST_LABELSENTRY']._serialized_end=2558
+  _globals['_CREATEJOBRESPONSE']._serialized_start=3127
+  _globals['_CREATEJOBRESPONSE']._serialized_end=3183
+  _globals['_GETJOBREQUEST']._serialized_start=3185
+  _globals['_GETJOBREQUEST']._serialized_end=3225
+  _globals['_GETJOBRESPONSE']._serialized_start=3227
+  _globals['_GETJOBRESPONSE']._serialized_end=3280
+  _globals['_LISTJOBSREQUEST']._serialized_start=3283
+  _globals['_LISTJOBSREQUEST']._serialized_end=3463
+  _globals['_LISTJOBSRESPONSE']._serialized_start=3465
+  _globals['_LISTJOBSRESPONSE']._serialized_end=3562
+  _globals['_WATCHJOBREQUEST']._serialized_start=3565
+  _globals['_WATCHJOBREQUEST']._serialized_end=3740
+  _globals['_WATCHJOBRESPONSE']._serialized_start=3742
+  _globals['_WATCHJOBRESPONSE']._serialized_end=3868
+  _globals['_JOBCHATEVENT']._serialized_start=3870
+  _globals['_JOBCHATEVENT']._serialized_end=3979
+  _globals['_CANCELJOBREQUEST']._serialized_start=3981
+  _globals['_CANCELJOBREQUEST']._serialized_end=4024
+  _globals['_CANCELJOBRESPONSE']._serialized_start=4026
+  _globals['_CANCELJOBRESPONSE']._serialized_end=4082
+  _globals['_RETRYJOBREQUEST']._serialized_start=4084
+  _globals['_RETRYJOBREQUEST']._serialized_end=4159
+  _globals['_RETRYJOBRESPONSE']._serialized_start=4161
+  _globals['_RETRYJOBRESPONSE']._serialized_end=4216
+  _globals['_GETJOBSTATSREQUEST']._serialized_start=4219
+  _globals['_GETJOBSTATSREQUEST']._serialized_end=4349
+  _globals['_GETJOBSTATSRESPONSE']._serialized_start=4351
+  _globals['_GETJOBSTATSRESPONSE']._serialized_end=4418
+  _globals['_JOBSTATS']._serialized_start=4421
+  _globals['_JOBSTATS']._serialized_end=4903
+  _globals['_JOBSERVICE']._serialized_start=5214
+  _globals['_JOBSERVICE']._serialized_end=5788
 # @@protoc_insertion_point(module_scope)

@@ -11,7 +11,12 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
+from trunkline.v1 import audio_pb2 as _audio_pb2
 from trunkline.v1 import chat_pb2 as _chat_pb2
+from trunkline.v1 import embeddings_pb2 as _embeddings_pb2
+from trunkline.v1 import films_pb2 as _films_pb2
+from trunkline.v1 import images_pb2 as _images_pb2
+from trunkline.v1 import tasks_pb2 as _tasks_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -100,25 +105,61 @@ Global___DelayReason: _TypeAlias = DelayReason  # noqa: Y015
 
 @_typing.final
 class JobSpec(_message.Message):
-    """What is to be done. The numbers 2 to 8 are for embed, image, speech, transcription, video, task and tool."""
+    """What is to be done. The number 8 is for tool."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CHAT_FIELD_NUMBER: _builtins.int
+    EMBED_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    SPEECH_FIELD_NUMBER: _builtins.int
+    TRANSCRIPTION_FIELD_NUMBER: _builtins.int
+    VIDEO_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chat(self) -> _chat_pb2.ChatInput:
         """A chat call."""
+
+    @_builtins.property
+    def embed(self) -> _embeddings_pb2.EmbedInput:
+        """Texts to be embedded."""
+
+    @_builtins.property
+    def image(self) -> _images_pb2.ImageInput:
+        """Pictures to be made; with `images`, pictures to be changed."""
+
+    @_builtins.property
+    def speech(self) -> _audio_pb2.SpeechInput:
+        """A text to be spoken."""
+
+    @_builtins.property
+    def transcription(self) -> _audio_pb2.TranscriptionInput:
+        """A recording to be written down; it has its sound in `audio`."""
+
+    @_builtins.property
+    def video(self) -> _films_pb2.VideoInput:
+        """A film to be made."""
+
+    @_builtins.property
+    def task(self) -> _tasks_pb2.TaskInput:
+        """A task."""
 
     def __init__(
         self,
         *,
         chat: _chat_pb2.ChatInput | None = ...,
+        embed: _embeddings_pb2.EmbedInput | None = ...,
+        image: _images_pb2.ImageInput | None = ...,
+        speech: _audio_pb2.SpeechInput | None = ...,
+        transcription: _audio_pb2.TranscriptionInput | None = ...,
+        video: _films_pb2.VideoInput | None = ...,
+        task: _tasks_pb2.TaskInput | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "transcription", b"transcription", "video", b"video", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "transcription", b"transcription", "video", b"video", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat"]  # noqa: Y015
+    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat", "embed", "image", "speech", "transcription", "video", "task"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_work) -> _WhichOneofReturnType_work | None: ...
 
@@ -131,20 +172,56 @@ class JobResult(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COMPLETION_FIELD_NUMBER: _builtins.int
+    EMBED_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    SPEECH_FIELD_NUMBER: _builtins.int
+    TRANSCRIPTION_FIELD_NUMBER: _builtins.int
+    VIDEO_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def completion(self) -> _chat_pb2.Completion:
         """Of a chat call."""
+
+    @_builtins.property
+    def embed(self) -> _embeddings_pb2.EmbedResponse:
+        """The vectors."""
+
+    @_builtins.property
+    def image(self) -> _images_pb2.GenerateImagesResponse:
+        """The pictures, made or changed."""
+
+    @_builtins.property
+    def speech(self) -> _audio_pb2.SpeechResult:
+        """The sound."""
+
+    @_builtins.property
+    def transcription(self) -> _audio_pb2.TranscribeResponse:
+        """What is said."""
+
+    @_builtins.property
+    def video(self) -> _films_pb2.VideoResult:
+        """The films."""
+
+    @_builtins.property
+    def task(self) -> _tasks_pb2.TaskResult:
+        """Of a task."""
 
     def __init__(
         self,
         *,
         completion: _chat_pb2.Completion | None = ...,
+        embed: _embeddings_pb2.EmbedResponse | None = ...,
+        image: _images_pb2.GenerateImagesResponse | None = ...,
+        speech: _audio_pb2.SpeechResult | None = ...,
+        transcription: _audio_pb2.TranscribeResponse | None = ...,
+        video: _films_pb2.VideoResult | None = ...,
+        task: _tasks_pb2.TaskResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "transcription", b"transcription", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "transcription", b"transcription", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion", "embed", "image", "speech", "transcription", "video", "task"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 

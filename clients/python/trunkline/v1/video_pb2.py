@@ -22,32 +22,22 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
-from trunkline.v1 import chat_pb2 as trunkline_dot_v1_dot_chat__pb2
-from trunkline.v1 import content_pb2 as trunkline_dot_v1_dot_content__pb2
-from trunkline.v1 import receipt_pb2 as trunkline_dot_v1_dot_receipt__pb2
-from trunkline.v1 import usage_pb2 as trunkline_dot_v1_dot_usage__pb2
+from trunkline.v1 import films_pb2 as trunkline_dot_v1_dot_films__pb2
+from trunkline.v1 import jobs_pb2 as trunkline_dot_v1_dot_jobs__pb2
 
+from trunkline.v1.films_pb2 import *
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18trunkline/v1/video.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17trunkline/v1/chat.proto\x1a\x1atrunkline/v1/content.proto\x1a\x1atrunkline/v1/receipt.proto\x1a\x18trunkline/v1/usage.proto\"\x90\x07\n\nVideoInput\x12\x16\n\x05model\x18\x01 \x01(\tB\x00R\x05model\x12\x18\n\x06prompt\x18\x02 \x01(\tB\x00R\x06prompt\x12)\n\x0fnegative_prompt\x18\x03 \x01(\tB\x00R\x0enegativePrompt\x12(\n\x05image\x18\x04 \x01(\x0b\x32\x12.trunkline.v1.BlobR\x05image\x12\x31\n\nlast_image\x18\x05 \x01(\x0b\x32\x12.trunkline.v1.BlobR\tlastImage\x12\x37\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x08\x64uration\x12#\n\x0c\x61spect_ratio\x18\x07 \x01(\tB\x00R\x0b\x61spectRatio\x12 \n\nresolution\x18\x08 \x01(\tB\x00R\nresolution\x12\x19\n\x04seed\x18\t \x01(\x03\x42\x00H\x00R\x04seed\x88\x01\x01\x12\"\n\nwith_audio\x18\n \x01(\x08H\x01R\twithAudio\x88\x01\x01\x12&\n\x0bvideo_count\x18\x0b \x01(\x05\x42\x00H\x02R\nvideoCount\x88\x01\x01\x12/\n\x07routing\x18\r \x01(\x0b\x32\x15.trunkline.v1.RoutingR\x07routing\x12>\n\x06labels\x18\x11 \x03(\x0b\x32$.trunkline.v1.VideoInput.LabelsEntryB\x00R\x06labels\x12g\n\x15provider_options_json\x18\x12 \x03(\x0b\x32\x31.trunkline.v1.VideoInput.ProviderOptionsJsonEntryB\x00R\x13providerOptionsJson\x12+\n\x11strict_parameters\x18\x13 \x01(\x08R\x10strictParameters\x12/\n\x08max_cost\x18\x14 \x01(\x0b\x32\x14.trunkline.v1.AmountR\x07maxCost\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x46\n\x18ProviderOptionsJsonEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x07\n\x05_seedB\r\n\x0b_with_audioB\x0e\n\x0c_video_count\"o\n\x0eGeneratedVideo\x12&\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x12.trunkline.v1.BlobR\x04\x62lob\x12\x35\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\"t\n\x0bVideoResult\x12\x34\n\x06videos\x18\x01 \x03(\x0b\x32\x1c.trunkline.v1.GeneratedVideoR\x06videos\x12/\n\x07receipt\x18\x02 \x01(\x0b\x32\x15.trunkline.v1.ReceiptR\x07receiptb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18trunkline/v1/video.proto\x12\x0ctrunkline.v1\x1a\x18trunkline/v1/films.proto\x1a\x17trunkline/v1/jobs.proto\"i\n\x14GenerateVideoRequest\x12\x30\n\x05input\x18\x01 \x01(\x0b\x32\x18.trunkline.v1.VideoInputB\x00R\x05input\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x00R\trequestId\"<\n\x15GenerateVideoResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x11.trunkline.v1.JobR\x03job2j\n\x0cVideoService\x12Z\n\rGenerateVideo\x12\".trunkline.v1.GenerateVideoRequest\x1a#.trunkline.v1.GenerateVideoResponse\"\x00P\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.v1.video_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VIDEOINPUT_LABELSENTRY']._loaded_options = None
-  _globals['_VIDEOINPUT_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_VIDEOINPUT_PROVIDEROPTIONSJSONENTRY']._loaded_options = None
-  _globals['_VIDEOINPUT_PROVIDEROPTIONSJSONENTRY']._serialized_options = b'8\001'
-  _globals['_VIDEOINPUT']._serialized_start=182
-  _globals['_VIDEOINPUT']._serialized_end=1094
-  _globals['_VIDEOINPUT_LABELSENTRY']._serialized_start=925
-  _globals['_VIDEOINPUT_LABELSENTRY']._serialized_end=982
-  _globals['_VIDEOINPUT_PROVIDEROPTIONSJSONENTRY']._serialized_start=984
-  _globals['_VIDEOINPUT_PROVIDEROPTIONSJSONENTRY']._serialized_end=1054
-  _globals['_GENERATEDVIDEO']._serialized_start=1096
-  _globals['_GENERATEDVIDEO']._serialized_end=1207
-  _globals['_VIDEORESULT']._serialized_start=1209
-  _globals['_VIDEORESULT']._serialized_end=1325
+  _globals['_GENERATEVIDEOREQUEST']._serialized_start=93
+  _globals['_GENERATEVIDEOREQUEST']._serialized_end=198
+  _globals['_GENERATEVIDEORESPONSE']._serialized_start=200
+  _globals['_GENERATEVIDEORESPONSE']._serialized_end=260
+  _globals['_VIDEOSERVICE']._serialized_start=262
+  _globals['_VIDEOSERVICE']._serialized_end=368
 # @@protoc_insertion_point(module_scope)

@@ -3,15 +3,13 @@
 isort:skip_file
 """
 
-from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
-from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
-from google.protobuf.internal import containers as _containers
-from trunkline.v1 import chat_pb2 as _chat_pb2
-from trunkline.v1 import content_pb2 as _content_pb2
-from trunkline.v1 import receipt_pb2 as _receipt_pb2
-from trunkline.v1 import usage_pb2 as _usage_pb2
+from trunkline.v1 import films_pb2 as _films_pb2
+from trunkline.v1 import jobs_pb2 as _jobs_pb2
+from trunkline.v1.films_pb2 import GeneratedVideo as GeneratedVideo
+from trunkline.v1.films_pb2 import VideoInput as VideoInput
+from trunkline.v1.films_pb2 import VideoResult as VideoResult
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -24,210 +22,53 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
-class VideoInput(_message.Message):
-    """What film is wanted."""
+class GenerateVideoRequest(_message.Message):
+    """Request of GenerateVideo."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    @_typing.final
-    class LabelsEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    @_typing.final
-    class ProviderOptionsJsonEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    MODEL_FIELD_NUMBER: _builtins.int
-    PROMPT_FIELD_NUMBER: _builtins.int
-    NEGATIVE_PROMPT_FIELD_NUMBER: _builtins.int
-    IMAGE_FIELD_NUMBER: _builtins.int
-    LAST_IMAGE_FIELD_NUMBER: _builtins.int
-    DURATION_FIELD_NUMBER: _builtins.int
-    ASPECT_RATIO_FIELD_NUMBER: _builtins.int
-    RESOLUTION_FIELD_NUMBER: _builtins.int
-    SEED_FIELD_NUMBER: _builtins.int
-    WITH_AUDIO_FIELD_NUMBER: _builtins.int
-    VIDEO_COUNT_FIELD_NUMBER: _builtins.int
-    ROUTING_FIELD_NUMBER: _builtins.int
-    LABELS_FIELD_NUMBER: _builtins.int
-    PROVIDER_OPTIONS_JSON_FIELD_NUMBER: _builtins.int
-    STRICT_PARAMETERS_FIELD_NUMBER: _builtins.int
-    MAX_COST_FIELD_NUMBER: _builtins.int
-    model: _builtins.str
-    """`provider/model`, a model's own name, which means all providers that have it, or an alias."""
-    prompt: _builtins.str
-    """What it should show. May be empty where there is a first picture."""
-    negative_prompt: _builtins.str
-    """What it should not show."""
-    aspect_ratio: _builtins.str
-    """Width to height, such as `16:9`."""
-    resolution: _builtins.str
-    """The provider's word for how fine it is, such as `720p`."""
-    seed: _builtins.int
-    """Same seed, same film, as far as the provider can."""
-    with_audio: _builtins.bool
-    """With sound, or without. Unset: the provider's default."""
-    video_count: _builtins.int
-    """How many films, 1 to 4. Unset: one."""
-    strict_parameters: _builtins.bool
-    """Refuse what the provider cannot take (PARAMETER_UNSUPPORTED), instead of dropping it with a warning."""
+    INPUT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes a retry safe; required, here or as metadata `idempotency-key`. 1 to 255 printable ASCII characters."""
     @_builtins.property
-    def image(self) -> _content_pb2.Blob:
-        """The picture that it begins with."""
-
-    @_builtins.property
-    def last_image(self) -> _content_pb2.Blob:
-        """The picture that it ends with."""
-
-    @_builtins.property
-    def duration(self) -> _duration_pb2.Duration:
-        """How long it is to be. Providers that have fixed lengths get the nearest. Unset: the provider's default."""
-
-    @_builtins.property
-    def routing(self) -> _chat_pb2.Routing:
-        """How the gateway tries providers."""
-
-    @_builtins.property
-    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The caller's own words for this call; they stand on its usage row. At most 16, keys of at most 63 characters."""
-
-    @_builtins.property
-    def provider_options_json(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Further fields of the provider's own request: provider name to the text of a JSON object. Only the entry of the
-        provider that answers is used. Addresses, keys and headers cannot be set here.
-        """
-
-    @_builtins.property
-    def max_cost(self) -> _usage_pb2.Amount:
-        """Refuse the call when it could cost more than this, in credits."""
+    def input(self) -> _films_pb2.VideoInput:
+        """What is wanted."""
 
     def __init__(
         self,
         *,
-        model: _builtins.str = ...,
-        prompt: _builtins.str = ...,
-        negative_prompt: _builtins.str = ...,
-        image: _content_pb2.Blob | None = ...,
-        last_image: _content_pb2.Blob | None = ...,
-        duration: _duration_pb2.Duration | None = ...,
-        aspect_ratio: _builtins.str = ...,
-        resolution: _builtins.str = ...,
-        seed: _builtins.int | None = ...,
-        with_audio: _builtins.bool | None = ...,
-        video_count: _builtins.int | None = ...,
-        routing: _chat_pb2.Routing | None = ...,
-        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        provider_options_json: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        strict_parameters: _builtins.bool = ...,
-        max_cost: _usage_pb2.Amount | None = ...,
+        input: _films_pb2.VideoInput | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_video_count", b"_video_count", "_with_audio", b"_with_audio", "duration", b"duration", "image", b"image", "last_image", b"last_image", "max_cost", b"max_cost", "routing", b"routing", "seed", b"seed", "video_count", b"video_count", "with_audio", b"with_audio"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_video_count", b"_video_count", "_with_audio", b"_with_audio", "aspect_ratio", b"aspect_ratio", "duration", b"duration", "image", b"image", "labels", b"labels", "last_image", b"last_image", "max_cost", b"max_cost", "model", b"model", "negative_prompt", b"negative_prompt", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "resolution", b"resolution", "routing", b"routing", "seed", b"seed", "strict_parameters", b"strict_parameters", "video_count", b"video_count", "with_audio", b"with_audio"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
-    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
-    _WhichOneofReturnType__video_count: _TypeAlias = _typing.Literal["video_count"]  # noqa: Y015
-    _WhichOneofArgType__video_count: _TypeAlias = _typing.Literal["_video_count", b"_video_count"]  # noqa: Y015
-    _WhichOneofReturnType__with_audio: _TypeAlias = _typing.Literal["with_audio"]  # noqa: Y015
-    _WhichOneofArgType__with_audio: _TypeAlias = _typing.Literal["_with_audio", b"_with_audio"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__video_count) -> _WhichOneofReturnType__video_count | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__with_audio) -> _WhichOneofReturnType__with_audio | None: ...
-
-Global___VideoInput: _TypeAlias = VideoInput  # noqa: Y015
-
-@_typing.final
-class GeneratedVideo(_message.Message):
-    """A film that was made."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    BLOB_FIELD_NUMBER: _builtins.int
-    DURATION_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def blob(self) -> _content_pb2.Blob:
-        """Its bytes, or the provider's short-lived address."""
-
-    @_builtins.property
-    def duration(self) -> _duration_pb2.Duration:
-        """How long it is, where that is told."""
-
-    def __init__(
-        self,
-        *,
-        blob: _content_pb2.Blob | None = ...,
-        duration: _duration_pb2.Duration | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "duration", b"duration"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "duration", b"duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GeneratedVideo: _TypeAlias = GeneratedVideo  # noqa: Y015
+Global___GenerateVideoRequest: _TypeAlias = GenerateVideoRequest  # noqa: Y015
 
 @_typing.final
-class VideoResult(_message.Message):
-    """What came of a VideoInput."""
+class GenerateVideoResponse(_message.Message):
+    """Response of GenerateVideo."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    VIDEOS_FIELD_NUMBER: _builtins.int
-    RECEIPT_FIELD_NUMBER: _builtins.int
+    JOB_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def videos(self) -> _containers.RepeatedCompositeFieldContainer[Global___GeneratedVideo]:
-        """The films."""
-
-    @_builtins.property
-    def receipt(self) -> _receipt_pb2.Receipt:
-        """Who answered, and the bill."""
+    def job(self) -> _jobs_pb2.Job:
+        """The job that makes it."""
 
     def __init__(
         self,
         *,
-        videos: _abc.Iterable[Global___GeneratedVideo] | None = ...,
-        receipt: _receipt_pb2.Receipt | None = ...,
+        job: _jobs_pb2.Job | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "videos", b"videos"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___VideoResult: _TypeAlias = VideoResult  # noqa: Y015
+Global___GenerateVideoResponse: _TypeAlias = GenerateVideoResponse  # noqa: Y015

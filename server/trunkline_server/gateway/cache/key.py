@@ -10,7 +10,7 @@ from uuid import UUID
 
 from trunkline.v1 import chat_pb2
 
-NOT_ASKED: Final = ("cache", "labels", "max_cost")
+NOT_ASKED: Final = ("actions", "cache", "labels", "max_cost")
 """Fields of a question that say nothing about its answer."""
 PREFIX: Final = "trunkline:cache:"
 

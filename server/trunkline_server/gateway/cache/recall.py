@@ -192,6 +192,7 @@ class Recall:
             "warnings",
             "guard_findings",
             "cache_lookup",
+            "actions",
         ):
             whole.ClearField(field)
         told = whole.SerializeToString()

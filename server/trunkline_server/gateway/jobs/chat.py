@@ -14,6 +14,7 @@ from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.completions import fold
 from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.gateway.jobs.kind import Bench, Done, JobOffer
+from trunkline_server.gateway.jobs.offers import fallback, offered
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.tools.loop import ToolLoop
 from trunkline_server.gateway.tools.toolbox import SCOPE
@@ -33,13 +34,8 @@ class ChatJob:
 
     async def offer(self, call: Call, spec: jobs_pb2.JobSpec) -> JobOffer:
         question.check(spec.chat, self.policy)
-        admission = self.gateway.admission
-        route = admission.candidates.first(call, spec.chat)
-        account = await admission.account(call, route)
-        offered = await self.tools.offered(call, spec.chat)
-        most = admission.offer(ChatWork(offered), route, charged=not account.unlimited).most_nanos
-        version = route.price.version if route.price else ""
-        return JobOffer(account, most, route.provider, route.model, version)
+        asked = await self.tools.offered(call, spec.chat)
+        return await offered(self.gateway.admission, call, ChatWork(asked))
 
     async def run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench) -> Done:
         first = self.gateway.admission.candidates.first(call, spec.chat)
@@ -52,8 +48,7 @@ class ChatJob:
         else:
             answered = await self.tools.complete(ordered, input)
             answered.write(result.completion)
-        asked, did = (first.provider, first.model), (call.facts["provider"], call.facts["model"])
-        return Done(result, "" if asked == did else "/".join(map(str, did)))
+        return Done(result, fallback(first, call))
 
     async def _stream(
         self, call: Call, input: chat_pb2.ChatInput, bench: Bench, completion: chat_pb2.Completion

@@ -5,14 +5,17 @@ A new kind is one class beside these and a line where the house is put together.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from trunkline.v1 import chat_pb2, jobs_pb2
-from trunkline_server.core.call import Call
+from trunkline_server.core import ids
+from trunkline_server.core.call import Call, Caller
 from trunkline_server.store.accounts import AccountRef
+from trunkline_server.store.job import JobRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,13 @@ class Done:
     fallback_model: str = ""
 
 
+@dataclass(eq=False)
+class NotYet(Exception):
+    """Raised by work that goes on without us: no worker waits for it, and one looks again after `delay_s`."""
+
+    delay_s: float
+
+
 class Bench(Protocol):
     """What the worker gives to work that runs."""
 
@@ -44,6 +54,10 @@ class Bench(Protocol):
     @property
     def lease_token(self) -> int:
         """What proves, at a write, that the job is still this worker's."""
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Somebody has cancelled the job: what it began is to be stopped, not left to the next worker."""
 
     @property
     def streams(self) -> bool:
@@ -64,3 +78,15 @@ class JobKind(Protocol):
 
     async def run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench) -> Done:
         """Do it. Cancelled, it ends at once and leaves nothing running."""
+
+
+def call_of(job: JobRow) -> Call:
+    """The call as its maker would have made it."""
+    return Call(
+        method=f"job/{job.kind}",
+        caller=Caller(job.tenant_id, job.key_id, frozenset(), job.allowed_models),
+        request_id=ids.spell("job", job.id),
+        deadline=asyncio.get_running_loop().time() + job.timeout_s,
+        user_id=job.user_id,
+        account_id=job.account,
+    )

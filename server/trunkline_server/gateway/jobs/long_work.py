@@ -1,7 +1,7 @@
-"""Work that a provider does in its own time: submit once, remember what it is called there, poll, fetch.
+"""The journal of a job: what costs money is begun at a provider once, whatever happens to the worker.
 
-intend ──> submit ──> keep ──> poll ... ──> fetch
-   │ a crash before `keep`: it may have been submitted, so the job fails rather than pay twice
+intend ──> submit ──> keep ──> poll ... ──> its result
+   │ a crash before `keep`: it may have been begun, so the job fails rather than pay twice
    └ a crash behind `keep`: whoever does the job next goes on polling
 """
 
@@ -10,79 +10,96 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
-from uuid import UUID
+from typing import Final, TypeVar
 
-from trunkline.v1 import jobs_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.gateway.attempts import MAY_HAVE_WORKED
 from trunkline_server.gateway.jobs.kind import Bench
+from trunkline_server.gateway.journal import Remote, abandon
 from trunkline_server.store.operations import Operations
+from trunkline_server.wire.craft import Pending
 
-POLL_S: Final = 2.0
+T = TypeVar("T")
+
 POLL_S_MAX: Final = 15.0
-NOT_SUBMITTED: Final = frozenset((FailureKind.NEVER_SENT, FailureKind.THROTTLED, FailureKind.INVALID, FailureKind.AUTH))
-"""After these the provider has certainly nothing of ours."""
+MAY_HAVE_BEGUN: Final = MAY_HAVE_WORKED | {FailureKind.TIMEOUT_IDLE, FailureKind.INTERRUPTED}
+"""After any other failure the provider has certainly nothing of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """It goes on. `fraction` is how far it is, as far as the provider says."""
-
-    fraction: float = 0.0
-    message: str = ""
-
-
-class Remote(Protocol):
-    """What a provider does in its own time. `operation` is JSON, whatever the provider needs to find it again."""
-
-    async def submit(self) -> str:
-        """Begin it; what it is called."""
-
-    async def poll(self, operation: str) -> Pending | None:
-        """How far it is, or None when it is done. Asking changes nothing. Raises where it has failed."""
-
-    async def fetch(self, operation: str) -> jobs_pb2.JobResult:
-        """What came of it."""
-
-
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class LongWork:
-    """Does it for a job; `pause` waits between two polls."""
+    """Of one attempt. `is_open`: something may have been begun whose end will not be seen, so nothing is begun again.
+    `pause` waits between two polls."""
 
     operations: Operations
+    bench: Bench
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    is_open: bool = False
+    operation: str = ""
 
-    async def do(self, remote: Remote, bench: Bench) -> jobs_pb2.JobResult:
-        """Raises what the provider's failure is told as, or PROVIDERS_EXHAUSTED where a submission got no answer."""
-        operation = await self._operation(bench.job_id, bench.lease_token, remote)
-        wait_s = POLL_S
-        while (pending := await remote.poll(operation)) is not None:
-            await bench.progress(pending.fraction, pending.message)
-            await self.pause(wait_s)
-            wait_s = min(wait_s * 1.5, POLL_S_MAX)
-        return await remote.fetch(operation)
+    @property
+    def goes_on(self) -> bool:
+        return bool(self.operation) and not self.bench.is_unwanted
 
-    async def _operation(self, job_id: UUID, lease_token: int, remote: Remote) -> str:
-        found = await self.operations.find(job_id)
-        if found is not None and found.operation is not None:
-            return found.operation
-        if found is not None or not await self.operations.intend(job_id, lease_token):
-            raise _unknown()
-        return await self._submitted(job_id, lease_token, remote)
+    async def told(self, fraction: float, message: str) -> None:
+        await self.bench.progress(fraction, message)
 
-    async def _submitted(self, job_id: UUID, lease_token: int, remote: Remote) -> str:
+    async def once(self, make: Callable[[], Awaitable[T]]) -> T:
+        """Raises PROVIDERS_EXHAUSTED where an earlier attempt may have had it made."""
+        had_begun = self.is_open
+        if not had_begun:
+            await self._intend()
         try:
-            operation = await remote.submit()
+            return await make()
         except UpstreamFailure as failure:
-            if failure.kind in NOT_SUBMITTED:
-                await self.operations.forget(job_id, lease_token)
+            if failure.kind not in MAY_HAVE_BEGUN and not had_begun:
+                await self._forget()
             raise
-        if not await self.operations.keep(job_id, lease_token, operation):
-            raise _unknown()
+
+    async def do(self, remote: Remote[T]) -> T:
+        """Raises what the provider's failure is told as, or PROVIDERS_EXHAUSTED where a submission got no answer."""
+        found = await self.operations.find(self.bench.job_id)
+        if found is not None and found.operation is None:
+            raise unknown()
+        self.operation = found.operation if found and found.operation else await self._submitted(remote)
+        try:
+            return await self._polled(remote)
+        except UpstreamFailure as failure:
+            if failure.is_final:
+                self.operation = ""
+                await self._forget()
+            raise
+        except asyncio.CancelledError:
+            if self.bench.is_unwanted:
+                abandon(remote, self.operation)
+            raise
+
+    async def _polled(self, remote: Remote[T]) -> T:
+        wait_s = remote.poll_s
+        while isinstance(state := await remote.poll(self.operation), Pending):
+            await self.told(state.percent / 100, "the provider is at it")
+            await self.pause(wait_s)
+            wait_s = max(remote.poll_s, min(wait_s * 1.5, POLL_S_MAX))
+        return state
+
+    async def _submitted(self, remote: Remote[T]) -> str:
+        operation = await self.once(remote.submit)
+        if not await self.operations.keep(self.bench.job_id, self.bench.lease_token, operation):
+            raise unknown()
+        self.is_open = False
         return operation
 
+    async def _intend(self) -> None:
+        if not await self.operations.intend(self.bench.job_id, self.bench.lease_token):
+            raise unknown()
+        self.is_open = True
 
-def _unknown() -> TrunklineError:
-    """Neither submitted again nor waited for: nobody knows what it is called."""
+    async def _forget(self) -> None:
+        await self.operations.forget(self.bench.job_id, self.bench.lease_token)
+        self.is_open = False
+
+
+def unknown() -> TrunklineError:
+    """Neither begun again nor waited for: nobody knows what it is called."""
     return TrunklineError(Reason.PROVIDERS_EXHAUSTED, "the provider may have begun this; it is not begun a second time")

@@ -8,16 +8,24 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from trunkline.v1 import jobs_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.gateway.jobs.kind import JobKind
+from trunkline_server.store.bulk import KIND
 from trunkline_server.store.job import JobOrder, Ordered
+from trunkline_server.store.jobs import NOBODY
 from trunkline_server.store.lane import Op
 from trunkline_server.store.ledger import reserved
 
 QUEUE: Final = "default"
+BULK_LIFE_S: Final = 36 * 3600
+"""Providers take a day at most for a batch."""
+CARRIER_ATTEMPTS: Final = 20
+CARRIER_S: Final = 3600
 _HAS_JOB: Final = frozenset(("held", "repeated"))
 
 
@@ -44,15 +52,18 @@ class Wish:
     batch_id: UUID | None = None
     item_index: int | None = None
     retry_of: UUID | None = None
+    in_bulk: bool = False
+    """The provider does it in a batch of its own."""
     callback_uri: str = ""
     callback_progress: bool = False
 
 
 @dataclass(frozen=True)
 class Orders:
-    """`works` by the name of their field in `JobSpec`."""
+    """`works` by the name of their field in `JobSpec`; `bulk` does what a provider takes many of at once."""
 
     works: Mapping[str, JobKind]
+    bulk: JobKind
     settings: OrderSettings
 
     async def make(self, call: Call, spec: jobs_pb2.JobSpec, wish: Wish, request_id: str = "") -> JobOrder:
@@ -60,7 +71,7 @@ class Orders:
         kind = spec.WhichOneof("work") or ""
         if kind not in self.works:
             raise TrunklineError(Reason.CAPABILITY_UNSUPPORTED, f"{kind!r} cannot be done as a job")
-        offer = await self.works[kind].offer(call, spec)
+        offer = await (self.bulk if wish.in_bulk else self.works[kind]).offer(call, spec)
         given = spec.SerializeToString(deterministic=True)
         return JobOrder(
             id=ids.new_uuid(),
@@ -78,7 +89,7 @@ class Orders:
             spec=given,
             stream=wish.stream,
             wait_s=wish.wait_s,
-            life_s=wish.wait_s + self.settings.life_s,
+            life_s=BULK_LIFE_S if wish.in_bulk else wish.wait_s + self.settings.life_s,
             max_attempts=wish.max_attempts or self.settings.max_attempts,
             timeout_s=wish.timeout_s or self.settings.timeout_s,
             hold_account=offer.account.id,
@@ -92,6 +103,23 @@ class Orders:
             labels=dict(wish.labels),
             callback_uri=wish.callback_uri,
             callback_progress=wish.callback_progress,
+        )
+
+    def carrier(self, first: JobOrder) -> JobOrder:
+        """The job that carries the batch of `first` to its provider. It is nobody's, and costs nothing."""
+        return msgspec.structs.replace(
+            first,
+            id=ids.new_uuid(),
+            tenant_id=NOBODY,
+            kind=KIND,
+            lane="",
+            spec=b"",
+            hold_nanos=0,
+            max_attempts=CARRIER_ATTEMPTS,
+            timeout_s=CARRIER_S,
+            batch_id=None,
+            item_index=None,
+            labels={},
         )
 
 

@@ -8,6 +8,7 @@ from trunkline_server.core.operation import Operation
 from trunkline_server.providers.provider import Provider, header
 from trunkline_server.wire.audio.voices import voices
 from trunkline_server.wire.gemini import Gemini
+from trunkline_server.wire.gemini.bulk import GeminiBulk
 from trunkline_server.wire.gemini.embedding import GeminiEmbed
 from trunkline_server.wire.gemini.films import GeminiVideos
 from trunkline_server.wire.gemini.hearing import GeminiTranscription, GeminiTranslation
@@ -35,5 +36,6 @@ PROVIDER: Final = Provider(
         Operation.TRANSCRIPTION: GeminiTranscription(),
         Operation.AUDIO_TRANSLATION: GeminiTranslation(),
     },
+    bulk=GeminiBulk(),
     voices=voices(VOICES),
 )

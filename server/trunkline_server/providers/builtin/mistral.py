@@ -12,6 +12,7 @@ from trunkline_server.wire.audio.formats import Formats
 from trunkline_server.wire.audio.hearing import SEGMENT, WORD, Transcription
 from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.audio.voices import VoiceList
+from trunkline_server.wire.mistral_bulk import MistralBulk
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
@@ -59,6 +60,7 @@ PROVIDER: Final = Provider(
             speakers=(("diarize", "true"), (TIMES, "segment")),
         ),
     },
+    bulk=MistralBulk(),
     voices=VoiceList(path="/audio/voices?limit=100"),
     limit_headers=LimitHeaders(
         "x-ratelimit-{part}-{unit}",

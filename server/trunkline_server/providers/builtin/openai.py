@@ -11,6 +11,7 @@ from trunkline_server.wire.audio.hearing import Transcription, Translation
 from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.audio.voices import voices
 from trunkline_server.wire.openai import OpenAI
+from trunkline_server.wire.openai_bulk import OpenAIBulk
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
@@ -33,6 +34,7 @@ PROVIDER: Final = Provider(
         Operation.TRANSCRIPTION: Transcription(speaker_models=("gpt-4o-transcribe-diarize",)),
         Operation.AUDIO_TRANSLATION: Translation(),
     },
+    bulk=OpenAIBulk(),
     voices=voices("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"),
     limit_headers=limit_headers.OPENAI,
 )

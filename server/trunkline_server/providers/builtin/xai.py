@@ -17,6 +17,7 @@ from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_images import OpenAIImages, XAIImageEdits
 from trunkline_server.wire.openai_images.quirks import XAI_MODELS
 from trunkline_server.wire.pieces import Limits
+from trunkline_server.wire.xai_bulk import XAIBulk
 from trunkline_server.wire.xai_videos import XAIVideos
 
 PROVIDER: Final = Provider(
@@ -60,6 +61,7 @@ PROVIDER: Final = Provider(
             speakers=(("diarize", "true"),),
         ),
     },
+    bulk=XAIBulk(),
     voices=VoiceList(path="/tts/voices"),
     # it does not say when they are full again; its limits are by the minute at most
     limit_headers=LimitHeaders(

@@ -16,6 +16,7 @@ from trunkline_server.wire.audio.formats import Formats
 from trunkline_server.wire.audio.hearing import Transcription, Translation
 from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.audio.voices import voices
+from trunkline_server.wire.openai_bulk import OpenAIBulk
 from trunkline_server.wire.openai_chat import OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
@@ -44,6 +45,7 @@ SANDBOX: Final = Provider(
         Operation.RERANK: Rerank(),
         Operation.MODERATION: OpenAIModeration(),
     },
+    bulk=OpenAIBulk(poll_s=0.05),
     voices=voices("tone"),
     transport=lambda _: SandboxTransport(),
 )

@@ -48,10 +48,10 @@ def spoken(body: bytes, find_script: FindScript) -> Reply:
 
 def heard(request: HttpRequest, find_script: FindScript) -> Reply:
     """What was said in the recording, with times where they are asked for. Raises Refusal."""
-    form = _form(request)
+    fields = form(request)
     try:
-        lines = _LINES.decode(form.get("script", b"{}"))
-        model, recording = form["model"].decode(), form["file"]
+        lines = _LINES.decode(fields.get("script", b"{}"))
+        model, recording = fields["model"].decode(), fields["file"]
     except (KeyError, ValueError, RecursionError) as problem:
         raise Refusal(400, "invalid_request", "the form is not a request for a transcript") from problem
     script, _ = find_script(model, lines, request.body)
@@ -82,7 +82,7 @@ def _transcript(text: str, length_s: float, script: Script) -> dict[str, object]
     return {"text": text, "language": "en", "words": words, "segments": segments, "usage": usage}
 
 
-def _form(request: HttpRequest) -> dict[str, bytes]:
+def form(request: HttpRequest) -> dict[str, bytes]:
     """The fields of a form by name."""
     found = _BOUNDARY.search(request.headers.get("content-type", ""))
     if found is None:

@@ -16,6 +16,7 @@ from trunkline_server.providers.client import ClientSettings, Response
 from trunkline_server.providers.sandbox import picture, recording
 from trunkline_server.providers.sandbox import question as questions
 from trunkline_server.providers.sandbox import reply as replies
+from trunkline_server.providers.sandbox.batch import Batches
 from trunkline_server.providers.sandbox.embedding import EMBEDDING, RERANK
 from trunkline_server.providers.sandbox.film import Films
 from trunkline_server.providers.sandbox.moderation import MODERATION
@@ -47,6 +48,7 @@ class SandboxTransport:
         self._sleep = sleep
         self._failures: OrderedDict[str, int] = OrderedDict()
         self._films = Films()
+        self._batches = Batches(self._chat)
         self._makers = dict(self._posts())
 
     @asynccontextmanager
@@ -54,7 +56,7 @@ class SandboxTransport:
         reply = self._reply(request)
         if reply.pause_s and not await self._waited(reply.pause_s):
             raise UpstreamFailure(FailureKind.AMBIGUOUS)
-        async with aclosing(self._send(reply)) as pieces:
+        async with aclosing(self._send(reply, request.answer_bytes_max)) as pieces:
             yield _Answer(reply.status, _Headers(reply.headers), pieces)
 
     async def close(self) -> None:
@@ -67,6 +69,10 @@ class SandboxTransport:
                 return self._makers[path](request)
             if request.method == "GET" and path.startswith("/videos/"):
                 return self._films.shown(path)
+            if request.method == "GET" and path.startswith(("/batches/", "/files/")):
+                return self._batches.shown(path)
+            if request.method == "POST" and path.startswith("/batches/"):
+                return self._batches.cancelled(path)
             if (request.method, path) == ("GET", "/models"):
                 return replies.body(_MODEL_LIST)
             raise Refusal(404, "not_found", f"there is no {request.method} {path} here")
@@ -78,6 +84,8 @@ class SandboxTransport:
         yield "/chat/completions", self._chat
         for path in ("/images/generations", "/images/edits", "/images/variations"):
             yield path, lambda request: picture.answered(request.body, self._script)
+        yield "/files", self._batches.uploaded
+        yield "/batches", self._batches.begun
         yield "/videos", lambda request: self._films.begun(request.body, self._script)
         yield "/audio/speech", lambda request: recording.spoken(request.body, self._script)
         for path in ("/audio/transcriptions", "/audio/translations"):
@@ -112,8 +120,8 @@ class SandboxTransport:
             self._failures.popitem(last=False)
         return count < script.times
 
-    async def _send(self, reply: Reply) -> AsyncGenerator[bytes, None]:
-        room = self._settings.body_bytes_max
+    async def _send(self, reply: Reply, answer_bytes_max: int) -> AsyncGenerator[bytes, None]:
+        room = max(self._settings.body_bytes_max, answer_bytes_max)
         for piece in reply.pieces:
             if not await self._waited(piece.pause_s):
                 raise UpstreamFailure(FailureKind.TIMEOUT_IDLE, reply.status)
