@@ -21,7 +21,7 @@ from trunkline_server.gateway.live import LiveCall, LiveCalls
 from trunkline_server.gateway.tools.approvals import Approvals
 from trunkline_server.gateway.tools.runner import Ran, Runner, declined, failed
 from trunkline_server.gateway.tools.telling import Telling
-from trunkline_server.gateway.tools.toolbox import Toolbox, is_run_here
+from trunkline_server.gateway.tools.toolbox import Toolbox, has_rounds
 from trunkline_server.gateway.tools.turn import ToolTurn, outstanding
 
 SPENT: Final = frozenset((Reason.CREDIT_INSUFFICIENT, Reason.BUDGET_EXCEEDED))
@@ -59,7 +59,7 @@ class ToolLoop:
 
     async def complete(self, call: Call, input: chat_pb2.ChatInput) -> Answered:
         """The answer in one piece."""
-        if not _is_for_us(input):
+        if not has_rounds(input):
             return await self.gate.complete(call, input)
         loop = await self._begun(call, input)
         async with aclosing(loop.events(_Loop.whole)) as events:
@@ -69,11 +69,11 @@ class ToolLoop:
 
     def stream(self, call: Call, input: chat_pb2.ChatInput) -> AsyncGenerator[chat_pb2.ChatEvent, None]:
         """The answer as it comes in."""
-        return self._streamed(call, input) if _is_for_us(input) else self.gate.stream(call, input)
+        return self._streamed(call, input) if has_rounds(input) else self.gate.stream(call, input)
 
     async def offered(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
         """The question as a provider would get it, with the tools that the gateway runs spelled out."""
-        return (await self._turn(call, input)).input if _is_for_us(input) else input
+        return (await self._turn(call, input)).input if has_rounds(input) else input
 
     async def _streamed(self, call: Call, input: chat_pb2.ChatInput) -> AsyncGenerator[chat_pb2.ChatEvent, None]:
         loop = await self._begun(call, input)
@@ -266,9 +266,3 @@ async def _ended(tasks: Sequence[asyncio.Task[Ran]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _is_for_us(input: chat_pb2.ChatInput) -> bool:
-    return bool(input.tools or input.tool_approvals) and (
-        bool(input.tool_approvals) or any(map(is_run_here, input.tools))
-    )

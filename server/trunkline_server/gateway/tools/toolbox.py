@@ -81,6 +81,11 @@ def is_run_here(tool: content_pb2.Tool) -> bool:
     return tool.HasField("tool_id") or tool.HasField("mcp")
 
 
+def has_rounds(input: chat_pb2.ChatInput) -> bool:
+    """Whether a call is one in which the gateway runs tools."""
+    return bool(input.tool_approvals) or any(map(is_run_here, input.tools))
+
+
 def _offer(tool: Tool, asked: content_pb2.Tool) -> content_pb2.Tool:
     """As a provider knows tools."""
     offered = content_pb2.Tool()
