@@ -27,11 +27,14 @@ PREFIX: Final = "TRUNKLINE_"
 CLIENT_NAMES: Final = ("TRUNKLINE_ADDRESS", "TRUNKLINE_API_KEY")
 """Names that are not settings: clients on the same machine read them."""
 
+SHARED_NAMES: Final = ("PATH", "HOME", "LANG", "TMPDIR")
+
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
 Ratio = Annotated[float, Meta(gt=0, le=1)]
 GuardLevel = Literal["off", "standard", "strict"]
+McpServerName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 ProviderName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
@@ -306,6 +309,31 @@ class EgressSection(Section, frozen=True):
     allow_http_hosts: tuple[str, ...] = ()
 
 
+class ToolsSection(Section, frozen=True):
+    """Tools that the gateway runs for models."""
+
+    rounds_max: Annotated[int, Meta(ge=0, le=64)] = 8
+    parallel_max: Positive = 4
+    timeout_s: Seconds = 30.0
+    result_bytes_max: Positive = 64 * 1024
+
+
+class McpServerSection(Section, frozen=True):
+    """An MCP server of the operator's: a program, with what it sees of an environment."""
+
+    command: Annotated[tuple[str, ...], Meta(min_length=1)]
+    environment: dict[str, str] = field(default_factory=dict)
+    needs_approval: bool = False
+
+    @property
+    def seen(self) -> dict[str, str]:
+        """All that the program sees: of our own environment, which may hold keys, only where programs and homes are."""
+        return {name: os.environ[name] for name in SHARED_NAMES if name in os.environ} | self.environment
+
+    def __repr__(self) -> str:
+        return "McpServerSection(***)"
+
+
 class TasksSection(Section, frozen=True):
     """Tasks."""
 
@@ -388,6 +416,8 @@ class Settings(Section, frozen=True):
     overload: OverloadSection = field(default_factory=OverloadSection)
     telemetry: TelemetrySection = field(default_factory=TelemetrySection)
     egress: EgressSection = field(default_factory=EgressSection)
+    tools: ToolsSection = field(default_factory=ToolsSection)
+    mcp_servers: dict[McpServerName, McpServerSection] = field(default_factory=dict)
     tasks: TasksSection = field(default_factory=TasksSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 

@@ -76,6 +76,7 @@ OTHER = {
     "tasks.models": '{"default": ["sandbox/json"]}',
     "tasks.piece_tokens": "500",
     "providers": '{"other": {}}',
+    "mcp_servers": '{"other": {"command": ["other"]}}',
 }
 """Another value than the default, for settings that are no plain number."""
 

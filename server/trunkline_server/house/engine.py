@@ -43,6 +43,7 @@ from trunkline_server.house.keeping import keep
 from trunkline_server.house.limiting import open_limiter, open_shared
 from trunkline_server.house.routing import open_routes, require_known_chains, strategies_of
 from trunkline_server.house.start import StartError
+from trunkline_server.house.tooling import Tooling
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
 from trunkline_server.store.archive import Archive
@@ -86,6 +87,7 @@ class Engine:
     archive: Archive
     copies: Copies
     talks: Talks
+    tooling: Tooling
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
@@ -124,6 +126,10 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     collecting = Collecting.open(settings.collections, database, errands, stack)
     talks = Talks.over(database, gateway, collecting.finding)
     stack.push_async_callback(talks.drained)
+    tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, live=live)
+    background = await Background.open(
+        settings, database, errands, ledger, hooks, collecting=collecting, tools=tooling.plain(gateway)
+    )
     return Engine(
         replica_id=replica_id,
         secret=secret,
@@ -148,7 +154,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         archive=archive,
         copies=Copies(archive, routes),
         talks=talks,
-        background=await Background.open(settings, database, errands, ledger, hooks, collecting=collecting),
+        tooling=tooling,
+        background=background,
     )
 
 

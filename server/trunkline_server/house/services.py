@@ -85,6 +85,7 @@ _MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe
 _COLLECTING: Final = ("UpsertDocuments", "DeleteDocuments", "DeleteCollection", "CreateCollection", "Search")
 _TRANSFERS: Final = ("UploadFile", "DownloadFile")
 _KEPT_ABROAD: Final = ("CreateVectorStore", "AddFiles", "RemoveFiles", "SearchVectorStore")
+_TOOLS: Final = ("InvokeTool", "CallMcpTool", "CreateMcpServer", "RefreshMcpServer")
 _TEXTS: Final = ("Complete", "Embed", "Rerank", "Moderate")
 
 
@@ -106,6 +107,7 @@ class Offered:
     def services(self) -> Iterator[tuple[ServiceDescriptor, object]]:
         """Each with what the contract says of it."""
         yield from (_named(module, service) for module, service in self._served().items())
+        yield from self._engine.tooling.services(self._tokens)
         yield from self._engine.background.services(self._tokens, lambda: self._drain.draining)
 
     def _served(self) -> Mapping[ModuleType, object]:
@@ -151,6 +153,7 @@ class Offered:
         return ChatService(
             talks=engine.talks,
             gateway=self._recall,
+            tools=engine.tooling.loop(self._recall),
             completions=Completions(Usage(engine.database), self._results, engine.live),
             stops=self.stops,
             media=engine.errands.media,
@@ -205,6 +208,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
         "SyncModels": SYNC_TIMEOUT_S,
         "VerifyLog": MANY_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
+        **dict.fromkeys(_TOOLS, settings.tools.timeout_s + OTHER_TIMEOUT_S),
     }
     return Deadlines(own, OTHER_TIMEOUT_S)
 
