@@ -94,8 +94,9 @@ async def filled(gateway: RunningGateway, owner: Metadata) -> Things:
     for _ in range(2):
         for name, request in GOOD.items():
             if not METHODS[name].streams and not name.partition("/")[2].startswith(TAKING_AWAY):
-                for known in await answers(gateway, name, fresh(leaning(request, things)), owner):
-                    things[known[0].removesuffix("s")].add(known[1])
+                for field, known in await answers(gateway, name, fresh(leaning(request, things)), owner):
+                    if SPELLED.fullmatch(known) or field == "key_id":  # others are names that the caller chose
+                        things[field.removesuffix("s")].add(known)
     return things
 
 
