@@ -221,6 +221,33 @@ class ConversationsSection(Section, frozen=True):
     idle_keep_days: Count = 0
 
 
+class CollectionsSection(Section, frozen=True):
+    """Where the vectors of new collections are kept."""
+
+    store: Literal["pgvector", "qdrant"] = "pgvector"
+    qdrant_url: str = ""
+    qdrant_api_key: str = ""
+
+    def __repr__(self) -> str:
+        return f"CollectionsSection(store={self.store!r})"
+
+
+class FilesSection(Section, frozen=True):
+    """Where the bytes of callers' files lie. `folder` empty: below the data directory."""
+
+    store: Literal["database", "folder", "bucket"] = "database"
+    folder: str = ""
+    bucket: str = ""
+    bucket_endpoint: str = ""
+    bucket_region: str = "us-east-1"
+    bucket_access_key: str = ""
+    bucket_secret_key: str = ""
+    bucket_prefix: str = ""
+
+    def __repr__(self) -> str:
+        return f"FilesSection(store={self.store!r}, ***)"
+
+
 class LimitsSection(Section, frozen=True):
     """Rate limits."""
 
@@ -353,6 +380,8 @@ class Settings(Section, frozen=True):
     analytics: AnalyticsSection = field(default_factory=AnalyticsSection)
     dashboard: DashboardSection = field(default_factory=DashboardSection)
     conversations: ConversationsSection = field(default_factory=ConversationsSection)
+    collections: CollectionsSection = field(default_factory=CollectionsSection)
+    files: FilesSection = field(default_factory=FilesSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     cache: CacheSection = field(default_factory=CacheSection)
     guard: GuardSection = field(default_factory=GuardSection)
@@ -477,6 +506,7 @@ def _check(settings: Settings) -> None:
     _check_redis_url(settings.redis_url)
     _check_otlp_endpoint(settings.telemetry.otlp_endpoint)
     _check_secrets(settings.secrets)
+    _check_files(settings.files)
     for name, provider in settings.providers.items():
         _check_provider(name, provider)
 
@@ -513,6 +543,16 @@ def _check_secrets(secrets: SecretsSection) -> None:
         lengths = {0}
     if lengths - {KEY_BYTES}:
         raise ConfigError(f"secrets.kek: each must be {KEY_BYTES} bytes in base64, such as `openssl rand -base64 32`")
+
+
+def _check_files(files: FilesSection) -> None:
+    if files.store != "bucket":
+        return
+    for key in ("bucket", "bucket_endpoint", "bucket_access_key", "bucket_secret_key"):
+        if not getattr(files, key):
+            raise ConfigError(f"files.{key}: is missing, and files.store is 'bucket'")
+    if not files.bucket_endpoint.startswith(("http://", "https://")):
+        raise ConfigError("files.bucket_endpoint: must begin with http:// or https://")
 
 
 def _check_provider(name: str, provider: ProviderSection) -> None:

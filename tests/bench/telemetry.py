@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
-from tests.bench.gateway import serving
-from tests.bench.processes import Cores, part
+from tests.bench.gateway import Gateway, serving
+from tests.bench.processes import Child, Cores, part
 from tests.bench.rounds import UNARY_AT_ONCE, cost
 
 ROUNDS: Final = 7
@@ -35,7 +35,7 @@ async def measure(home: Path) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     async with AsyncExitStack() as stack:
         _, upstream = await stack.enter_async_context(part("upstream", cores=cores.rest))
-        asked: dict[str, Any] = {}
+        asked: dict[str, tuple[Gateway, Child]] = {}
         for name, environment in _kinds(upstream["url"]).items():
             place = home / str(len(asked))
             place.mkdir()

@@ -47,6 +47,8 @@ class Call:
     idempotency_key: str = ""
     trailers: dict[str, str] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)
+    template: str = ""
+    """The version of a prompt that went into the question; empty where none did."""
     is_inside: bool = False
     """It has one of the places of the house."""
     is_billed: bool = False

@@ -126,6 +126,11 @@ class Run(ABC, Generic[InputT]):
         return False
 
     @property
+    def in_own_time(self) -> bool:
+        """The provider takes as long as it likes, and says nothing until it is done."""
+        return False
+
+    @property
     def is_past_cap(self) -> bool:
         """The provider goes on where it should have ended."""
         return False

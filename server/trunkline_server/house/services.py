@@ -18,9 +18,11 @@ from trunkline.v1 import (
     audio_pb2,
     audit_pb2,
     chat_pb2,
+    collections_pb2,
     conversations_pb2,
     credits_pb2,
     embeddings_pb2,
+    files_pb2,
     images_pb2,
     limits_pb2,
     models_pb2,
@@ -28,6 +30,7 @@ from trunkline.v1 import (
     prompts_pb2,
     providers_pb2,
     tasks_pb2,
+    vector_stores_pb2,
 )
 from trunkline_server import __version__
 from trunkline_server.config import Settings
@@ -53,6 +56,7 @@ from trunkline_server.services.chat import ChatService
 from trunkline_server.services.conversations import ConversationService
 from trunkline_server.services.credits import CreditService
 from trunkline_server.services.embeddings import EmbeddingService
+from trunkline_server.services.files import FileService
 from trunkline_server.services.images import ImageService
 from trunkline_server.services.limits import LimitService
 from trunkline_server.services.models import ModelService
@@ -60,19 +64,27 @@ from trunkline_server.services.moderation import ModerationService
 from trunkline_server.services.prompts import PromptService
 from trunkline_server.services.providers import ProviderService
 from trunkline_server.services.tasks import TaskService
+from trunkline_server.services.vector_stores import VectorStoreService
+from trunkline_server.store.cluster import is_at
 from trunkline_server.store.custom_events import CustomEvents
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.store.usage import Usage
+from trunkline_server.store.vector_stores import VectorStores
 
 OTHER_TIMEOUT_S: Final = 10.0
 MANY_TIMEOUT_S: Final = 600.0
 MEDIA_TIMEOUT_S: Final = 300.0
+COLLECTING_TIMEOUT_S: Final = 300.0
+TRANSFER_TIMEOUT_S: Final = 900.0
 SYNC_TIMEOUT_S: Final = 30.0
 WATCH_TIMEOUT_S: Final = 900.0
 
 _MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe", "TranslateAudio")
+_COLLECTING: Final = ("UpsertDocuments", "DeleteDocuments", "DeleteCollection", "CreateCollection", "Search")
+_TRANSFERS: Final = ("UploadFile", "DownloadFile")
+_KEPT_ABROAD: Final = ("CreateVectorStore", "AddFiles", "RemoveFiles", "SearchVectorStore")
 _TEXTS: Final = ("Complete", "Embed", "Rerank", "Moderate")
 
 
@@ -102,8 +114,11 @@ class Offered:
         return {
             chat_pb2: self._chat(),
             embeddings_pb2: EmbeddingService(engine.errands),
+            collections_pb2: engine.collecting.service(tokens, engine.background.orders, engine.background.jobs),
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
+            files_pb2: FileService(engine.archive, tokens),
+            vector_stores_pb2: VectorStoreService(VectorStores(engine.database), engine.copies, tokens),
             moderation_pb2: ModerationService(engine.errands, engine.guards.policies),
             limits_pb2: LimitService(engine.limiter, tokens),
             credits_pb2: CreditService(engine.ledger, tokens),
@@ -148,7 +163,7 @@ class Offered:
         engine, settings = self._engine, self._settings
         return Vitals(
             engine.database,
-            not settings.database_url,
+            self._is_embedded,
             settings.data_path,
             engine.routes.registry,
             engine.routes.lines,
@@ -157,13 +172,18 @@ class Offered:
             memory_share,
         )
 
+    @property
+    def _is_embedded(self) -> bool:
+        url = self._settings.database_url
+        return not url or is_at(self._settings.data_path / "postgres", url)
+
     def _replica(self) -> Replica:
         engine, drain = self._engine, self._drain
         return Replica(
             version=__version__,
             replica_id=engine.replica_id,
             start_time=datetime.now(UTC),
-            database_embedded=not self._settings.database_url,
+            database_embedded=self._is_embedded,
             draining=lambda: drain.draining,
             live_call_count=lambda: len(engine.live),
             expired_reservation_count=lambda: engine.ledger.expired_count,
@@ -176,8 +196,11 @@ def deadlines_of(settings: Settings) -> Deadlines:
         **dict.fromkeys(_TEXTS, settings.chat.unary_timeout_s),
         **dict.fromkeys(_MEDIA, MEDIA_TIMEOUT_S),
         **dict.fromkeys(METHODS, MANY_TIMEOUT_S),
+        **dict.fromkeys(_KEPT_ABROAD, MEDIA_TIMEOUT_S),
+        **dict.fromkeys(_TRANSFERS, TRANSFER_TIMEOUT_S),
         "Stream": settings.chat.stream_timeout_s,
         "CompleteMany": MANY_TIMEOUT_S,
+        **dict.fromkeys(_COLLECTING, COLLECTING_TIMEOUT_S),
         "ExecuteAction": CALL_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
         "VerifyLog": MANY_TIMEOUT_S,

@@ -154,7 +154,7 @@ class ChatService:
         """The question, checked, with what the provider would have to fetch itself fetched."""
         question.check(input, self.policy)
         route = self.gateway.admission.candidates.first(call, input)
-        return await self.media.inline(input, takes_urls=route.upstream.provider.takes_urls)
+        return await self.media.inline(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
 
 
 def _completion_id(text: str) -> UUID:

@@ -13,6 +13,7 @@ import shutil
 import stat
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,13 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "log_min_error_statement": "panic",  # statements stay out of the log
 }
+
+
+def is_at(home: Path, url: str) -> bool:
+    """Whether this address is that of the embedded database which lies there: a supervisor tells no more of it."""
+    with suppress(EmbeddedPostgresError, OSError):
+        return Cluster(home).url() == url
+    return False
 
 
 @dataclass(frozen=True)
