@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from tests.fixtures.books import Books
 from tests.fixtures.gateway import Metadata, RunningGateway, StartGateway, question, text_of
@@ -30,7 +31,7 @@ def scripted(upstream: Upstream) -> ScriptedMcp:
 @pytest.fixture
 async def gateway(start_gateway: StartGateway, scripted: ScriptedMcp) -> RunningGateway:
     """That knows the server."""
-    gateway = await near(start_gateway, scripted.upstream, timeout_s=5)
+    gateway = await near(start_gateway, scripted.upstream)
     await create(gateway, scripted.url)
     return gateway
 
@@ -171,8 +172,9 @@ async def test_a_server_that_breaks(gateway: RunningGateway, scripted: ScriptedM
 async def test_a_slow_server_is_left_and_the_bill_settled(
     books: Books, start_gateway: StartGateway, scripted: ScriptedMcp
 ) -> None:
-    gateway = await near(start_gateway, scripted.upstream, timeout_s=0.3)
-    await create(gateway, scripted.url)
+    gateway = await near(start_gateway, scripted.upstream)
+    spec = mcp_pb2.McpServerSpec(name="sums", uri=scripted.url, timeout=Duration(nanos=300_000_000))
+    await gateway.mcp.CreateMcpServer(mcp_pb2.CreateMcpServerRequest(spec=spec), metadata=gateway.metadata())
     slow = scripted.upstream.hang()
     answer = await complete(gateway, using())
     (run,) = answer.tool_rounds[0].runs
