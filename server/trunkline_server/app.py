@@ -27,6 +27,7 @@ from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server
 from trunkline_server.door.sink import Sink
+from trunkline_server.door.witness import Witness
 from trunkline_server.edge.limits import Traffic
 from trunkline_server.edge.server import HttpServer
 from trunkline_server.edge.webhooks import WebhookDoor
@@ -40,6 +41,7 @@ from trunkline_server.house.engine import open_engine
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.levels import Levels
 from trunkline_server.house.limiting import pressure_settings
+from trunkline_server.house.securing import open_tls, strangers_of, tls_chores
 from trunkline_server.house.services import Offered, deadlines_of
 from trunkline_server.house.start import StartError, first_key
 from trunkline_server.house.telemetry import Meters, Page
@@ -152,7 +154,9 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     database = engine.database
     keys, tenants, results = Keys(database, engine.secret), Tenants(database), Idempotency(database)
     admin_key = await first_key(settings.data_path, keys, tenants)
-    callers = Callers(keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time)
+    callers = Callers(
+        keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time, strangers_of(settings, stack)
+    )
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.live.stop_all)
     journal = _open_journal(stack)
     offered = Offered(settings, engine, drain, keys=keys, tenants=tenants, results=results)
@@ -171,11 +175,14 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
         deadlines=deadlines_of(settings),
         pressure=pressure,
         heartbeat_s=settings.grpc.heartbeat_s,
+        witness=Witness(engine.audit),
         meter=meters.calls,
         tracer=meters.tracer,
     )
+    tls = open_tls(settings)
     server, http = open_doors(
         settings,
+        tls=tls,
         boundary=boundary,
         services=dict(offered.services()),
         callers=callers,
@@ -193,7 +200,8 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     health = HealthNews(
         offered.vitals().told, engine.teller.tell, (await tenants.ensure("default")).tenant_id, engine.replica_id
     )
-    own = [chore.repeat() for chore in (*chores_of_each(engine, keys, callers), health_chore(health))]
+    chores = (*chores_of_each(engine, keys, callers), health_chore(health), *tls_chores(settings, tls))
+    own = [chore.repeat() for chore in chores]
     keep(stack, pressure.watch(), for_all.run(), *engine.background.listeners(), *own)
     grpc_address = await server.start()
     stack.push_async_callback(engine.gateway.drained)

@@ -53,6 +53,7 @@ class GrpcSection(Section, frozen=True):
     heartbeat_s: Seconds = 15.0
     drain_delay_s: Annotated[float, Meta(ge=0)] = 5.0
     drain_grace_s: Annotated[float, Meta(ge=0)] = 25.0
+    health_address: str = ""
 
 
 class HttpSection(Section, frozen=True):
@@ -68,11 +69,46 @@ class HttpSection(Section, frozen=True):
     idle_timeout_s: Seconds = 75.0
 
 
+class TlsSection(Section, frozen=True):
+    """Certificates of both doors, and those of callers."""
+
+    certificate_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
+    client_auth: Literal["none", "optional", "required"] = "none"
+    reload_s: Seconds = 10.0
+
+
+class IdentitySection(Section, frozen=True):
+    """A workload, known by the name in its certificate."""
+
+    name: str
+    scopes: tuple[str, ...]
+    tenant: str = "default"
+    models: tuple[str, ...] = ()
+    priority: Literal["sheddable", "batch", "interactive", "critical"] = "interactive"
+
+
+class IssuerSection(Section, frozen=True):
+    """Somebody whose tokens are believed."""
+
+    issuer: str
+    audience: str
+    jwks_uri: str
+    scopes: tuple[str, ...]
+    algorithms: tuple[Literal["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"], ...] = ("RS256",)
+    tenant: str = "default"
+    scope_claim: str = ""
+    user_claim: str = "sub"
+
+
 class AuthSection(Section, frozen=True):
-    """API keys."""
+    """Who may call: API keys, certificates, tokens of others."""
 
     pepper: str = ""
     cache_ttl_s: Seconds = 60.0
+    identities: tuple[IdentitySection, ...] = ()
+    issuers: tuple[IssuerSection, ...] = ()
 
 
 class SecretsSection(Section, frozen=True):
@@ -201,6 +237,17 @@ class FilesSection(Section, frozen=True):
         return f"FilesSection(store={self.store!r}, ***)"
 
 
+class CollectionsSection(Section, frozen=True):
+    """Where the vectors of new collections are kept."""
+
+    store: Literal["pgvector", "qdrant"] = "pgvector"
+    qdrant_url: str = ""
+    qdrant_api_key: str = ""
+
+    def __repr__(self) -> str:
+        return f"CollectionsSection(store={self.store!r})"
+
+
 class LimitsSection(Section, frozen=True):
     """Rate limits."""
 
@@ -320,6 +367,7 @@ class Settings(Section, frozen=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     grpc: GrpcSection = field(default_factory=GrpcSection)
     http: HttpSection = field(default_factory=HttpSection)
+    tls: TlsSection = field(default_factory=TlsSection)
     auth: AuthSection = field(default_factory=AuthSection)
     secrets: SecretsSection = field(default_factory=SecretsSection)
     database: DatabaseSection = field(default_factory=DatabaseSection)
@@ -333,6 +381,7 @@ class Settings(Section, frozen=True):
     dashboard: DashboardSection = field(default_factory=DashboardSection)
     conversations: ConversationsSection = field(default_factory=ConversationsSection)
     files: FilesSection = field(default_factory=FilesSection)
+    collections: CollectionsSection = field(default_factory=CollectionsSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     cache: CacheSection = field(default_factory=CacheSection)
     guard: GuardSection = field(default_factory=GuardSection)
@@ -447,7 +496,9 @@ def _check(settings: Settings) -> None:
                 raise ValueError("must not be negative")
         except ValueError as error:
             raise ConfigError(f"{key}: {error}") from None
-    for key, address in (("grpc.address", settings.grpc.address), ("http.address", settings.http.address)):
+    health = settings.grpc.health_address
+    addresses = {"grpc.address": settings.grpc.address, "http.address": settings.http.address}
+    for key, address in (addresses | ({"grpc.health_address": health} if health else {})).items():
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise ConfigError(f"{key}: {address!r} is not host:port")

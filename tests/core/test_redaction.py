@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from trunkline_server.core import api_key, redaction
-from trunkline_server.core.ids import new_uuid, spell
+from trunkline_server.core.ids import spell
 from trunkline_server.core.webhook import new_secret
 
 SECRETS = [
@@ -19,7 +21,7 @@ SECRETS = [
 ]
 
 
-@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("secret", SECRETS, ids=range(len(SECRETS)))
 @pytest.mark.parametrize("around", ["{}", "refused {} by it", '{{"request_id":"{}"}}', "url?a={}&b=1"])
 def test_secrets_are_known_by_their_look(secret: str, around: str) -> None:
     told = around.format(secret)
@@ -46,7 +48,7 @@ def test_secrets_are_known_by_what_stands_before_them(told: str, cleaned: str) -
     "told",
     [
         "breaker.open name=openai/gpt-4o-mini",
-        f"settlement.late completion={spell('cmpl', new_uuid())} reason=STORE_UNAVAILABLE",
+        f"settlement.late completion={spell('cmpl', UUID(int=2**127))} reason=STORE_UNAVAILABLE",
         "http://127.0.0.1:4318/v1/traces",
         "events.untold count=12 reason=DEADLINE",
         "call.fault id=0123456789ab type=KeyError at=serve:12 < run:40",

@@ -21,6 +21,7 @@ _SECRET: Final = (
     "headers",
     "kek",
     "pepper",
+    "qdrant_api_key",
     "query",
     "redis_url",
     "webhook_secret",

@@ -21,6 +21,8 @@ class Caller:
     scopes: frozenset[str]
     allowed_models: tuple[str, ...] = ()
     priority: Priority = Priority.INTERACTIVE
+    user_id: str = ""
+    """The one user that the credential is for; empty: the caller says who."""
 
     def may(self, scope: str) -> bool:
         """`chat:write` is granted by itself, by `chat:*` and by `*`."""

@@ -61,6 +61,8 @@ def _check_whole(input: chat_pb2.ChatInput) -> None:
         raise invalid("input.model", "is missing, and neither an assistant nor a conversation names one")
     if input.HasField("prompt") or input.conversation_id or input.assistant_id:
         raise invalid("input", "names a prompt, a conversation or an assistant, which only calls of ChatService can")
+    if input.HasField("retrieval"):
+        raise invalid("input.retrieval", "reads in a collection, which only calls of ChatService can")
 
 
 def check_terms(input: Input) -> None:

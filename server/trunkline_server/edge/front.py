@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -31,6 +32,7 @@ class FrontSettings:
     limits: Limits = field(default_factory=Limits)
     shared: bool = False
     sessions: Sessions | None = None
+    tls: ssl.SSLContext | None = None
 
 
 def front(
@@ -57,4 +59,4 @@ def front(
         *further,
     ]
     router = Router(routes, settings.allowed_origins)
-    return HttpServer(settings.address, settings.limits, traffic, router, shared=settings.shared)
+    return HttpServer(settings.address, settings.limits, traffic, router, shared=settings.shared, tls=settings.tls)

@@ -41,6 +41,7 @@ def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> 
     """What one replica does for all of them."""
     return [
         Chore("purge_answers", 600, results.purge),
+        Chore("sign_audit", 60, engine.audit.sign_heads),
         Chore("sync_models", SYNC_EVERY_S, engine.sync.all, SYNC_FIRST_WITHIN_S),
         *roll_ups(engine.database, settings.analytics.keep_days),
         *bookkeeping(engine.database, settings.credits.hold_retention_days),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -11,6 +12,7 @@ from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.handlers import rpcs_of
 from trunkline_server.door.server import Drain, Server, ServerSettings
+from trunkline_server.door.tls import Tls
 from trunkline_server.edge.dashboard.sessions import Sessions
 from trunkline_server.edge.front import FrontSettings, front
 from trunkline_server.edge.limits import Limits, Traffic
@@ -21,6 +23,7 @@ from trunkline_server.edge.webhooks import WebhookDoor
 def open_doors(
     settings: Settings,
     *,
+    tls: tuple[Tls, Tls] | None,
     boundary: Boundary,
     services: Mapping[ServiceDescriptor, object],
     callers: Callers,
@@ -35,9 +38,11 @@ def open_doors(
     offered = {each.full_name: boundary.procedures(each, service) for each, service in services.items()}
     rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
     procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
-    server = Server(_grpc_settings(settings, shared=shared), rpcs, callers)
+    served = replace(_grpc_settings(settings, shared=shared), tls=tls[0].context if tls else None)
+    fronted = replace(_http_settings(settings, secret, shared=shared), tls=tls[1].context if tls else None)
+    server = Server(served, rpcs, callers)
     http = front(
-        _http_settings(settings, secret, shared=shared),
+        fronted,
         boundary,
         procedures,
         *webhooks.routes(),
@@ -50,7 +55,14 @@ def open_doors(
 
 def _grpc_settings(settings: Settings, *, shared: bool) -> ServerSettings:
     grpc = settings.grpc
-    return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection, shared)
+    return ServerSettings(
+        address=grpc.address,
+        receive_bytes_max=grpc.receive_bytes_max,
+        concurrent_streams_max=grpc.concurrent_streams_max,
+        reflection=grpc.reflection,
+        shared=shared,
+        health_address=grpc.health_address,
+    )
 
 
 def _http_settings(settings: Settings, secret: bytes, *, shared: bool) -> FrontSettings:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from trunkline_server.config import Settings
 from trunkline_server.core import ids
 from trunkline_server.core.address import EgressPolicy
+from trunkline_server.core.audit_chain import HeadKey
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KeyRing
 from trunkline_server.gateway.admission import Admission
@@ -34,6 +35,7 @@ from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.actions import Actions
 from trunkline_server.house.background import Background
+from trunkline_server.house.collecting import Collecting
 from trunkline_server.house.filing import open_archive
 from trunkline_server.house.guarding import house_guard
 from trunkline_server.house.hooks import Hooks
@@ -44,6 +46,7 @@ from trunkline_server.house.start import StartError
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
 from trunkline_server.store.archive import Archive
+from trunkline_server.store.audit_log import AuditLog
 from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.embedded import EmbeddedPostgres
 from trunkline_server.store.installation import installation_secret
@@ -63,6 +66,7 @@ class Engine:
     replica_id: str
     secret: bytes
     database: Database
+    audit: AuditLog
     ledger: Ledger
     routes: Routes
     learning: Learning
@@ -77,6 +81,7 @@ class Engine:
     teller: Teller
     guards: Guards
     errands: Errands
+    collecting: Collecting
     actions: Actions
     archive: Archive
     copies: Copies
@@ -114,14 +119,16 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     gateway = _gateway(settings, routes, ledger, limiter, live=live, teller=teller, guards=guards)
     policy = policy_of(settings)
     hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
-    talks = Talks.over(database, gateway)
-    stack.push_async_callback(talks.drained)
     archive = open_archive(settings, database, stack)
     errands = Errands(gateway, Media(Egress(policy), archive, VectorStores(database)), policy)
+    collecting = Collecting.open(settings.collections, database, errands, stack)
+    talks = Talks.over(database, gateway, collecting.finding)
+    stack.push_async_callback(talks.drained)
     return Engine(
         replica_id=replica_id,
         secret=secret,
         database=database,
+        audit=AuditLog(database, HeadKey.derive(secret)),
         ledger=ledger,
         routes=routes,
         learning=learning,
@@ -136,11 +143,12 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         teller=teller,
         guards=guards,
         errands=errands,
+        collecting=collecting,
         actions=Actions.open(database, tenant_keys, secret, policy, stack),
         archive=archive,
         copies=Copies(archive, routes),
         talks=talks,
-        background=await Background.open(settings, database, errands, ledger, hooks),
+        background=await Background.open(settings, database, errands, ledger, hooks, collecting=collecting),
     )
 
 

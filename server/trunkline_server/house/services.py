@@ -16,7 +16,9 @@ from trunkline.v1 import (
     analytics_pb2,
     assistants_pb2,
     audio_pb2,
+    audit_pb2,
     chat_pb2,
+    collections_pb2,
     conversations_pb2,
     credits_pb2,
     embeddings_pb2,
@@ -49,6 +51,7 @@ from trunkline_server.services.admin import AdminService, Replica
 from trunkline_server.services.analytics.service import AnalyticsService
 from trunkline_server.services.assistants import AssistantService
 from trunkline_server.services.audio import AudioService
+from trunkline_server.services.audit import AuditService
 from trunkline_server.services.chat import ChatService
 from trunkline_server.services.conversations import ConversationService
 from trunkline_server.services.credits import CreditService
@@ -74,12 +77,14 @@ OTHER_TIMEOUT_S: Final = 10.0
 MANY_TIMEOUT_S: Final = 600.0
 MEDIA_TIMEOUT_S: Final = 300.0
 TRANSFER_TIMEOUT_S: Final = 900.0
+COLLECTING_TIMEOUT_S: Final = 300.0
 SYNC_TIMEOUT_S: Final = 30.0
 WATCH_TIMEOUT_S: Final = 900.0
 
 _MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe", "TranslateAudio")
 _TRANSFERS: Final = ("UploadFile", "DownloadFile")
 _KEPT_ABROAD: Final = ("CreateVectorStore", "AddFiles", "RemoveFiles", "SearchVectorStore")
+_COLLECTING: Final = ("UpsertDocuments", "DeleteDocuments", "DeleteCollection", "CreateCollection", "Search")
 _TEXTS: Final = ("Complete", "Embed", "Rerank", "Moderate")
 
 
@@ -109,6 +114,7 @@ class Offered:
         return {
             chat_pb2: self._chat(),
             embeddings_pb2: EmbeddingService(engine.errands),
+            collections_pb2: engine.collecting.service(tokens, engine.background.orders, engine.background.jobs),
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
             files_pb2: FileService(engine.archive, tokens),
@@ -128,6 +134,7 @@ class Offered:
             conversations_pb2: ConversationService(
                 engine.talks.conversations, engine.talks.minutes.messages, tokens, engine.errands.policy
             ),
+            audit_pb2: AuditService(engine.audit, tokens),
             admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf, self.vitals()),
         }
 
@@ -193,8 +200,10 @@ def deadlines_of(settings: Settings) -> Deadlines:
         **dict.fromkeys(_TRANSFERS, TRANSFER_TIMEOUT_S),
         "Stream": settings.chat.stream_timeout_s,
         "CompleteMany": MANY_TIMEOUT_S,
+        **dict.fromkeys(_COLLECTING, COLLECTING_TIMEOUT_S),
         "ExecuteAction": CALL_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
+        "VerifyLog": MANY_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
     }
     return Deadlines(own, OTHER_TIMEOUT_S)

@@ -14,6 +14,7 @@ from google.rpc import status_pb2 as _status_pb2
 from trunkline.v1 import actions_pb2 as _actions_pb2
 from trunkline.v1 import content_pb2 as _content_pb2
 from trunkline.v1 import guard_pb2 as _guard_pb2
+from trunkline.v1 import retrieval_pb2 as _retrieval_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -376,6 +377,7 @@ class ChatInput(_message.Message):
     STRICT_PARAMETERS_FIELD_NUMBER: _builtins.int
     MAX_COST_FIELD_NUMBER: _builtins.int
     FILE_IDS_FIELD_NUMBER: _builtins.int
+    RETRIEVAL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`provider/model` (`openai/gpt-4o`), or a model's own name (`gpt-4o`), which means all providers that have it. May be
     left out where the assistant or the conversation names one.
@@ -458,6 +460,10 @@ class ChatInput(_message.Message):
         all others as documents. Errors: RESOURCE_NOT_FOUND, MEDIA_INVALID.
         """
 
+    @_builtins.property
+    def retrieval(self) -> _retrieval_pb2.Retrieval:
+        """Read in a collection of the tenant's before answering. Not in jobs."""
+
     def __init__(
         self,
         *,
@@ -481,10 +487,11 @@ class ChatInput(_message.Message):
         strict_parameters: _builtins.bool = ...,
         max_cost: _usage_pb2.Amount | None = ...,
         file_ids: _abc.Iterable[_builtins.str] | None = ...,
+        retrieval: _retrieval_pb2.Retrieval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "guard", b"guard", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "guard", b"guard", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "file_ids", b"file_ids", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "file_ids", b"file_ids", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parallel_tool_calls: _TypeAlias = _typing.Literal["parallel_tool_calls"]  # noqa: Y015
     _WhichOneofArgType__parallel_tool_calls: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls"]  # noqa: Y015
@@ -793,6 +800,7 @@ class Completion(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     CACHE_LOOKUP_FIELD_NUMBER: _builtins.int
     GUARD_FINDINGS_FIELD_NUMBER: _builtins.int
+    RETRIEVED_FIELD_NUMBER: _builtins.int
     completion_id: _builtins.str
     """The gateway's id of the call, `cmpl_...`."""
     provider: _builtins.str
@@ -857,6 +865,10 @@ class Completion(_message.Message):
     def guard_findings(self) -> _containers.RepeatedCompositeFieldContainer[_guard_pb2.GuardFinding]:
         """What guards found, in the question and in the answer."""
 
+    @_builtins.property
+    def retrieved(self) -> _retrieval_pb2.Retrieved:
+        """What was read in a collection before; unset where the call did not ask for that."""
+
     def __init__(
         self,
         *,
@@ -880,10 +892,11 @@ class Completion(_message.Message):
         prompt: Global___PromptUse | None = ...,
         cache_lookup: Global___CacheLookup | None = ...,
         guard_findings: _abc.Iterable[_guard_pb2.GuardFinding] | None = ...,
+        retrieved: _retrieval_pb2.Retrieved | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_lookup", b"cache_lookup", "charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "prompt", b"prompt", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_lookup", b"cache_lookup", "charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "prompt", b"prompt", "retrieved", b"retrieved", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "conversation_id", b"conversation_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "guard_findings", b"guard_findings", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt", b"prompt", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "conversation_id", b"conversation_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "guard_findings", b"guard_findings", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt", b"prompt", "provider", b"provider", "provider_response_id", b"provider_response_id", "retrieved", b"retrieved", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1121,6 +1134,7 @@ class GenerationStarted(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
+    RETRIEVED_FIELD_NUMBER: _builtins.int
     completion_id: _builtins.str
     """The gateway's id of the call."""
     provider: _builtins.str
@@ -1137,6 +1151,10 @@ class GenerationStarted(_message.Message):
     def prompt(self) -> Global___PromptUse:
         """The prompt that is used, in the version that is used."""
 
+    @_builtins.property
+    def retrieved(self) -> _retrieval_pb2.Retrieved:
+        """What was read in a collection before; unset where the call did not ask for that."""
+
     def __init__(
         self,
         *,
@@ -1146,10 +1164,11 @@ class GenerationStarted(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         conversation_id: _builtins.str = ...,
         prompt: Global___PromptUse | None = ...,
+        retrieved: _retrieval_pb2.Retrieved | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "prompt", b"prompt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "prompt", b"prompt", "retrieved", b"retrieved"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_id", b"completion_id", "conversation_id", b"conversation_id", "create_time", b"create_time", "model", b"model", "prompt", b"prompt", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_id", b"completion_id", "conversation_id", b"conversation_id", "create_time", b"create_time", "model", b"model", "prompt", b"prompt", "provider", b"provider", "retrieved", b"retrieved"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,6 +13,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from trunkline.v1 import audio_pb2 as _audio_pb2
 from trunkline.v1 import chat_pb2 as _chat_pb2
+from trunkline.v1 import collections_pb2 as _collections_pb2
 from trunkline.v1 import embeddings_pb2 as _embeddings_pb2
 from trunkline.v1 import films_pb2 as _films_pb2
 from trunkline.v1 import images_pb2 as _images_pb2
@@ -116,6 +117,7 @@ class JobSpec(_message.Message):
     TRANSCRIPTION_FIELD_NUMBER: _builtins.int
     VIDEO_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    UPSERT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chat(self) -> _chat_pb2.ChatInput:
         """A chat call."""
@@ -144,6 +146,10 @@ class JobSpec(_message.Message):
     def task(self) -> _tasks_pb2.TaskInput:
         """A task."""
 
+    @_builtins.property
+    def upsert(self) -> _collections_pb2.UpsertInput:
+        """Documents that are put into a collection."""
+
     def __init__(
         self,
         *,
@@ -154,12 +160,13 @@ class JobSpec(_message.Message):
         transcription: _audio_pb2.TranscriptionInput | None = ...,
         video: _films_pb2.VideoInput | None = ...,
         task: _tasks_pb2.TaskInput | None = ...,
+        upsert: _collections_pb2.UpsertInput | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "transcription", b"transcription", "video", b"video", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "transcription", b"transcription", "upsert", b"upsert", "video", b"video", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "transcription", b"transcription", "video", b"video", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "transcription", b"transcription", "upsert", b"upsert", "video", b"video", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat", "embed", "image", "speech", "transcription", "video", "task"]  # noqa: Y015
+    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat", "embed", "image", "speech", "transcription", "video", "task", "upsert"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_work) -> _WhichOneofReturnType_work | None: ...
 
@@ -178,6 +185,7 @@ class JobResult(_message.Message):
     TRANSCRIPTION_FIELD_NUMBER: _builtins.int
     VIDEO_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    UPSERT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def completion(self) -> _chat_pb2.Completion:
         """Of a chat call."""
@@ -206,6 +214,10 @@ class JobResult(_message.Message):
     def task(self) -> _tasks_pb2.TaskResult:
         """Of a task."""
 
+    @_builtins.property
+    def upsert(self) -> _collections_pb2.UpsertResult:
+        """Of documents that were put into a collection."""
+
     def __init__(
         self,
         *,
@@ -216,12 +228,13 @@ class JobResult(_message.Message):
         transcription: _audio_pb2.TranscribeResponse | None = ...,
         video: _films_pb2.VideoResult | None = ...,
         task: _tasks_pb2.TaskResult | None = ...,
+        upsert: _collections_pb2.UpsertResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "transcription", b"transcription", "video", b"video"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "transcription", b"transcription", "upsert", b"upsert", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "transcription", b"transcription", "video", b"video"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "transcription", b"transcription", "upsert", b"upsert", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion", "embed", "image", "speech", "transcription", "video", "task"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion", "embed", "image", "speech", "transcription", "video", "task", "upsert"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
