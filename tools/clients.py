@@ -37,7 +37,7 @@ JAVA_PLUGINS: Final = (
 
 @dataclass(frozen=True)
 class Language:
-    """What a language needs: commands on the path, what is fetched before, and where its service config goes."""
+    """What a language needs: commands on the path, what is fetched before, and where its service config goes, if it reads one."""
 
     commands: tuple[str, ...]
     service_config: str
@@ -79,7 +79,7 @@ def rust_contract() -> None:
 
 LANGUAGES: Final = {
     "go": Language(("go",), "service_config.json", go_plugins, "v1"),
-    "typescript": Language(("node", "npm"), "src/gen/service_config.json", typescript_packages, "src/gen"),
+    "typescript": Language(("node", "npm"), "", typescript_packages, "src/gen"),
     "java": Language(
         ("java", "mvn"), "src/main/resources/io/trunkline/service_config.json", java_plugins, "src/generated"
     ),
@@ -122,9 +122,10 @@ def make(name: str, config: str) -> int:
         shutil.rmtree(CLIENTS / name / language.made, ignore_errors=True)
     if language.template:
         run(str(BIN / "buf"), "generate", "--template", f"clients/{name}/buf.gen.yaml")
-    told = CLIENTS / name / language.service_config
-    told.parent.mkdir(parents=True, exist_ok=True)
-    told.write_text(config)
+    if language.service_config:
+        told = CLIENTS / name / language.service_config
+        told.parent.mkdir(parents=True, exist_ok=True)
+        told.write_text(config)
     print(f"clients/{name} is made")
     return 0
 

@@ -29,7 +29,7 @@ func (c *Client) watch(ctx context.Context, jobID string) (*v1.Job, error) {
 	var job *v1.Job
 	for err == nil {
 		var response *v1.WatchJobResponse
-		if response, err = stream.Recv(); err == nil {
+		if response, err = stream.Recv(); response.GetJob() != nil {
 			job = response.GetJob()
 		}
 	}
