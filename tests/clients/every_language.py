@@ -39,7 +39,7 @@ class Language:
 LANGUAGES = (
     Language("go", ("go",), ("go vet ./...", "go test -count=1 ./...")),
     Language("typescript", ("node", "npm"), ("npm run --silent build", "npm test --silent")),
-    Language("php", ("php", "phpunit"), ("phpunit --configuration phpunit.xml",), in_ci=False),
+    Language("php", ("php", "phpunit", "composer"), ("phpunit --configuration phpunit.xml",), in_ci=False),
     Language("java", ("java", "mvn"), ("mvn -q -B -Dstyle.color=never install",)),
     Language("rust", ("cargo",), ("cargo test --quiet",)),
     Language("ruby", ("ruby", "grpc_ruby_plugin"), ("ruby -Ilib test/client_test.rb",), in_ci=False),
