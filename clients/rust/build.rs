@@ -8,7 +8,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .build_server(false)
         .include_file("contract.rs")
-        .disable_comments(["."])
         .compile_fds(contract)?;
     Ok(())
 }

@@ -89,6 +89,7 @@ def where(served: Served) -> dict[str, str]:
         "TRUNKLINE_ADDRESS": addresses["grpc"],
         "TRUNKLINE_URL": f"http://{addresses['http']}",
         "TRUNKLINE_KEY": served.key,
+        "CARGO_TARGET_DIR": str(ROOT / "clients" / "rust" / "target"),  # the quickstart need not build all again
     }
 
 
