@@ -36,7 +36,7 @@ gen: $(READY) $(PROTOC_READY) ## write the stubs and the descriptor set from pro
 	@$(BIN)/python tools/generate.py
 
 clients: $(READY) ## make the clients of other languages (LANGUAGES="go rust"; all that this machine has tools for)
-	@$(BIN)/python tools/clients.py $(LANGUAGES)
+	@$(BIN)/python -m tools.clients $(LANGUAGES)
 
 test-clients: clients ## drive each of them against a running server
 	@LANGUAGES="$(LANGUAGES)" $(BIN)/pytest -n 0 tests/clients/every_language.py $(ARGS)

@@ -1,6 +1,6 @@
-"""Makes the clients of other languages: stubs by the `buf.gen.yaml` of each, from the contract without server-only rules.
+"""Makes the clients of other languages: stubs by the `buf.gen.yaml` of each, without the server's rules.
 
-A language whose tools are not on this machine is left out, and said; with `CI=true` that is an error for those that CI has.
+A language whose tools are not here is left out, and that is said; with `CI=true` it is an error for those that CI has.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from generate import BIN, ROOT, build_image, without_server_only
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.rpc import error_details_pb2
-from service_config import service_config
+
+from tools.generate import BIN, ROOT, build_image, without_server_only
+from tools.service_config import service_config
 
 MADE: Final = ROOT / ".tools" / "clients"
 CONTRACT: Final = MADE / "contract.binpb"
@@ -28,7 +29,8 @@ GO_PLUGINS: Final = (
     "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.10",
     "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.5.1",
 )
-MAVEN_COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy"
+MAVEN: Final = ("mvn", "-q", "-B", "-Dstyle.color=never")
+COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy"
 JAVA_PLUGINS: Final = (
     "com.google.protobuf:protoc:4.31.1:exe:linux-x86_64",
     "io.grpc:protoc-gen-grpc-java:1.75.0:exe:linux-x86_64",
@@ -37,7 +39,7 @@ JAVA_PLUGINS: Final = (
 
 @dataclass(frozen=True)
 class Language:
-    """What a language needs: commands on the path, what is fetched before, and where its service config goes, if it reads one."""
+    """Commands on the path, where its service config goes (if it reads one), what is fetched before, what is made."""
 
     commands: tuple[str, ...]
     service_config: str
@@ -48,8 +50,8 @@ class Language:
 
 
 def go_plugins() -> None:
-    run("go", "install", *GO_PLUGINS[:1], GOBIN=str(MADE / "go"))
-    run("go", "install", *GO_PLUGINS[1:], GOBIN=str(MADE / "go"))
+    for plugin in GO_PLUGINS:  # of two modules, which cannot be installed together
+        run("go", "install", plugin, GOBIN=str(MADE / "go"))
 
 
 def typescript_packages() -> None:
@@ -66,7 +68,7 @@ def java_plugins() -> None:
 
 def copy_from_maven(artifact: str, program: Path) -> None:
     with tempfile.TemporaryDirectory() as fetched:
-        run("mvn", "-q", "-B", "-Dstyle.color=never", MAVEN_COPY, f"-Dartifact={artifact}", f"-DoutputDirectory={fetched}")
+        run(*MAVEN, COPY, f"-Dartifact={artifact}", f"-DoutputDirectory={fetched}")
         program.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(next(Path(fetched).iterdir()), program)
     program.chmod(0o755)
@@ -94,8 +96,10 @@ LANGUAGES: Final = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("languages", nargs="*", choices=[*LANGUAGES, []], help="all by default")
+    parser.add_argument("languages", nargs="*", metavar="language", help="all by default")
     chosen: list[str] = parser.parse_args().languages or list(LANGUAGES)
+    if unknown := set(chosen) - set(LANGUAGES):
+        parser.error(f"no client for {', '.join(sorted(unknown))}: there are {', '.join(LANGUAGES)}")
     contract = client_contract()
     MADE.mkdir(parents=True, exist_ok=True)
     CONTRACT.write_bytes(contract.SerializeToString(deterministic=True))
@@ -114,6 +118,7 @@ def client_contract() -> FileDescriptorSet:
 
 def make(name: str, config: str) -> int:
     language = LANGUAGES[name]
+    write_service_config(name, language, config)
     missing = [command for command in language.commands if shutil.which(command) is None]
     if missing:
         return left_out(name, language, missing)
@@ -122,16 +127,20 @@ def make(name: str, config: str) -> int:
         shutil.rmtree(CLIENTS / name / language.made, ignore_errors=True)
     if language.template:
         run(str(BIN / "buf"), "generate", "--template", f"clients/{name}/buf.gen.yaml")
-    if language.service_config:
-        told = CLIENTS / name / language.service_config
-        told.parent.mkdir(parents=True, exist_ok=True)
-        told.write_text(config)
     print(f"clients/{name} is made")
     return 0
 
 
+def write_service_config(name: str, language: Language, config: str) -> None:
+    """Also where no stubs can be made: the PHP client needs nothing else."""
+    if language.service_config:
+        told = CLIENTS / name / language.service_config
+        told.parent.mkdir(parents=True, exist_ok=True)
+        told.write_text(config)
+
+
 def left_out(name: str, language: Language, missing: list[str]) -> int:
-    print(f"clients/{name} is left out: no {', '.join(missing)} on the path", file=sys.stderr)
+    print(f"clients/{name} is without stubs: no {', '.join(missing)} on the path", file=sys.stderr)
     return int(language.in_ci and os.environ.get("CI") == "true")
 
 

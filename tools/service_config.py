@@ -6,7 +6,7 @@ It is made of `idempotency_level`, so a method is repeated only where its author
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet, MethodDescriptorProto, MethodOptions
@@ -41,7 +41,7 @@ def _entries(contract: FileDescriptorSet) -> Iterator[dict[str, Any]]:
     yield {"name": _names(contract, _once), "timeout": CALL_TIMEOUT}
 
 
-def _names(contract: FileDescriptorSet, fits: Any) -> list[Method]:
+def _names(contract: FileDescriptorSet, fits: Callable[[MethodDescriptorProto], bool]) -> list[Method]:
     return [
         {"service": f"{file.package}.{service.name}", "method": method.name}
         for file in contract.file
