@@ -13,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PROTOC := .tools/protoc
 PROTOC_READY := $(PROTOC)/.ready
-SOURCES := server tests tools
+SOURCES := server tests tools clients/python
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
 # In CI a test that fails is tried once more, and told as a rerun: its machine may be shared with others.
@@ -24,7 +24,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help setup gen clients test-clients baseline lock run test test-fast test-real bench overload soak check check-code check-layers check-contract check-generated format clean
+.PHONY: help setup gen clients test-clients baseline lock run test test-fast test-real quality bench overload soak wheels release check check-code check-layers check-contract check-generated format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ setup: $(READY) ## install everything into .tools and .venv; costs nothing the s
 	@:
 
 gen: $(READY) $(PROTOC_READY) ## write the stubs and the descriptor set from proto/
-	@$(BIN)/python tools/generate.py
+	@$(BIN)/python -m tools.generate
 
 clients: $(READY) ## make the clients of other languages (LANGUAGES="go rust"; all that this machine has tools for)
 	@$(BIN)/python -m tools.clients $(LANGUAGES)
@@ -46,6 +46,7 @@ baseline: $(READY) check-contract ## promise the contract as it stands: later ch
 
 lock: $(UV_READY) ## resolve the dependencies anew, keeping versions that still fit (UPGRADE=1: the newest)
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --no-emit-package trunkline --group dev pyproject.toml --output-file requirements.lock
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --no-emit-package trunkline --constraints requirements.lock pyproject.toml --output-file deploy/requirements.lock
 	@$(LOCK) --group protoc --output-file tools/protoc.lock
 
 run: $(READY) ## start the server (ARGS="--no-worker" ...)
@@ -59,6 +60,9 @@ test-fast: $(READY) ## the suite without what is slow or starts the whole server
 
 test-real: $(READY) ## against real providers whose keys are in the environment
 	@$(BIN)/python -m tests.real $(ARGS)
+
+quality: $(READY) ## how well a model does our tasks, through the gateway that runs (ARGS="--model openai/gpt-4o-mini")
+	@$(BIN)/python -m tests.quality $(ARGS)
 
 bench: $(READY) ## measure speed on this machine
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -74,6 +78,16 @@ soak-jobs: $(READY) ## jobs under calamities: 5,000 of them while workers and th
 
 bench-failover: $(READY) ## measure what callers notice when providers fail
 	@$(BIN)/python -m tests.bench.failover $(ARGS)
+
+wheels: $(READY) ## both distributions into dist/
+	@rm -rf dist
+	@$(UV) build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist clients/python
+	@$(UV) build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist .
+
+release: check wheels ## everything that a release is: distributions, a bill of materials, and the proof that they serve
+	@$(UV) tool run --quiet --from cyclonedx-bom==7.3.0 cyclonedx-py requirements deploy/requirements.lock --output-file dist/trunkline.cdx.json
+	@$(BIN)/pytest -q -n 0 tests/e2e/test_installed.py tests/deploy
+	@ls -l dist
 
 check: check-code check-layers check-contract check-generated ## everything that can be known without running: format, lint, types, layers, contract
 
@@ -92,7 +106,7 @@ check-contract: $(READY)
 	@if [ -f proto/baseline.binpb ]; then $(BIN)/buf breaking proto --against proto/baseline.binpb; fi
 
 check-generated: $(READY) $(PROTOC_READY)
-	@$(BIN)/python tools/generate.py --check
+	@$(BIN)/python -m tools.generate --check
 
 format: $(READY) ## put code and protos into the one format, mend what can be mended
 	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)

@@ -1,4 +1,5 @@
-"""Writes what is made from `proto/`: the stubs of the Python client, and the descriptor set that the server reads.
+"""Writes what is made: from `proto/` the stubs of the Python client, its service config, and the descriptor set that
+the server reads; from the asynchronous client the synchronous one.
 
 The server's set keeps validation rules and scopes; the client's stubs are without, and need only protobuf and grpc.
 With `--check` nothing is written: the tree is compared with what would be, and a difference is an error.
@@ -17,11 +18,16 @@ from typing import Final
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
+from tools import service_config, sync_client
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 BIN: Final = ROOT / ".venv" / "bin"
 PROTOC_PYTHON: Final = ROOT / ".tools" / "protoc" / "bin" / "python"
 PACKAGE: Final = Path("trunkline/v1")
-STUBS: Final = ROOT / "clients" / "python" / PACKAGE
+PYTHON: Final = ROOT / "clients" / "python"
+SYNC: Final = Path("trunkline/sync")
+SERVICE_CONFIG: Final = Path("trunkline/service_config.json")
+FOLDERS: Final = (PACKAGE, SYNC)
 CONTRACT: Final = ROOT / "server" / "trunkline_server" / "data" / "contract.binpb"
 SERVER_ONLY: Final = ("buf/validate/validate.proto", "trunkline/v1/options.proto")
 
@@ -31,10 +37,11 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, fail when the tree is out of date")
     check: bool = parser.parse_args().check
     with tempfile.TemporaryDirectory() as made:
-        contract, stubs = Path(made, CONTRACT.name), Path(made, PACKAGE)
+        contract = Path(made, CONTRACT.name)
         build_image(contract, "--exclude-source-info")
         write_stubs(Path(made))
-        return report(contract, stubs) if check else install(contract, stubs)
+        sync_client.write(PYTHON / "trunkline" / "aio", Path(made, SYNC), BIN / "ruff", ROOT / "pyproject.toml")
+        return report(contract, Path(made)) if check else install(contract, Path(made))
 
 
 def build_image(output: Path, *options: str) -> None:
@@ -55,6 +62,7 @@ def write_stubs(made: Path) -> None:
         *(file.name for file in client.file if file.name.startswith(f"{PACKAGE}/")),
     )
     drop_empty_service_stubs(made / PACKAGE, client)
+    Path(made, SERVICE_CONFIG).write_text(service_config.service_config(client), "utf-8")
     Path(made, PACKAGE, "__init__.py").write_text('"""The generated messages and stubs of `trunkline.v1`."""\n')
 
 
@@ -82,23 +90,26 @@ def module(file: FileDescriptorProto) -> str:
     return Path(file.name).stem
 
 
-def install(contract: Path, stubs: Path) -> int:
+def install(contract: Path, made: Path) -> int:
     CONTRACT.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(contract, CONTRACT)
-    STUBS.mkdir(parents=True, exist_ok=True)
-    for name in generated(STUBS) - generated(stubs):
-        (STUBS / name).unlink()
-    shutil.copytree(stubs, STUBS, dirs_exist_ok=True)
+    shutil.copyfile(made / SERVICE_CONFIG, PYTHON / SERVICE_CONFIG)
+    for folder in FOLDERS:
+        for name in generated(PYTHON / folder) - generated(made / folder):
+            (PYTHON / folder / name).unlink()
+        shutil.copytree(made / folder, PYTHON / folder, dirs_exist_ok=True)
     return 0
 
 
-def report(contract: Path, stubs: Path) -> int:
-    names = sorted(generated(STUBS) | generated(stubs))
-    stale = [str(PACKAGE / name) for name in names if not same(STUBS / name, stubs / name)]
+def report(contract: Path, made: Path) -> int:
+    names = [SERVICE_CONFIG]
+    for folder in FOLDERS:
+        names += [folder / name for name in sorted(generated(PYTHON / folder) | generated(made / folder))]
+    stale = [str(name) for name in names if not same(PYTHON / name, made / name)]
     if not same(CONTRACT, contract):
         stale.append(CONTRACT.name)
     for name in stale:
-        print(f"{name} is not what proto/ says: run `make gen`", file=sys.stderr)
+        print(f"{name} is not what it is made from: run `make gen`", file=sys.stderr)
     return 1 if stale else 0
 
 

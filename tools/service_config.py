@@ -1,6 +1,6 @@
-"""What gRPC clients are told of the service: which calls they may repeat, how long each may take, how to spread them.
+"""Writes gRPC's service config from the contract: what may be sent twice, how long it may take, where it goes.
 
-It is made of `idempotency_level`, so a method is repeated only where its author said that this does no harm.
+Every client of ours carries it. Whatever the gateway tells by `grpc-retry-pushback-ms` comes before it.
 """
 
 from __future__ import annotations

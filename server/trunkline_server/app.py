@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import signal
 import socket
 import sys
@@ -12,11 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import uvloop
 
 from trunkline_server.config import Settings
+from trunkline_server.core import redaction
 from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
@@ -26,17 +27,24 @@ from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server
 from trunkline_server.door.sink import Sink
+from trunkline_server.door.witness import Witness
+from trunkline_server.edge.limits import Traffic
 from trunkline_server.edge.server import HttpServer
 from trunkline_server.edge.webhooks import WebhookDoor
 from trunkline_server.gateway.gateway import Gateway
+from trunkline_server.gateway.health_news import HealthNews
+from trunkline_server.house import logs
 from trunkline_server.house.background import Background
-from trunkline_server.house.chores import chores_for_all, chores_of_each
+from trunkline_server.house.chores import chores_for_all, chores_of_each, health_chore
 from trunkline_server.house.doors import open_doors
 from trunkline_server.house.engine import open_engine
 from trunkline_server.house.keeping import keep
+from trunkline_server.house.levels import Levels
 from trunkline_server.house.limiting import pressure_settings
+from trunkline_server.house.securing import open_tls, strangers_of, tls_chores
 from trunkline_server.house.services import Offered, deadlines_of
 from trunkline_server.house.start import StartError, first_key
+from trunkline_server.house.telemetry import Meters, Page
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import CHANNEL as KEYS_CHANNEL
 from trunkline_server.store.keys import Keys
@@ -63,6 +71,7 @@ class House:
     gateway: Gateway
     background: Background
     journal: Journal
+    page: Page
     grpc_address: str
     http_address: str
     admin_key: str
@@ -75,11 +84,11 @@ class House:
         await self.gateway.drained()
 
 
-def run(settings: Settings, supervisor: socket.socket | None = None) -> int:
+def run(settings: Settings, supervisor: socket.socket | None = None, place: Path | None = None) -> int:
     """Serve until a signal; the exit code. One of several that share their addresses has a supervisor: it is told that
-    this one serves, and when it is gone this one goes as well.
+    this one serves, and when it is gone this one goes as well. `place` is where it tells the others its figures.
     """
-    return _live(partial(_serve, supervisor=supervisor), settings)
+    return _live(partial(_serve, supervisor=supervisor, place=place), settings)
 
 
 def work(settings: Settings) -> int:
@@ -88,7 +97,7 @@ def work(settings: Settings) -> int:
 
 
 def _live(life: Callable[[Settings], Awaitable[None]], settings: Settings) -> int:
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    logs.begin(settings.log_level)
     try:
         uvloop.run(_ended_by_signals(life, settings))
     except StartError as error:
@@ -118,8 +127,8 @@ async def _work(settings: Settings) -> None:
             await working.task
 
 
-async def _serve(settings: Settings, supervisor: socket.socket | None) -> None:
-    async with opened(settings, shared=supervisor is not None) as house:
+async def _serve(settings: Settings, supervisor: socket.socket | None, place: Path | None) -> None:
+    async with opened(settings, place) as house:
         _obey_signals(house.drain)
         _announce(house)
         if supervisor is not None:
@@ -128,30 +137,36 @@ async def _serve(settings: Settings, supervisor: socket.socket | None) -> None:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, shared: bool = False) -> AsyncIterator[House]:
-    """The whole gateway, serving; everything is closed in reverse at the end. `shared`: other processes serve at the
-    same addresses. Raises StartError.
+async def opened(settings: Settings, place: Path | None = None) -> AsyncIterator[House]:
+    """The whole gateway, serving; everything is closed in reverse at the end. `place`: other processes serve at the
+    same addresses, and this file is where it tells them its figures. Raises StartError.
     """
     async with AsyncExitStack() as stack:
         with _starting():
-            house = await _open(settings, stack, shared=shared)
+            house = await _open(settings, stack, place)
         yield house
 
 
-async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> House:
+async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -> House:
     addresses = AddressFile(settings.data_path / "addresses.json")
     addresses.forget_unless(settings.grpc.address)
     engine = await open_engine(settings, stack)
     database = engine.database
     keys, tenants, results = Keys(database, engine.secret), Tenants(database), Idempotency(database)
     admin_key = await first_key(settings.data_path, keys, tenants)
-    callers = Callers(keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time)
+    callers = Callers(
+        keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time, strangers_of(settings, stack)
+    )
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.live.stop_all)
     journal = _open_journal(stack)
     offered = Offered(settings, engine, drain, keys=keys, tenants=tenants, results=results)
     contract = Contract()
     contract.warm()
     pressure = Pressure(pressure_settings(settings))
+    meters, traffic = Meters.open(settings, stack), Traffic()
+    meters.watch(engine.gateway.settlement)
+    page = Page(meters, Levels(engine, pressure, journal), traffic, place)
+    page.keep(stack)
     boundary = Boundary(
         contract=contract,
         callers=callers,
@@ -160,23 +175,33 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> H
         deadlines=deadlines_of(settings),
         pressure=pressure,
         heartbeat_s=settings.grpc.heartbeat_s,
+        witness=Witness(engine.audit),
+        meter=meters.calls,
+        tracer=meters.tracer,
     )
+    tls = open_tls(settings)
     server, http = open_doors(
         settings,
+        tls=tls,
         boundary=boundary,
         services=dict(offered.services()),
         callers=callers,
         drain=drain,
-        live=engine.live,
+        traffic=traffic,
+        figures=page.text,
         webhooks=WebhookDoor(settings.webhook_secrets, engine.background.hooks.inbound.take),
         secret=engine.secret,
-        shared=shared,
+        shared=place is not None,
     )
     await database.listen(KEYS_CHANNEL, callers.forget)
     await offered.stops.follow()
     await engine.follow(stack)
     for_all = Runner(database, chores_for_all(settings, engine, results))
-    own = [chore.repeat() for chore in chores_of_each(engine, keys, callers)]
+    health = HealthNews(
+        offered.vitals().told, engine.teller.tell, (await tenants.ensure("default")).tenant_id, engine.replica_id
+    )
+    chores = (*chores_of_each(engine, keys, callers), health_chore(health), *tls_chores(settings, tls))
+    own = [chore.repeat() for chore in chores]
     keep(stack, pressure.watch(), for_all.run(), *engine.background.listeners(), *own)
     grpc_address = await server.start()
     stack.push_async_callback(engine.gateway.drained)
@@ -197,6 +222,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, shared: bool) -> H
         gateway=engine.gateway,
         background=engine.background,
         journal=journal,
+        page=page,
         grpc_address=grpc_address,
         http_address=http_address,
         admin_key=admin_key,
@@ -214,7 +240,7 @@ def _starting() -> Iterator[None]:
 
 
 def _open_journal(stack: AsyncExitStack) -> Journal:
-    sink = Sink(sys.stdout.buffer)
+    sink = Sink(sys.stdout.buffer, redaction.lines)
     stack.callback(sink.close)
     journal = Journal(sink.write)
     stack.callback(journal.flush)

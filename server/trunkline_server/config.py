@@ -53,6 +53,7 @@ class GrpcSection(Section, frozen=True):
     heartbeat_s: Seconds = 15.0
     drain_delay_s: Annotated[float, Meta(ge=0)] = 5.0
     drain_grace_s: Annotated[float, Meta(ge=0)] = 25.0
+    health_address: str = ""
 
 
 class HttpSection(Section, frozen=True):
@@ -68,11 +69,46 @@ class HttpSection(Section, frozen=True):
     idle_timeout_s: Seconds = 75.0
 
 
+class TlsSection(Section, frozen=True):
+    """Certificates of both doors, and those of callers."""
+
+    certificate_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
+    client_auth: Literal["none", "optional", "required"] = "none"
+    reload_s: Seconds = 10.0
+
+
+class IdentitySection(Section, frozen=True):
+    """A workload, known by the name in its certificate."""
+
+    name: str
+    scopes: tuple[str, ...]
+    tenant: str = "default"
+    models: tuple[str, ...] = ()
+    priority: Literal["sheddable", "batch", "interactive", "critical"] = "interactive"
+
+
+class IssuerSection(Section, frozen=True):
+    """Somebody whose tokens are believed."""
+
+    issuer: str
+    audience: str
+    jwks_uri: str
+    scopes: tuple[str, ...]
+    algorithms: tuple[Literal["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"], ...] = ("RS256",)
+    tenant: str = "default"
+    scope_claim: str = ""
+    user_claim: str = "sub"
+
+
 class AuthSection(Section, frozen=True):
-    """API keys."""
+    """Who may call: API keys, certificates, tokens of others."""
 
     pepper: str = ""
     cache_ttl_s: Seconds = 60.0
+    identities: tuple[IdentitySection, ...] = ()
+    issuers: tuple[IssuerSection, ...] = ()
 
 
 class SecretsSection(Section, frozen=True):
@@ -93,6 +129,7 @@ class DatabaseSection(Section, frozen=True):
     """PostgreSQL."""
 
     pool_max: Positive = 10
+    acquire_timeout_s: Seconds = 0.25
     command_timeout_s: Seconds = 1.0
 
 
@@ -184,6 +221,17 @@ class ConversationsSection(Section, frozen=True):
     idle_keep_days: Count = 0
 
 
+class CollectionsSection(Section, frozen=True):
+    """Where the vectors of new collections are kept."""
+
+    store: Literal["pgvector", "qdrant"] = "pgvector"
+    qdrant_url: str = ""
+    qdrant_api_key: str = ""
+
+    def __repr__(self) -> str:
+        return f"CollectionsSection(store={self.store!r})"
+
+
 class LimitsSection(Section, frozen=True):
     """Rate limits."""
 
@@ -222,11 +270,33 @@ class OverloadSection(Section, frozen=True):
     lag_s: Seconds = 0.05
 
 
+class TelemetrySection(Section, frozen=True):
+    """What is counted and traced. Nothing is sent anywhere without an address."""
+
+    metrics: bool = True
+    otlp_endpoint: str = ""
+    otlp_headers: dict[str, str] = field(default_factory=dict)
+    trace_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    export_s: Seconds = 15.0
+
+    def __repr__(self) -> str:
+        return f"TelemetrySection(metrics={self.metrics})"
+
+
 class EgressSection(Section, frozen=True):
     """Addresses that callers give."""
 
     allow_private_hosts: tuple[str, ...] = ()
     allow_http_hosts: tuple[str, ...] = ()
+
+
+class TasksSection(Section, frozen=True):
+    """Tasks."""
+
+    models: dict[
+        Literal["default", "classify", "extract", "summarize", "translate", "generate_code"], tuple[str, ...]
+    ] = field(default_factory=dict)
+    piece_tokens: Annotated[int, Meta(ge=128)] = 12_000
 
 
 class ModelSection(Section, frozen=True):
@@ -281,6 +351,7 @@ class Settings(Section, frozen=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     grpc: GrpcSection = field(default_factory=GrpcSection)
     http: HttpSection = field(default_factory=HttpSection)
+    tls: TlsSection = field(default_factory=TlsSection)
     auth: AuthSection = field(default_factory=AuthSection)
     secrets: SecretsSection = field(default_factory=SecretsSection)
     database: DatabaseSection = field(default_factory=DatabaseSection)
@@ -293,11 +364,14 @@ class Settings(Section, frozen=True):
     analytics: AnalyticsSection = field(default_factory=AnalyticsSection)
     dashboard: DashboardSection = field(default_factory=DashboardSection)
     conversations: ConversationsSection = field(default_factory=ConversationsSection)
+    collections: CollectionsSection = field(default_factory=CollectionsSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     cache: CacheSection = field(default_factory=CacheSection)
     guard: GuardSection = field(default_factory=GuardSection)
     overload: OverloadSection = field(default_factory=OverloadSection)
+    telemetry: TelemetrySection = field(default_factory=TelemetrySection)
     egress: EgressSection = field(default_factory=EgressSection)
+    tasks: TasksSection = field(default_factory=TasksSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 
     @property
@@ -405,15 +479,25 @@ def _check(settings: Settings) -> None:
                 raise ValueError("must not be negative")
         except ValueError as error:
             raise ConfigError(f"{key}: {error}") from None
-    for key, address in (("grpc.address", settings.grpc.address), ("http.address", settings.http.address)):
+    health = settings.grpc.health_address
+    addresses = {"grpc.address": settings.grpc.address, "http.address": settings.http.address}
+    for key, address in (addresses | ({"grpc.health_address": health} if health else {})).items():
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise ConfigError(f"{key}: {address!r} is not host:port")
     _check_database_url(settings.database_url)
     _check_redis_url(settings.redis_url)
+    _check_otlp_endpoint(settings.telemetry.otlp_endpoint)
     _check_secrets(settings.secrets)
+    _check_tls(settings.tls)
     for name, provider in settings.providers.items():
         _check_provider(name, provider)
+
+
+def _check_otlp_endpoint(url: str) -> None:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ConfigError("telemetry.otlp_endpoint: is not http://host:port or https://host")
 
 
 def _check_database_url(url: str) -> None:
@@ -442,6 +526,13 @@ def _check_secrets(secrets: SecretsSection) -> None:
         lengths = {0}
     if lengths - {KEY_BYTES}:
         raise ConfigError(f"secrets.kek: each must be {KEY_BYTES} bytes in base64, such as `openssl rand -base64 32`")
+
+
+def _check_tls(tls: TlsSection) -> None:
+    if bool(tls.certificate_file) != bool(tls.key_file):
+        raise ConfigError("tls: needs both certificate_file and key_file, or none")
+    if tls.client_auth != "none" and not (tls.certificate_file and tls.client_ca_file):
+        raise ConfigError("tls.client_auth: needs certificate_file, key_file and client_ca_file")
 
 
 def _check_provider(name: str, provider: ProviderSection) -> None:

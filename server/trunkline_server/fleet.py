@@ -14,12 +14,14 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 import uvloop
 
 from trunkline_server.app import SERVING
 from trunkline_server.config import PREFIX, Settings
+from trunkline_server.house import logs
 from trunkline_server.house.start import StartError
 from trunkline_server.store.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
@@ -32,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 def run(settings: Settings, processes: int, options: Sequence[str] = ()) -> int:
     """Serve with so many processes until a signal; the exit code. Each is started as `serve` with these options."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    logs.begin(settings.log_level)
     try:
         return uvloop.run(_supervise(settings, processes, options))
     except (StartError, EmbeddedPostgresError, OSError) as error:
@@ -45,12 +47,13 @@ async def _supervise(settings: Settings, processes: int, options: Sequence[str])
         environment = dict(os.environ)
         for name, address in (("GRPC", settings.grpc.address), ("HTTP", settings.http.address)):
             environment[f"{PREFIX}{name}__ADDRESS"] = stack.enter_context(_reserved(address))
+        places = _fresh(settings.data_path / "figures")
         if settings.database_url:
-            return await Fleet(environment, options).live(processes)
-        settings.data_path.mkdir(parents=True, exist_ok=True)
+            return await Fleet(environment, options, places).live(processes)
         database = await EmbeddedPostgres.start(settings.data_path / "postgres")
         try:
-            return await Fleet(environment | {f"{PREFIX}DATABASE_URL": database.url}, options).live(processes)
+            environment[f"{PREFIX}DATABASE_URL"] = database.url
+            return await Fleet(environment, options, places).live(processes)
         finally:
             await database.stop()
 
@@ -58,9 +61,10 @@ async def _supervise(settings: Settings, processes: int, options: Sequence[str])
 class Fleet:
     """So many processes, each started again when it ends before it was asked to."""
 
-    def __init__(self, environment: dict[str, str], options: Sequence[str]) -> None:
+    def __init__(self, environment: dict[str, str], options: Sequence[str], places: Path) -> None:
         self._environment = environment
         self._command = [sys.executable, "-m", "trunkline_server", "serve", *options]
+        self._places = places
         self._crew: set[Process] = set()
         self._leaving = asyncio.Event()
 
@@ -68,7 +72,7 @@ class Fleet:
         """Until a signal, or until one does not even start; the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._leave, number)
-        codes = await asyncio.gather(*(self._keep() for _ in range(processes)))
+        codes = await asyncio.gather(*map(self._keep, range(processes)))
         return max(codes)
 
     def _leave(self, number: signal.Signals) -> None:
@@ -78,12 +82,12 @@ class Fleet:
             with suppress(ProcessLookupError):
                 process.send_signal(number)
 
-    async def _keep(self) -> int:
+    async def _keep(self, number: int) -> int:
         """The exit code: that of the process which was asked to end, or did not come to serve."""
         failures = 0
         while True:
             begun = time.monotonic()
-            code, served = await self._life()
+            code, served = await self._life(number)
             if self._leaving.is_set():
                 return 0 if code == -signal.SIGTERM else abs(code)  # one that had hardly begun
             if not served and not failures:
@@ -93,7 +97,7 @@ class Fleet:
             _log.warning("a gateway of several ended with code %d and is started again", code)
             await self._pause(min(PAUSE_S_MIN * 2**failures, PAUSE_S_MAX))
 
-    async def _life(self) -> tuple[int, bool]:
+    async def _life(self, number: int) -> tuple[int, bool]:
         """One process from its start to its end: its exit code, and whether it came to serve."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)  # noqa: FBT003 - that is its name
@@ -102,6 +106,7 @@ class Fleet:
                 process = await asyncio.create_subprocess_exec(
                     *self._command,
                     f"--supervisor={theirs.fileno()}",
+                    f"--place={self._places / str(number)}",
                     pass_fds=(theirs.fileno(),),
                     env=self._environment,
                 )
@@ -116,6 +121,14 @@ class Fleet:
     async def _pause(self, pause_s: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._leaving.wait(), pause_s)
+
+
+def _fresh(places: Path) -> Path:
+    """Where they tell each other their figures; nothing is left of an earlier start. Raises OSError."""
+    places.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file in places.iterdir():
+        file.unlink()
+    return places
 
 
 @contextmanager

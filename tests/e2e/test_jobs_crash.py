@@ -25,3 +25,4 @@ async def test_calamities_lose_nothing_and_charge_once(serve: Serve) -> None:
         await calamity.strike(calamity.kill_database, database)
         await calamity.until_over(database, 90)
         await calamity.check(database)
+        assert len(calamity.rescues_s) == 1

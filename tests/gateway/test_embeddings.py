@@ -16,6 +16,7 @@ from tests.fixtures.gateway import RunningGateway, StartGateway, detail_of
 from tests.fixtures.refusal import Refusal, invalid, refusal, refusal_of
 from tests.fixtures.upstream import Received, Upstream
 from trunkline.v1 import chat_pb2, embeddings_pb2, usage_pb2
+from trunkline_server.gateway.health import RECENT_MIN
 
 MODEL = "openai/text-embedding-3-small"
 PRICE_NANO_USD = 20_000_000  # for a million tokens
@@ -118,6 +119,29 @@ async def test_another_provider_answers_all_or_nothing(
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await made(gateway, embed(*["x"] * 3000, model=MODEL))
     assert refusal_of(caught.value).reason == "PROVIDER_CREDENTIALS"
+    await books.audit()
+
+
+@pytest.fixture
+async def hedging(start_gateway: StartGateway, openai: Upstream, books: Books) -> RunningGateway:
+    """The first provider has been quick so far."""
+    environment = {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": f"{openai.url}/v1"}
+    routing = {"chains": json.dumps({MODEL: ["sandbox/embed"]}), "hedging": True}
+    gateway = await start_gateway(environment, routing=routing)
+    for _ in range(RECENT_MIN):
+        await made(gateway, embed("x", model=MODEL))
+    return gateway
+
+
+async def test_a_second_provider_answers_beside_a_slow_one_and_alone_is_charged(
+    hedging: RunningGateway, openai: Upstream, books: Books
+) -> None:
+    hanging = openai.hang()
+    receipt = (await made(hedging, embed("one", "two", model=MODEL, routing=chat_pb2.Routing(hedge=True)))).receipt
+    told = [(each.provider, each.failure_kind) for each in receipt.attempts]
+    assert told == [("openai", "OVERTAKEN"), ("sandbox", "")]
+    assert (await books.charges())[-1] == receipt.charge.nanos
+    await hanging.client_left()
     await books.audit()
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.fixtures.fleet import CHAIN, Fleet
+from tests.fixtures.fleet import CHAIN, Fleet, StartFleet
 from tests.fixtures.model_calls import alias, model
 from tests.fixtures.refusal import Refusal, refusal
+from tests.fixtures.until import until
 from trunkline.v1 import admin_pb2, chat_pb2, providers_pb2
 
 BYOK_INVALID = Refusal("FAILED_PRECONDITION", "BYOK_INVALID")
@@ -96,6 +97,42 @@ async def test_breakers_of_an_own_key_are_its_tenants(fleet: Fleet) -> None:
     assert await provider_of(fleet, acme) == "openai"
     await providers.OpenBreaker(providers_pb2.OpenBreakerRequest(name="openai", own=True), metadata=mine)
     assert [await provider_of(fleet, acme), await provider_of(fleet)] == ["anthropic", "openai"]
+
+
+async def test_other_replicas_hear_of_a_tenants_breakers(start_fleet: StartFleet) -> None:
+    """Of nobody else's, though the provider and the model are the same."""
+    fleet, replica = await start_fleet(), await start_fleet()
+    acme = await another_tenant(fleet)
+    await keep(fleet, acme)
+    await until(lambda: uses_own_key(replica, acme), 5)
+
+    async def tells(state: providers_pb2.BreakerState.ValueType) -> bool:
+        request = providers_pb2.GetProviderRequest(name="openai")
+        metadata = replica.gateway.metadata(key=acme)
+        provider = (await replica.gateway.providers.GetProvider(request, metadata=metadata)).provider
+        return (CHAIN[0], state) in [(each.name, each.state) for each in provider.own_health.breakers]
+
+    fleet.ships[0].refuse(OWN, 500)
+    assert [await provider_of(fleet, acme) for _ in range(6)] == ["anthropic"] * 6
+    await until(lambda: tells(providers_pb2.BREAKER_STATE_HALF_OPEN), 5)
+    assert {each.state for each in (await openai_health(replica)).breakers} <= {providers_pb2.BREAKER_STATE_CLOSED}
+    mine = fleet.gateway.metadata(key=acme)
+    opening = providers_pb2.OpenBreakerRequest(name=CHAIN[0], own=True)
+    await fleet.gateway.providers.OpenBreaker(opening, metadata=mine)
+    await until(lambda: tells(providers_pb2.BREAKER_STATE_OPEN), 5)
+    assert [await provider_of(replica, acme), await provider_of(replica)] == ["anthropic", "openai"]
+    fleet.ships[0].well()
+    await fleet.gateway.providers.ResetBreaker(
+        providers_pb2.ResetBreakerRequest(name=CHAIN[0], own=True), metadata=mine
+    )
+    await until(lambda: tells(providers_pb2.BREAKER_STATE_CLOSED), 5)
+    assert await provider_of(replica, acme) == "openai"
+
+
+async def uses_own_key(fleet: Fleet, key: str) -> bool:
+    """Whether this replica has heard of the tenant's account."""
+    await provider_of(fleet, key)
+    return OWN in fleet.ships[0].upstream.requests[-1].headers["authorization"]
 
 
 async def test_only_operators_shut_a_provider_for_all(fleet: Fleet) -> None:

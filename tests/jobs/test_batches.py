@@ -11,6 +11,8 @@ import pytest
 from tests.fixtures.books import Books
 from tests.fixtures.gateway import RunningGateway, StartGateway, question, reason_of, text_of
 from tests.fixtures.jobs import spec
+from tests.fixtures.refusal import send, wording
+from tests.fixtures.talks import another_tenant
 from tests.fixtures.until import until
 from trunkline.v1 import batches_pb2, chat_pb2, events_pb2, jobs_pb2
 
@@ -91,6 +93,66 @@ async def test_cancelling_ends_what_waits_and_what_runs(books: Books, gateway: R
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await gateway.batches.CancelBatch(request, metadata=gateway.metadata())
     assert reason_of(refused.value) == "JOB_FINAL"
+
+
+async def test_items_that_a_provider_limits_wait_and_the_others_go_on(books: Books, gateway: RunningGateway) -> None:
+    throttled = [spec(model="sandbox/throttled") for _ in range(3)]
+    made = await create(gateway, [*throttled, spec("one"), spec("two")])
+    request = batches_pb2.GetBatchRequest(batch_id=made.batch_id)
+
+    async def settled() -> events_pb2.BatchProgress | None:
+        batch = (await gateway.batches.GetBatch(request, metadata=gateway.metadata())).batch
+        assert total(batch.progress) == 5
+        calm = (batch.progress.delayed_count, batch.progress.succeeded_count) == (3, 2)
+        return batch.progress if calm else None
+
+    await until(settled)
+    delayed = [item for item in await items(gateway, made.batch_id) if item.state == jobs_pb2.JOB_STATE_DELAYED]
+    assert {item.index for item in delayed} <= {0, 1, 2}
+    await gateway.batches.CancelBatch(
+        batches_pb2.CancelBatchRequest(batch_id=made.batch_id), metadata=gateway.metadata()
+    )
+    done = (await watched(gateway, made.batch_id))[-1]
+    assert (done.progress.succeeded_count, done.progress.cancelled_count) == (2, 3)
+
+
+async def test_items_that_could_run_are_told_from_those_that_wait_for_a_time(
+    books: Books, start_gateway: StartGateway
+) -> None:
+    gateway = await start_gateway(jobs={"worker": "false"})
+    made = await create(gateway, [spec(str(number)) for number in range(4)])
+    await books.database.execute(
+        "UPDATE job SET state = 'delayed', delay_reason = 'rate_limited', run_at = now() + interval '1 h'"
+        " WHERE item_index < 3"
+    )
+    request = batches_pb2.GetBatchRequest(batch_id=made.batch_id)
+    progress = (await gateway.batches.GetBatch(request, metadata=gateway.metadata())).batch.progress
+    assert (progress.runnable_count, progress.delayed_count, total(progress)) == (1, 3, 4)
+    stopping = batches_pb2.CancelBatchRequest(batch_id=made.batch_id)
+    await gateway.batches.CancelBatch(stopping, metadata=gateway.metadata())
+    worker = await gateway.house.background.begin_work()
+    await watched(gateway, made.batch_id)
+    await worker.end()
+
+
+async def test_a_strangers_batch_is_as_unknown_as_none(books: Books, gateway: RunningGateway) -> None:
+    stranger = await another_tenant(gateway)
+    batch_id = (await create(gateway, [spec(**LONG)])).batch_id
+    nobodys = "batch_00000000000070008000000000000000"
+    for method, request in {
+        "GetBatch": batches_pb2.GetBatchRequest,
+        "WatchBatch": batches_pb2.WatchBatchRequest,
+        "CancelBatch": batches_pb2.CancelBatchRequest,
+        "ListBatchItems": batches_pb2.ListBatchItemsRequest,
+    }.items():
+        path = f"/trunkline.v1.BatchService/{method}"
+        foreign, unknown = [
+            await wording(send(gateway.channel, path, request(batch_id=each), stranger)) for each in (batch_id, nobodys)
+        ]
+        assert foreign == unknown.replace(nobodys, batch_id)
+        assert "RESOURCE_NOT_FOUND" in foreign
+    assert not (await gateway.batches.ListBatches(batches_pb2.ListBatchesRequest(), metadata=stranger)).batches
+    await gateway.batches.CancelBatch(batches_pb2.CancelBatchRequest(batch_id=batch_id), metadata=gateway.metadata())
 
 
 async def test_it_is_made_as_a_whole_or_not_at_all(books: Books, start_gateway: StartGateway) -> None:

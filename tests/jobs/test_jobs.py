@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,10 +10,15 @@ import grpc
 import pytest
 
 from tests.fixtures.books import Books
+from tests.fixtures.dialects import DIALECTS
 from tests.fixtures.gateway import RunningGateway, StartGateway, reason_of, text_of
 from tests.fixtures.jobs import create, ended, get, spec, until_state, watched
+from tests.fixtures.refusal import send, wording
+from tests.fixtures.talks import another_tenant
+from tests.fixtures.upstream import Upstream
 from trunkline.v1 import jobs_pb2
 
+NOBODYS = "job_00000000000070008000000000000000"
 LONG: dict[str, Any] = {"text": "one two three four", "first_token_ms": 30_000}
 
 
@@ -113,6 +119,45 @@ async def test_cancelling_reaches_the_running_call(books: Books, gateway: Runnin
     assert reason_of(refused.value) == "JOB_FINAL"
 
 
+async def test_cancelling_closes_the_providers_socket(
+    books: Books, start_gateway: StartGateway, upstream: Upstream
+) -> None:
+    """Within a second where nothing else is to do; the limit here is for machines that have much to do."""
+    openai = DIALECTS[0]
+    gateway = await start_gateway(openai.environment(upstream.url))
+    hanging = upstream.hang()
+    job = await create(gateway, spec(model=openai.name))
+    await hanging.asked()
+    asked_at = time.monotonic()
+    await gateway.jobs.CancelJob(jobs_pb2.CancelJobRequest(job_id=job.job_id), metadata=gateway.metadata())
+    assert await hanging.client_left() - asked_at < 5
+    assert (await ended(gateway, job.job_id)).state == jobs_pb2.JOB_STATE_CANCELLED
+    assert len(upstream.requests) == 1
+
+
+async def test_a_strangers_job_is_as_unknown_as_none(books: Books, gateway: RunningGateway) -> None:
+    stranger = await another_tenant(gateway)
+    job = await create(gateway, spec(**LONG))
+    await until_state(gateway, job.job_id, jobs_pb2.JOB_STATE_RUNNING)
+    for method, request in {
+        "GetJob": jobs_pb2.GetJobRequest,
+        "WatchJob": jobs_pb2.WatchJobRequest,
+        "CancelJob": jobs_pb2.CancelJobRequest,
+        "RetryJob": jobs_pb2.RetryJobRequest,
+    }.items():
+        path = f"/trunkline.v1.JobService/{method}"
+        foreign, unknown = [
+            await wording(send(gateway.channel, path, request(job_id=each), stranger)) for each in (job.job_id, NOBODYS)
+        ]
+        assert foreign == unknown.replace(NOBODYS, job.job_id)
+        assert "RESOURCE_NOT_FOUND" in foreign
+    assert not (await gateway.jobs.ListJobs(jobs_pb2.ListJobsRequest(), metadata=stranger)).jobs
+    counted = await gateway.jobs.GetJobStats(jobs_pb2.GetJobStatsRequest(), metadata=stranger)
+    assert counted.stats.total_count == 0
+    assert (await get(gateway, job.job_id)).state == jobs_pb2.JOB_STATE_RUNNING
+    await gateway.jobs.CancelJob(jobs_pb2.CancelJobRequest(job_id=job.job_id), metadata=gateway.metadata())
+
+
 async def test_what_a_cancelled_call_has_said_is_charged(books: Books, gateway: RunningGateway) -> None:
     job = await create(gateway, spec("one two three four", pace_ms=200), stream=True)
     request = jobs_pb2.WatchJobRequest(job_id=job.job_id, include_chat_events=True)
@@ -174,7 +219,7 @@ async def test_lists_and_statistics_are_the_tenants_own(books: Books, gateway: R
     stats = await gateway.jobs.GetJobStats(jobs_pb2.GetJobStatsRequest(user_id="ada"), metadata=gateway.metadata())
     assert (stats.stats.total_count, stats.stats.succeeded_count, stats.stats.success_rate) == (2, 2, 1.0)
     assert stats.stats.HasField("average_run_duration")
-    for unknown in ("job_00000000000070008000000000000000", "nonsense"):
+    for unknown in (NOBODYS, "nonsense"):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await get(gateway, unknown)
         assert reason_of(refused.value) == "RESOURCE_NOT_FOUND"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fixtures.gateway import RunningGateway
+from tests.fixtures.gateway import RunningGateway, StartGateway
 from tests.fixtures.model_calls import (
     KEY,
     asked,
@@ -38,6 +38,17 @@ async def test_added_gone_and_back(reaching: RunningGateway, openai: Upstream) -
     offers(openai, "gpt-4o", "gpt-9-mini", "gpt-9")
     assert (await sync(reaching, "openai"))["openai"].added == ["gpt-9-mini"]
     assert openai.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+async def test_what_was_pulled_at_ollama_can_be_called(start_gateway: StartGateway, openai: Upstream) -> None:
+    gateway = await start_gateway({"OLLAMA_BASE_URL": openai.url})
+    openai.reply(json={"models": [{"name": "llama3.2:1b", "model": "llama3.2:1b"}]})
+    assert list((await sync(gateway, "ollama"))["ollama"].added) == ["llama3.2:1b"]
+    assert openai.requests[-1].path == "/api/tags"
+    openai.reply(json={"models": [{"name": "qwen3:4b", "model": "qwen3:4b"}]})
+    told = (await sync(gateway, "ollama"))["ollama"]
+    assert (list(told.added), list(told.gone)) == (["qwen3:4b"], ["llama3.2:1b"])
+    assert await names(gateway, "ollama") == ["ollama/qwen3:4b"]
 
 
 async def test_what_a_list_says_of_its_models_is_kept_and_its_changes_are_told(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 from tests.fixtures.gateway import Metadata, RunningGateway, question, text_of, user
 from tests.fixtures.refusal import Refusal, invalid, refusal, send
@@ -123,6 +124,26 @@ async def test_a_call_uses_a_prompt_and_says_which(gateway: RunningGateway) -> N
     assert (text_of(answer), answer.prompt.version) == ("hi ada", 2)
     answer = await ask(gateway, ref("greet", variables={"name": "ada"}), user("and more"))
     assert text_of(answer) == "and more"
+
+
+async def test_each_version_has_kept_answers_of_its_own(gateway: RunningGateway) -> None:
+    """Though its words are those of another."""
+    await make(gateway, "greet", "hello")
+    await add(gateway, "greet", "hello")
+    policy = chat_pb2.CachePolicy(mode=chat_pb2.CACHE_MODE_USE)
+
+    async def status(**fields: Any) -> str:
+        input = chat_pb2.ChatInput(model="sandbox/echo", cache=policy, **fields)
+        answer = await gateway.chat.Complete(chat_pb2.CompleteRequest(input=input), metadata=gateway.metadata())
+        return chat_pb2.CacheStatus.Name(answer.completion.cache_status).removeprefix("CACHE_STATUS_")
+
+    assert [await status(prompt=ref("greet")) for _ in range(2)] == ["MISS", "HIT"]
+    assert await status(prompt=ref("greet", 1)) == "HIT"
+    assert [await status(prompt=ref("greet", 2)) for _ in range(2)] == ["MISS", "HIT"]
+    request = prompts_pb2.SetDefaultVersionRequest(prompt="greet", version=2)
+    await gateway.prompts.SetDefaultVersion(request, metadata=gateway.metadata())
+    assert await status(prompt=ref("greet")) == "HIT"
+    assert await status(messages=[user("hello")]) == "MISS"
 
 
 async def test_a_stream_says_which_prompt_it_uses(gateway: RunningGateway) -> None:

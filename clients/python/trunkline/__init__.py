@@ -1,1 +1,119 @@
-"""Trunkline: one gRPC gateway to every AI provider. The messages and stubs live in `trunkline.v1`."""
+"""Trunkline: one gRPC gateway to every AI provider.
+
+`Trunkline` and `AsyncTrunkline` are the client; the messages and stubs under it live in `trunkline.v1`.
+What stands here is loaded when it is asked for, so that whoever wants the messages alone pays for nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trunkline.aio.client import AsyncTrunkline
+    from trunkline.answer import Answer, Shaped, ToolCall
+    from trunkline.content import assistant, audio, developer, document, image, system, text, user
+    from trunkline.errors import (
+        AlreadyExists,
+        Cancelled,
+        CreditInsufficient,
+        GatewayFault,
+        InvalidRequest,
+        LimitReached,
+        NotAllowed,
+        NotAuthenticated,
+        NotFound,
+        NotPossible,
+        OutputInvalid,
+        StillRunning,
+        StreamInterrupted,
+        TimedOut,
+        ToolRoundsSpent,
+        TrunklineError,
+        Unavailable,
+    )
+    from trunkline.happening import Finished, Refused, Said, Started, Thought, ToolAsked, ToolRan
+    from trunkline.sync.client import Trunkline
+    from trunkline.toolbox import ToolError
+
+_HOMES = {
+    "trunkline.aio.client": ("AsyncTrunkline",),
+    "trunkline.answer": ("Answer", "Shaped", "ToolCall"),
+    "trunkline.content": ("assistant", "audio", "developer", "document", "image", "system", "text", "user"),
+    "trunkline.errors": (
+        "AlreadyExists",
+        "Cancelled",
+        "CreditInsufficient",
+        "GatewayFault",
+        "InvalidRequest",
+        "LimitReached",
+        "NotAllowed",
+        "NotAuthenticated",
+        "NotFound",
+        "NotPossible",
+        "OutputInvalid",
+        "StillRunning",
+        "StreamInterrupted",
+        "TimedOut",
+        "ToolRoundsSpent",
+        "TrunklineError",
+        "Unavailable",
+    ),
+    "trunkline.happening": ("Finished", "Refused", "Said", "Started", "Thought", "ToolAsked", "ToolRan"),
+    "trunkline.sync.client": ("Trunkline",),
+    "trunkline.toolbox": ("ToolError",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AlreadyExists",
+    "Answer",
+    "AsyncTrunkline",
+    "Cancelled",
+    "CreditInsufficient",
+    "Finished",
+    "GatewayFault",
+    "InvalidRequest",
+    "LimitReached",
+    "NotAllowed",
+    "NotAuthenticated",
+    "NotFound",
+    "NotPossible",
+    "OutputInvalid",
+    "Refused",
+    "Said",
+    "Shaped",
+    "Started",
+    "StillRunning",
+    "StreamInterrupted",
+    "Thought",
+    "TimedOut",
+    "ToolAsked",
+    "ToolCall",
+    "ToolError",
+    "ToolRan",
+    "ToolRoundsSpent",
+    "Trunkline",
+    "TrunklineError",
+    "Unavailable",
+    "assistant",
+    "audio",
+    "developer",
+    "document",
+    "image",
+    "system",
+    "text",
+    "user",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'trunkline' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOME]

@@ -2,21 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
 from trunkline.v1 import batches_pb2, batches_pb2_grpc, jobs_pb2
 from trunkline_server.cli.bar import Bar
 from trunkline_server.cli.gateway import Gateway, to_gateway
+from trunkline_server.cli.orders import by_line
 from trunkline_server.cli.rows import amount, as_json_option, listing, show, show_fields, show_json, when
 
 WATCH_TIMEOUT_S: Final = 900.0
+MODES: Final = ("gateway", "provider")
 
 
 @click.group("batches")
 def command() -> None:
-    """List batches, look at them and their items, watch and cancel them."""
+    """Make batches, list them, look at them and their items, watch and cancel them."""
+
+
+@command.command("create")
+@click.argument("items", type=click.File(encoding="utf-8"))
+@click.option("--mode", type=click.Choice(MODES), default="gateway", show_default=True, help="Who runs the items.")
+@click.option("--name", default="", help="A name for people.")
+@click.option("--queue", default="", help="Its queue.  [default: default]")
+@click.option("--concurrency", type=click.IntRange(1, 10_000), default=None, help="Items at once.")
+@click.option("--stop-on-error", is_flag=True, help="After an item failed, do not begin those that wait.")
+@click.option("--user", default="", help="The end user whom it is charged to.")
+@click.option("--request-id", default="", help="Makes it safe to type this again.")
+@to_gateway
+def create(
+    gateway: Gateway,
+    /,
+    *,
+    items: TextIO,
+    mode: str,
+    name: str,
+    queue: str,
+    concurrency: int | None,
+    stop_on_error: bool,
+    user: str,
+    request_id: str,
+) -> None:
+    """Make a batch of the file ITEMS, or of stdin where it is -, and print its id.
+
+    Every line is a BatchItemSpec as JSON, such as {"customId": "one", "spec": {"chat": {...}}}.
+    """
+    method = batches_pb2_grpc.BatchServiceStub(gateway.channel).CreateBatch
+    request = batches_pb2.CreateBatchRequest(
+        items=by_line(items, batches_pb2.BatchItemSpec),
+        mode=batches_pb2.BatchMode.Value(f"BATCH_MODE_{mode.upper()}"),
+        name=name,
+        queue=queue,
+        concurrency_max=concurrency or 0,
+        stop_on_error=stop_on_error,
+        request_id=request_id,
+    )
+    click.echo(gateway.call(method, request, user).batch.batch_id)
 
 
 @command.command("list")

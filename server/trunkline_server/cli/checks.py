@@ -17,7 +17,8 @@ from trunkline_server.cli.finding import Finding
 from trunkline_server.config import Settings
 from trunkline_server.providers.client import ClientSettings
 from trunkline_server.providers.registry import Listed, Registry
-from trunkline_server.store.cluster import Cluster, EmbeddedPostgresError
+from trunkline_server.store.binaries import EmbeddedPostgresError
+from trunkline_server.store.cluster import Cluster
 
 PYTHON_MIN: Final = (3, 11)
 DISK_BYTES_MIN: Final = 512 * 1024 * 1024

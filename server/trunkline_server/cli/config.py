@@ -13,7 +13,17 @@ import msgspec
 from trunkline_server.cli import settings
 
 MASK: Final = "***"
-_SECRET: Final = ("api_key", "database_url", "headers", "kek", "pepper", "query", "redis_url", "webhook_secret")
+_SECRET: Final = (
+    "api_key",
+    "database_url",
+    "headers",
+    "kek",
+    "pepper",
+    "qdrant_api_key",
+    "query",
+    "redis_url",
+    "webhook_secret",
+)
 
 
 @click.group("config")

@@ -48,9 +48,11 @@ class Gateway:
             sent["x-trunkline-user"] = user
         return tuple(sent.items())
 
-    def call(self, method: grpc.UnaryUnaryMultiCallable[Request, Response], request: Request) -> Response:
+    def call(
+        self, method: grpc.UnaryUnaryMultiCallable[Request, Response], request: Request, user: str = ""
+    ) -> Response:
         """One short call."""
-        return method(request, metadata=self.metadata(), timeout=CALL_TIMEOUT_S)
+        return method(request, metadata=self.metadata(user), timeout=CALL_TIMEOUT_S)
 
     def pages(
         self, method: grpc.UnaryUnaryMultiCallable[PageRequestT, Response], request: PageRequestT, limit: int | None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
 from trunkline.v1 import jobs_pb2, jobs_pb2_grpc
 from trunkline_server.cli.bar import Bar
 from trunkline_server.cli.gateway import Gateway, to_gateway
+from trunkline_server.cli.orders import read
 from trunkline_server.cli.plain import plain
 from trunkline_server.cli.rows import amount, as_json_option, listing, show, show_fields, show_json, when
 
@@ -18,7 +19,25 @@ STATES: Final = ("queued", "delayed", "running", "succeeded", "failed", "cancell
 
 @click.group("jobs")
 def command() -> None:
-    """List jobs, look at them, watch, cancel and retry them."""
+    """Make jobs, list them, look at them, watch, cancel and retry them."""
+
+
+@command.command("create")
+@click.argument("spec", type=click.File(encoding="utf-8"))
+@click.option("--queue", default="", help="Its queue.  [default: default]")
+@click.option("--priority", type=click.IntRange(-100, 100), default=0, help="Higher ones go first.")
+@click.option("--user", default="", help="The end user whom it is charged to.")
+@click.option("--request-id", default="", help="Makes it safe to type this again.")
+@to_gateway
+def create(gateway: Gateway, /, *, spec: TextIO, queue: str, priority: int, user: str, request_id: str) -> None:
+    """Make a job of the file SPEC, or of stdin where it is -, and print its id.
+
+    SPEC is a JobSpec as JSON, such as {"chat": {"model": "...", "messages": [...]}}.
+    """
+    method = jobs_pb2_grpc.JobServiceStub(gateway.channel).CreateJob
+    request = jobs_pb2.CreateJobRequest(queue=queue, priority=priority, request_id=request_id)
+    read(spec.read(), request.spec, "the file")
+    click.echo(gateway.call(method, request, user).job.job_id)
 
 
 @command.command("list")

@@ -18,7 +18,8 @@ from trunkline_server.cli.place import local_address, local_key
 from trunkline_server.cli.refusal import status_of
 from trunkline_server.config import Settings
 from trunkline_server.store import migrate
-from trunkline_server.store.cluster import Cluster, EmbeddedPostgresError
+from trunkline_server.store.binaries import EmbeddedPostgresError
+from trunkline_server.store.cluster import Cluster
 
 ANSWER_TIMEOUT_S: Final = 3.0
 

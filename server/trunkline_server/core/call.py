@@ -9,6 +9,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from trunkline_server.core.priority import Priority
+from trunkline_server.core.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Caller:
     scopes: frozenset[str]
     allowed_models: tuple[str, ...] = ()
     priority: Priority = Priority.INTERACTIVE
+    user_id: str = ""
+    """The one user that the credential is for; empty: the caller says who."""
 
     def may(self, scope: str) -> bool:
         """`chat:write` is granted by itself, by `chat:*` and by `*`."""
@@ -44,10 +47,14 @@ class Call:
     idempotency_key: str = ""
     trailers: dict[str, str] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)
+    template: str = ""
+    """The version of a prompt that went into the question; empty where none did."""
     is_inside: bool = False
     """It has one of the places of the house."""
     is_billed: bool = False
     """The bill is written: what still goes out is the last of it."""
+    trace: Trace | None = None
+    """What is told of it, where it was chosen to be traced."""
     on_silence: Callable[[], Message | None] | None = None
     """Makes the message that keeps a silent stream alive, if there may be one yet."""
     on_sent_beside: Callable[[Message], None] | None = None

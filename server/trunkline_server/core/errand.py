@@ -8,6 +8,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from trunkline.v1 import audio_pb2, chat_pb2, embeddings_pb2, images_pb2, moderation_pb2, video_pb2
 from trunkline_server.core.errors import Reason, invalid
+from trunkline_server.core.ids import new_uuid
 from trunkline_server.core.pace import Pace
 
 Input: TypeAlias = (
@@ -37,6 +38,12 @@ class Errand(Generic[InputT]):
     end_user: str = ""
     warnings: list[chat_pb2.Warning] = field(default_factory=list)
     pace: Pace | None = None
+    idempotency_key: str = ""
+
+    def named(self) -> str:
+        """What it is called at the provider, each time that it is sent there."""
+        self.idempotency_key = self.idempotency_key or str(new_uuid())
+        return self.idempotency_key
 
     def drop(self, path: str, description: str) -> None:
         """The provider cannot take this: refuse it if the caller is strict, else leave it out and say so."""

@@ -25,7 +25,7 @@ _CREDENTIALS: Final = """
 _SAID_BY_THE_GATEWAY: Final = """
     model models fallbacks messages contents content input prompt system system_instruction instructions history
     stream stream_options tools tool_choice tool_config functions function_call response_format
-    previous_response_id conversation background
+    previous_response_id conversation
 """
 _BILLED: Final = """
     max_tokens max_completion_tokens max_output_tokens max_new_tokens max_tokens_to_sample max_gen_len num_predict

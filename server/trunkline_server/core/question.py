@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from trunkline.v1 import chat_pb2, content_pb2
-from trunkline_server.core import json_text, media, schema
+from trunkline_server.core import action, json_text, media, schema
 from trunkline_server.core.address import EgressPolicy, parse
 from trunkline_server.core.errand import Input
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
@@ -37,6 +37,8 @@ def check(input: chat_pb2.ChatInput, policy: EgressPolicy = PUBLIC) -> None:
     _check_whole(input)
     _Conversation(policy).check(input.messages)
     check_shape(input)
+    if input.actions:
+        action.check_all(input.actions, "input.actions")
     check_terms(input)
 
 
@@ -59,6 +61,8 @@ def _check_whole(input: chat_pb2.ChatInput) -> None:
         raise invalid("input.model", "is missing, and neither an assistant nor a conversation names one")
     if input.HasField("prompt") or input.conversation_id or input.assistant_id:
         raise invalid("input", "names a prompt, a conversation or an assistant, which only calls of ChatService can")
+    if input.HasField("retrieval"):
+        raise invalid("input.retrieval", "reads in a collection, which only calls of ChatService can")
 
 
 def check_terms(input: Input) -> None:

@@ -22,14 +22,17 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.ids import new_uuid
 from trunkline_server.core.priority import at_most
+from trunkline_server.core.trace import Trace, Tracer
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract, Method
 from trunkline_server.door.journal import Journal
-from trunkline_server.door.metadata import ACCOUNT, IDEMPOTENCY_KEY, PRIORITY, USER, Said
+from trunkline_server.door.metadata import ACCOUNT, IDEMPOTENCY_KEY, PRIORITY, TRACEPARENT, USER, Said
+from trunkline_server.door.meter import CallMeter
 from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.pulse import Pulse
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.status import CODES
+from trunkline_server.door.witness import Witness
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +86,9 @@ class Boundary:
     deadlines: Deadlines
     pressure: Pressure
     heartbeat_s: float
+    witness: Witness
+    meter: CallMeter | None = None
+    tracer: Tracer | None = None
 
     def procedures(self, descriptor: ServiceDescriptor, service: object) -> dict[str, Procedure]:
         """Every method of the proto service, served by the method of the same name on `service`; by full name."""
@@ -90,9 +96,17 @@ class Boundary:
         made = (self._procedure(each, methods, getattr(service, _snake(each.name))) for each in descriptor.methods)
         return {procedure.method.name: procedure for procedure in made}
 
-    def visit(self, procedure: Procedure, metadata: Iterable[tuple[str, str | bytes]], told_s: float | None) -> Visit:
-        """A call as it says it is, before anything is believed; `told_s` is the time that its caller gives it."""
-        return Visit(self, procedure, Said.read(metadata), told_s)
+    def visit(
+        self,
+        procedure: Procedure,
+        metadata: Iterable[tuple[str, str | bytes]],
+        told_s: float | None,
+        certificate: object = None,
+    ) -> Visit:
+        """A call as it says it is, before anything is believed; `told_s` is the time that its caller gives it, and
+        `certificate` the one that they showed.
+        """
+        return Visit(self, procedure, Said.read(metadata), told_s, certificate)
 
     def _procedure(
         self, descriptor: MethodDescriptor, methods: Mapping[str, Method], function: Callable[..., Any]
@@ -113,9 +127,12 @@ class Visit:
       └─────────┴─────────────┴──────────▶ failed, or left by its caller
     """
 
-    __slots__ = ("_began", "_boundary", "_said", "_told_s", "call", "procedure")
+    __slots__ = ("_began", "_boundary", "_certificate", "_said", "_told_s", "call", "procedure")
 
-    def __init__(self, boundary: Boundary, procedure: Procedure, said: Said, told_s: float | None) -> None:
+    def __init__(
+        self, boundary: Boundary, procedure: Procedure, said: Said, told_s: float | None, certificate: object
+    ) -> None:
+        self._certificate = certificate
         self._began = time.perf_counter()
         self._boundary = boundary
         self.procedure = procedure
@@ -130,6 +147,8 @@ class Visit:
             account_id=said.name(ACCOUNT),
             idempotency_key=said.name(IDEMPOTENCY_KEY),
         )
+        if boundary.tracer is not None:
+            self.call.trace = boundary.tracer.begin(procedure.method.name, said.name(TRACEPARENT))
 
     def turn_to(self, procedure: Procedure, told_s: float | None = None) -> None:
         """What the caller wants shows in the request: another RPC, of the same scope, or in another time."""
@@ -145,9 +164,11 @@ class Visit:
     async def identify(self) -> None:
         """Who calls, and whether they may; to be asked before their request is looked at."""
         self.call.caller = caller = await self._boundary.callers.identify(
-            self._said.tokens, self.procedure.method.scope
+            self._said.tokens, self.procedure.method.scope, self._certificate
         )
         self._said.check()
+        if caller.user_id:
+            self.call.user_id = _own(caller.user_id, self.call.user_id)
         priority = at_most(caller.priority, self._said.name(PRIORITY))
         if not self.procedure.method.scope.startswith(SPARED):
             await self._boundary.pressure.enter(caller.tenant_id, priority, self.call.deadline)
@@ -157,7 +178,13 @@ class Visit:
         """A unary call."""
         self._check(request)
         async with asyncio.timeout_at(self.call.deadline):
-            return await self._boundary.replays.once(self.call, request, self.procedure.function, self.procedure.reply)
+            if self.procedure.method.is_audited:
+                async with self._boundary.witness.watching(self.call, request):
+                    return await self._once(request)
+            return await self._once(request)
+
+    def _once(self, request: Message) -> Awaitable[Message]:
+        return self._boundary.replays.once(self.call, request, self.procedure.function, self.procedure.reply)
 
     async def gathered(self, requests: AsyncIterator[Message]) -> Message:
         """A call whose request comes in many messages."""
@@ -213,9 +240,20 @@ class Visit:
         if call.is_inside:
             call.is_inside = False
             self._boundary.pressure.leave(call.caller.tenant_id)
-        duration_ms = round((time.perf_counter() - self._began) * 1000, 1)
+        duration_s = time.perf_counter() - self._began
+        if self._boundary.meter is not None:
+            self._boundary.meter.ended(call.method, code, duration_s)
+        if call.trace is not None:
+            self._tell(call.trace, code)
+        duration_ms = round(duration_s * 1000, 1)
         fields = {"method": call.method, "code": code, "ms": duration_ms, "request_id": call.request_id}
         self._boundary.journal.record("call.ended", fields | call.facts)
+
+    def _tell(self, trace: Trace, code: str) -> None:
+        trace.method, trace.code, trace.ended_s = self.call.method, code, time.perf_counter()
+        trace.reason, trace.request_id = str(self.call.facts.get("reason", "")), self.call.request_id
+        if self._boundary.tracer is not None:
+            self._boundary.tracer.tell(trace)
 
 
 def _told(error: BaseException) -> TrunklineError:
@@ -232,6 +270,12 @@ def _told(error: BaseException) -> TrunklineError:
     )
     _log.error("call.fault id=%s type=%s at=%s", error_id, type(error).__name__, frames)
     return TrunklineError(Reason.INTERNAL, f"internal error {error_id}", metadata={"errorId": error_id})
+
+
+def _own(user_id: str, said: str) -> str:
+    if said not in ("", user_id):
+        raise TrunklineError(Reason.FIELD_FORBIDDEN, f"{USER}: the credential is for another user")
+    return user_id
 
 
 def _snake(name: str) -> str:

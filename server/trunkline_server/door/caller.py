@@ -1,4 +1,4 @@
-"""Who calls: an API key becomes a `Caller`, or the call is refused.
+"""Who calls: an API key, another issuer's token or a certificate becomes a `Caller`, or the call is refused.
 
 Keys are looked up once a minute at most; a revoked key is announced to every replica and forgotten at once.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -15,12 +15,17 @@ from uuid import UUID
 from trunkline_server.core import api_key
 from trunkline_server.core.call import Caller
 from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.door.identities import Identities
+from trunkline_server.door.issuers import Claimed, Issuers
+from trunkline_server.door.tls import names_shown
 from trunkline_server.store.keys import KeyRecord, Keys
 from trunkline_server.store.tenants import Tenant, Tenants
 
 _KNOWN_MAX: Final = 10_000
 _STALE_S_MAX: Final = 600.0
 _INVALID: Final = "the API key is not valid"
+_SHOWN: Final = "\0"
+"""Before names out of certificates, where the others have their token; no token begins so."""
 
 
 @dataclass(slots=True)
@@ -33,12 +38,28 @@ class _Known:
     expire_time: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """Whom we know by what others say of them."""
+
+    identities: Identities = field(default_factory=Identities)
+    issuers: Issuers | None = None
+
+
 class Callers:
     """Names callers. `clock` counts seconds like the event loop."""
 
     NOBODY: Final = Caller(tenant_id=UUID(int=0), principal="", scopes=frozenset())
 
-    def __init__(self, keys: Keys, tenants: Tenants, cache_ttl_s: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        tenants: Tenants,
+        cache_ttl_s: float,
+        clock: Callable[[], float],
+        strangers: Strangers | None = None,
+    ) -> None:
+        self._strangers = strangers or Strangers()
         self._keys = keys
         self._tenants = tenants
         self._cache_ttl_s = cache_ttl_s
@@ -46,12 +67,13 @@ class Callers:
         self._known: dict[bytes, _Known] = {}
         self.used: set[str] = set()
 
-    async def identify(self, tokens: Sequence[str], scope: str) -> Caller:
-        """The caller, who has the scope. Raises AUTH_* or SCOPE_MISSING."""
-        known = await self._know(_token(tokens))
+    async def identify(self, tokens: Sequence[str], scope: str, certificate: object = None) -> Caller:
+        """The caller, who has the scope. A token counts before a certificate. Raises AUTH_* or SCOPE_MISSING."""
+        known = await self._know(_SHOWN + self._shown(certificate) if certificate and not tokens else _token(tokens))
         if known.expire_time is not None and known.expire_time <= datetime.now(UTC):
             raise TrunklineError(Reason.AUTH_EXPIRED, "the API key's time is over")
-        self.used.add(known.key_id)
+        if known.key_id:
+            self.used.add(known.key_id)
         if not scope or not known.caller.may(scope):
             raise TrunklineError(
                 Reason.SCOPE_MISSING, f"the API key lacks the scope {scope!r}", metadata={"scope": scope}
@@ -89,8 +111,19 @@ class Callers:
         self._remember(digest, known)
         return known
 
+    def _shown(self, certificate: object) -> str:
+        """The name in it that is known."""
+        found = self._strangers.identities.first(names_shown(certificate))
+        if found is None:
+            raise TrunklineError(Reason.AUTH_MISSING, "send an API key, or show a certificate whose name is known here")
+        return found[0]
+
     async def _look_up(self, token: str, now: float) -> _Known:
+        if token.startswith(_SHOWN):
+            return await self._workload(token.removeprefix(_SHOWN), now)
         key = api_key.parse(token)
+        if key is None and (issuers := self._strangers.issuers) and issuers.meant(token):
+            return await self._claimed(await issuers.read(token), now)
         if key is None:
             raise TrunklineError(Reason.AUTH_INVALID, _INVALID)
         record = await self._keys.find(key.key_id)
@@ -98,15 +131,42 @@ class Callers:
             raise TrunklineError(Reason.AUTH_INVALID, _INVALID)
         if record.revoke_time is not None:
             raise TrunklineError(Reason.AUTH_REVOKED, "the API key was revoked")
-        tenant = await self._tenants.get(record.tenant_id)
-        if tenant.suspended:
-            raise TrunklineError(Reason.TENANT_SUSPENDED, "the tenant is suspended")
+        tenant = _active(await self._tenants.get(record.tenant_id))
         return _known(record, tenant, now + self._cache_ttl_s)
+
+    async def _workload(self, name: str, now: float) -> _Known:
+        found = self._strangers.identities.first((name,))
+        if found is None:
+            raise TrunklineError(Reason.AUTH_INVALID, _INVALID)
+        identity = found[1]
+        tenant = await self._named(identity.tenant)
+        caller = Caller(tenant.tenant_id, name, identity.scopes, identity.models, identity.priority)
+        return _Known(caller, "", now + self._cache_ttl_s, None)
+
+    async def _claimed(self, said: Claimed, now: float) -> _Known:
+        tenant = await self._named(said.tenant)
+        caller = Caller(tenant.tenant_id, said.principal, said.scopes, user_id=said.user_id)
+        return _Known(caller, "", now + self._cache_ttl_s, said.expire_time)
+
+    async def _named(self, tenant: str) -> Tenant:
+        """The settings may name one that is not there: whoever comes for it is nobody."""
+        try:
+            return _active(await self._tenants.get_named(tenant))
+        except TrunklineError as error:
+            if error.reason is Reason.RESOURCE_NOT_FOUND:
+                raise TrunklineError(Reason.AUTH_INVALID, _INVALID) from None
+            raise
 
     def _remember(self, digest: bytes, known: _Known) -> None:
         if len(self._known) >= _KNOWN_MAX:
             del self._known[next(iter(self._known))]
         self._known[digest] = known
+
+
+def _active(tenant: Tenant) -> Tenant:
+    if tenant.suspended:
+        raise TrunklineError(Reason.TENANT_SUSPENDED, "the tenant is suspended")
+    return tenant
 
 
 def _token(tokens: Sequence[str]) -> str:
@@ -115,7 +175,7 @@ def _token(tokens: Sequence[str]) -> str:
     if len(tokens) > 1:
         raise TrunklineError(Reason.AUTH_INVALID, "send one `authorization` and no more")
     kind, _, token = tokens[0].partition(" ")
-    if kind.lower() != "bearer" or not token:
+    if kind.lower() != "bearer" or not token or token < "!":  # nothing that one of ours could begin with
         raise TrunklineError(Reason.AUTH_INVALID, "`authorization` must be `Bearer <key>`")
     return token
 

@@ -35,6 +35,8 @@ class Method:
     gathers: bool
     request: str
     reads: bool = False
+    is_audited: bool = False
+    """An operator changes something: it is in the audit or it is not done."""
 
 
 class Contract:
@@ -87,7 +89,14 @@ def _describe(method: MethodDescriptor, scope: str) -> Method:
     name = f"/{method.containing_service.full_name}/{method.name}"
     level = method.GetOptions().idempotency_level
     reads = level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
-    return Method(name, scope, method.server_streaming, method.client_streaming, method.input_type.full_name, reads)
+    streams, gathers = method.server_streaming, method.client_streaming
+    return Method(name, scope, streams, gathers, method.input_type.full_name, reads, not reads and _operates(scope))
+
+
+def _operates(scope: str) -> bool:
+    """It is for operators."""
+    resource, _, right = scope.partition(":")
+    return resource == "admin" or right in ("admin", "grant")
 
 
 def _invalid(violations: Sequence[protovalidate.Violation]) -> TrunklineError:

@@ -78,7 +78,7 @@ def _streamed(boundary: Boundary, procedure: Procedure) -> Rpc:
 def _visit(boundary: Boundary, procedure: Procedure, exchange: Exchange) -> Visit:
     deadline = exchange.deadline
     told_s = None if deadline is None else deadline - asyncio.get_running_loop().time()
-    return boundary.visit(procedure, exchange.metadata, told_s)
+    return boundary.visit(procedure, exchange.metadata, told_s, exchange.certificate)
 
 
 def _fail(visit: Visit, exchange: Exchange, error: BaseException) -> None:

@@ -15,10 +15,11 @@ USER: Final = "x-trunkline-user"
 ACCOUNT: Final = "x-trunkline-account"
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 PRIORITY: Final = "x-trunkline-priority"
+TRACEPARENT: Final = "traceparent"
 USER_CHARS_MAX: Final = 255
 _REQUEST_ID_CHARS_MAX: Final = 128
-_NAMES: Final = frozenset((REQUEST_ID, USER, ACCOUNT, IDEMPOTENCY_KEY, PRIORITY))
-_SAID_ONCE: Final = _NAMES - {REQUEST_ID}
+_NAMES: Final = frozenset((REQUEST_ID, USER, ACCOUNT, IDEMPOTENCY_KEY, PRIORITY, TRACEPARENT))
+_SAID_ONCE: Final = _NAMES - {REQUEST_ID, TRACEPARENT}
 
 
 @dataclass(slots=True)

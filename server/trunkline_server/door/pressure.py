@@ -1,8 +1,9 @@
 """How many calls may be in the house at once: as many as the event loop can serve in time, shared out among tenants.
 
 The limit falls while the loop is late, and grows again while it is not. A call beyond it waits a moment for a place,
-and is then refused, cheaply. Whoever has less than a fair share gets in a little beyond the limit. What is less urgent
-finds the house full sooner, and waits behind what is more urgent.
+and is then refused, cheaply; by as much as the loop is late it waits less, so that a refusal is soon told. Whoever has
+less than a fair share gets in a little beyond the limit. What is less urgent finds the house full sooner, and waits
+behind what is more urgent.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from trunkline_server.core.priority import Priority
 LOOK_S: Final = 0.05
 LOOKS: Final = 20
 WAIT_S: Final = 0.04
+WAIT_S_MIN: Final = 0.01
 FALL: Final = 0.9
 RISE: Final = 1.05
 FAIR_ROOM: Final = 1.25
@@ -76,6 +78,19 @@ class Pressure:
         self._waiting: list[_Waiting] = []
         self._least: Priority | None = Priority.SHEDDABLE
         self.calls_max = settings.calls_max
+        self._wait_s = WAIT_S
+        self.lag_s = 0.0
+        """How late the loop was, at worst, in the second before."""
+
+    @property
+    def count(self) -> int:
+        """Calls that are inside."""
+        return self._count
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait at the door."""
+        return len(self._waiting)
 
     async def enter(
         self, tenant_id: UUID, priority: Priority = Priority.INTERACTIVE, deadline: float = math.inf
@@ -99,7 +114,9 @@ class Pressure:
 
     def observe(self, lag_s: float) -> None:
         """How late the loop was, at worst, in the last second."""
+        self.lag_s = lag_s
         self._least = _least(self._memory())
+        self._wait_s = max(WAIT_S_MIN, WAIT_S - lag_s)
         given = self._settings
         if lag_s > given.lag_s:
             self.calls_max = max(given.calls_min, int(min(self.calls_max, self._count) * FALL))
@@ -134,7 +151,7 @@ class Pressure:
         waiting = _Waiting(tenant_id, priority, loop.create_future())
         self._waiting.append(waiting)
         try:
-            async with asyncio.timeout_at(min(loop.time() + WAIT_S, deadline)):
+            async with asyncio.timeout_at(min(loop.time() + self._wait_s, deadline)):
                 await waiting.place
         except BaseException as error:
             self._give_up(waiting)

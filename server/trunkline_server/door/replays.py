@@ -193,7 +193,8 @@ def _fingerprint(call: Call, request: Message) -> bytes:
     bare = type(request)()
     bare.CopyFrom(request)
     bare.ClearField("request_id")
-    if "input" in bare.DESCRIPTOR.fields_by_name:
-        bare.input.ClearField("labels")  # type: ignore[attr-defined]
+    inner = getattr(bare, "input", None)
+    if inner is not None and "labels" in inner.DESCRIPTOR.fields_by_name:
+        inner.ClearField("labels")
     user = f"{call.method}\0{call.user_id}\0{call.account_id}\0".encode()
     return hashlib.sha256(user + bare.SerializeToString(deterministic=True)).digest()

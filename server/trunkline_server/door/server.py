@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -30,6 +31,9 @@ class ServerSettings:
     concurrent_streams_max: int
     reflection: bool | None = None
     shared: bool = False
+    tls: ssl.SSLContext | None = None
+    health_address: str = ""
+    """Health alone, for probes that speak no TLS; empty: nowhere."""
 
 
 class Server:
@@ -46,16 +50,25 @@ class Server:
         if local if settings.reflection is None else settings.reflection:
             rpcs |= Reflection((*services, HEALTH), None if local else callers).rpcs()
         limits = Limits(settings.receive_bytes_max, streams_max=settings.concurrent_streams_max)
-        self._listener = Listener(rpcs, limits)
+        self._listener = Listener(rpcs, limits, settings.tls)
+        self._probed = Listener(self._health.rpcs(), limits)
+        self.health_address = ""
+        """Where health alone is served."""
 
     async def start(self) -> str:
         """Bind and serve; the address in use. Raises OSError where it cannot be bound."""
-        host, _, port = self._settings.address.rpartition(":")
-        try:
-            bound = await self._listener.start(host.strip("[]"), int(port), shared=self._settings.shared)
-        except OSError as error:
-            raise OSError(f"{self._settings.address} cannot be bound; is another gateway running?") from error
+        address = await self._bind(self._listener, self._settings.address)
+        if self._settings.health_address:
+            self.health_address = await self._bind(self._probed, self._settings.health_address)
         self._health.tell((LIVENESS, READINESS, *self._services), serving=True)
+        return address
+
+    async def _bind(self, listener: Listener, address: str) -> str:
+        host, _, port = address.rpartition(":")
+        try:
+            bound = await listener.start(host.strip("[]"), int(port), shared=self._settings.shared)
+        except OSError as error:
+            raise OSError(f"{address} cannot be bound; is another gateway running?") from error
         return f"{host}:{bound}"
 
     async def stop_admitting(self) -> None:
@@ -65,6 +78,7 @@ class Server:
     async def stop(self, grace_s: float) -> None:
         """Take no new calls, let the running ones end, then cut them off."""
         await self._listener.stop(grace_s)
+        await self._probed.stop(0)
 
 
 class Leaving(Protocol):

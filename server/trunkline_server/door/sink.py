@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 from typing import Final, Protocol
 
 _WAITING_MAX: Final = 64
@@ -19,10 +20,11 @@ class Writable(Protocol):
 
 
 class Sink:
-    """What cannot be written in time is dropped and counted."""
+    """What cannot be written in time is dropped and counted. `clean` takes out what must not be written."""
 
-    def __init__(self, file: Writable) -> None:
+    def __init__(self, file: Writable, clean: Callable[[bytes], bytes] = bytes) -> None:
         self._file = file
+        self._clean = clean
         self._waiting: queue.Queue[bytes | None] = queue.Queue(_WAITING_MAX)
         self._thread = threading.Thread(target=self._run, name="trunkline-log", daemon=True)
         self._thread.start()
@@ -46,7 +48,7 @@ class Sink:
     def _run(self) -> None:
         while (data := self._waiting.get()) is not None:
             try:
-                self._file.write(data)
+                self._file.write(self._clean(data))
                 self._file.flush()
             except (OSError, ValueError):
                 self.dropped_count += 1

@@ -53,6 +53,7 @@ _REASONS: Final[Mapping[Code, tuple[Reason, ...]]] = {
         Reason.JOB_FINAL,
         Reason.RESERVATION_CLOSED,
         Reason.BYOK_INVALID,
+        Reason.CONFIRMATION_REQUIRED,
     ),
     Code.RESOURCE_EXHAUSTED: (Reason.BUDGET_EXCEEDED, Reason.RATE_LIMITED, Reason.CONCURRENCY_LIMITED),
     Code.UNAVAILABLE: (

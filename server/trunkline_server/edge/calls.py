@@ -65,7 +65,7 @@ class Calls:
     async def serve(self, exchange: Exchange, name: str, spelling: Spelling) -> None:
         """The whole of a call."""
         procedure = self.procedures[name]
-        visit = self.boundary.visit(procedure, metadata_of(exchange), None)
+        visit = self.boundary.visit(procedure, metadata_of(exchange), None, exchange.certificate)
         try:
             procedure, request = await self._enter(exchange, visit, procedure, spelling)
             if procedure.method.streams:

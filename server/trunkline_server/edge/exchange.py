@@ -27,7 +27,10 @@ class Reply:
 
 
 class Port(Protocol):
-    """What an exchange needs of its connection."""
+    """What an exchange needs of its connection. `certificate` is the caller's; None or empty where none was shown."""
+
+    @property
+    def certificate(self) -> object: ...
 
     def write(self, data: bytes) -> None: ...
 
@@ -92,6 +95,10 @@ class Exchange:
         self.begun = False
         self.ended = False
         self.gone = False
+
+    @property
+    def certificate(self) -> object:
+        return self._port.certificate
 
     @property
     def path(self) -> str:

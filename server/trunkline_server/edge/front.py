@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from trunkline_server.door.boundary import Boundary, Procedure
@@ -31,22 +32,23 @@ class FrontSettings:
     limits: Limits = field(default_factory=Limits)
     shared: bool = False
     sessions: Sessions | None = None
+    tls: ssl.SSLContext | None = None
 
 
 def front(
     settings: FrontSettings,
     boundary: Boundary,
     procedures: Mapping[str, Procedure],
-    ready: Callable[[], bool],
-    live_calls: Callable[[], int],
     *further: Route,
+    ready: Callable[[], bool],
+    traffic: Traffic,
+    figures: Callable[[], Awaitable[str]],
 ) -> HttpServer:
     """The door, not yet open."""
-    traffic = Traffic()
     calls = Calls(boundary, procedures, settings.limits.body_bytes_max)
     rpcs = RpcDoor(calls)
     routes = [
-        *probes(ready, traffic, live_calls),
+        *probes(ready, figures),
         *rpcs.routes(),
         *(DashboardDoor(calls, rpcs, settings.sessions).routes() if settings.sessions else ()),
         *OpenAIDoor(calls).routes(),
@@ -57,4 +59,4 @@ def front(
         *further,
     ]
     router = Router(routes, settings.allowed_origins)
-    return HttpServer(settings.address, settings.limits, traffic, router, shared=settings.shared)
+    return HttpServer(settings.address, settings.limits, traffic, router, shared=settings.shared, tls=settings.tls)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from contextlib import suppress
 from typing import Final
 
@@ -20,8 +21,16 @@ class HttpServer:
     """Started once everything behind it is ready. `shared`: other processes serve at this address as well."""
 
     def __init__(
-        self, address: str, limits: Limits, traffic: Traffic, handler: Handler, *, shared: bool = False
+        self,
+        address: str,
+        limits: Limits,
+        traffic: Traffic,
+        handler: Handler,
+        *,
+        shared: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._address = address
         self._shared = shared
         self.limits = limits
@@ -39,7 +48,13 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         try:
             self._listener = await loop.create_server(
-                lambda: Connection(self), host.strip("[]"), int(port), backlog=_BACKLOG, reuse_port=self._shared
+                lambda: Connection(self),
+                host.strip("[]"),
+                int(port),
+                backlog=_BACKLOG,
+                reuse_port=self._shared,
+                ssl=self._tls,
+                ssl_handshake_timeout=self.limits.head_s if self._tls else None,
             )
         except OSError as error:
             raise OSError(f"{self._address} cannot be bound; is another gateway running?") from error

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic
+from typing import Final, Generic, Protocol
 
 import msgspec
 
-from trunkline_server.core.errand import InputT
+from trunkline_server.core.errand import Errand, InputT
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.product import BodyT, Product
+from trunkline_server.gateway.routes import Route
 from trunkline_server.wire.craft import LongCraft, Pending
-
-if TYPE_CHECKING:
-    from trunkline_server.gateway.errand_run import ErrandRun
 
 POLL_FAILURES_MAX: Final = 5
 """How often in a row a provider may fail to say how far long work is."""
@@ -31,11 +29,19 @@ class Place(msgspec.Struct, frozen=True):
     operation: str
 
 
+class Asker(Protocol[InputT]):
+    """A run that has had long work begun. `operation`: what the provider calls it."""
+
+    route: Route
+    errand: Errand[InputT]
+    operation: str
+
+
 @dataclass(slots=True)
 class Begun(Generic[InputT, BodyT]):
     """What a run has had begun."""
 
-    run: ErrandRun[InputT, BodyT]
+    run: Asker[InputT]
     craft: LongCraft[InputT, BodyT]
     failures: int = 0
     percent: int = 0

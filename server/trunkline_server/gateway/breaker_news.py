@@ -8,6 +8,7 @@ from uuid import UUID
 from pybreaker import STATE_CLOSED, STATE_OPEN
 
 from trunkline.v1 import events_pb2
+from trunkline_server.gateway import breaker_names
 from trunkline_server.store.outbox import EVERYONE
 
 
@@ -31,5 +32,5 @@ class BreakerNews:
 
 def _whose(name: str) -> tuple[UUID, str]:
     """Of a tenant's own account it is nobody else's business."""
-    shown, of, owner = name.rpartition(" of ")
-    return (UUID(owner), shown) if of else (EVERYONE, name)
+    shown, owner = breaker_names.read(name)
+    return owner or EVERYONE, shown

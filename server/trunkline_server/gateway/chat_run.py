@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self, cast
 
-from trunkline.v1 import chat_pb2, errors_pb2, usage_pb2
+from trunkline.v1 import actions_pb2, chat_pb2, errors_pb2, usage_pb2
 from trunkline_server.core import money
+from trunkline_server.core.action_proposal import offered
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.core.guard.shield import Shield
+from trunkline_server.gateway.begun import Begun
 from trunkline_server.gateway.drains import kept, kept_whole
 from trunkline_server.gateway.guards.gate import Gate
 from trunkline_server.gateway.guards.guards import verdict_of
+from trunkline_server.gateway.journal import UNWRITTEN, Journal
 from trunkline_server.gateway.output import Output
 from trunkline_server.gateway.run import COUNTED_PARTIAL, ESTIMATE, NONE, PROVIDER_USAGE, StreamedRun
 
@@ -48,6 +51,8 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
     sequence: int = 0
     cache_status: chat_pb2.CacheStatus.ValueType = chat_pb2.CACHE_STATUS_UNSPECIFIED
     cache_lookup: chat_pb2.CacheLookup | None = None
+    operation: str = ""
+    """What the provider calls an answer that it makes in its own time."""
 
     def __post_init__(self) -> None:
         self.answer = Answer(streaming=self.work.streaming)
@@ -69,8 +74,27 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         return self.sequence > 0
 
     @property
+    def in_own_time(self) -> bool:
+        background = self.route.upstream.provider.background
+        return background is not None and background.is_wanted(self.ask)
+
+    @property
+    def is_idempotent(self) -> bool:
+        return not self.in_own_time
+
+    @property
+    def may_repeat(self) -> bool:
+        """What was begun is asked after, not begun again."""
+        return not self.begun and not self.operation
+
+    @property
     def may_hedge(self) -> bool:
-        return not self.is_bound
+        return not self.is_bound and not self.in_own_time
+
+    @property
+    def journal(self) -> Journal:
+        """A second round is not what an earlier attempt wrote down."""
+        return UNWRITTEN if self.rounds else cast("ChatWork", self.work).journal
 
     @property
     def finish_reason(self) -> chat_pb2.FinishReason.ValueType:
@@ -78,10 +102,21 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         return endings[0].finish_reason if endings else chat_pb2.FINISH_REASON_UNSPECIFIED
 
     async def attempt(self) -> None:
-        await kept_whole(self, self.route.upstream.answer(self.ask, self.answer))
+        background = self.route.upstream.provider.background
+        if background is not None and background.is_wanted(self.ask):
+            await self.journal.do(Begun(self, background.begin(self.ask, self.answer)))
+            self.operation = ""
+        else:
+            await kept_whole(self, self.route.upstream.answer(self.ask, self.answer))
 
     def reads(self) -> AsyncGenerator[None, None]:
+        if self.in_own_time:
+            return self._read_at_once()
         return kept(self, self.route.upstream.chat(self.ask, self.answer))
+
+    async def _read_at_once(self) -> AsyncGenerator[None, None]:
+        await self.attempt()
+        yield
 
     def start_over(self) -> None:
         self.answer = Answer(streaming=self.streaming)
@@ -165,13 +200,20 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         whole = answer.finished and not self.in_flight
         if answer.usage is not None and (whole or self.reported_counts):
             return answer.usage, PROVIDER_USAGE
-        unbilled = not answer.finished and self.route.upstream.provider.cancel_billing is CancelBilling.NO_BILL
-        if unbilled or not (answer.has_content or self.in_flight or whole):
+        if self._is_unbilled or not (answer.has_content or self.in_flight or whole):
             return usage_pb2.Usage(), PROVIDER_USAGE if self.rounds else NONE
         estimated = self._estimated()
         if answer.usage is not None:
             estimated = _larger(answer.usage, estimated)
         return estimated, ESTIMATE if whole else COUNTED_PARTIAL
+
+    @property
+    def _is_unbilled(self) -> bool:
+        """The provider bills nothing of what was left, or bills whoever goes on with it."""
+        if self.answer.finished:
+            return False
+        no_bill = self.route.upstream.provider.cancel_billing is CancelBilling.NO_BILL
+        return no_bill or self.journal.goes_on
 
     def _estimated(self) -> usage_pb2.Usage:
         """By what came through: one token a delta where the dialect sends them so, else by length; one in flight."""
@@ -236,6 +278,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
             price_version=self.bill.price_version,
             end_time=self.end_time,
             cache_status=self.cache_status,
+            actions=self.actions(),
             guard_findings=self.shield.findings() if self.shield is not None else None,
             cache_lookup=self.cache_lookup,
         )
@@ -260,7 +303,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         if self.gate is None:
             self.answer.write(completion.candidates)
         else:
-            completion.candidates.extend(self.gate.candidates(self.answer))
+            completion.candidates.extend(self.told())
         completion.usage.CopyFrom(self.usage)
         completion.cost.unit, completion.cost.nanos = money.USD, self.bill.cost_nano_usd
         completion.charge.unit, completion.charge.nanos = money.CREDIT, self.bill.charge_nanos
@@ -273,6 +316,17 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
             completion.guard_findings.extend(self.shield.findings())
         if self.cache_lookup is not None:
             completion.cache_lookup.CopyFrom(self.cache_lookup)
+        completion.actions.extend(self.actions())
+
+    def actions(self) -> Sequence[actions_pb2.Action]:
+        """What people can do with the answer."""
+        if self.gate is not None and self.streaming:  # what a model proposes went through it in events, not as a whole
+            return self.input.actions
+        return offered(self.input, self.told) if self.input.actions or self.input.tools else ()
+
+    def told(self) -> list[chat_pb2.Candidate]:
+        """The answers of a whole answer, as the caller may have them."""
+        return self.answer.candidates() if self.gate is None else self.gate.candidates(self.answer)
 
     def partial(self) -> errors_pb2.PartialResult:
         partial = StreamedRun.partial(self)

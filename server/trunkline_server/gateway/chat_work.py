@@ -14,6 +14,7 @@ from trunkline_server.core.operation import Operation
 from trunkline_server.core.pricing import FREE_OF_CHARGE, Bill, Price, most, price_unknown
 from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.cost_limit import CostLimit, affordable
+from trunkline_server.gateway.journal import UNWRITTEN, Journal
 from trunkline_server.gateway.limits.sizing import tokens_of
 from trunkline_server.gateway.needs import Needs, needs_of
 from trunkline_server.gateway.routes import Route
@@ -31,6 +32,8 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
 
     shield: Shield | None = None
     """What its answer goes through; None where nobody guards it."""
+    journal: Journal = UNWRITTEN
+    """Where it writes what a provider begins to answer in its own time."""
 
     @property
     def operation(self) -> Operation:

@@ -10,6 +10,7 @@ from trunkline.v1 import chat_pb2
 from trunkline_server.core import ids, money
 from trunkline_server.core.errors import not_found
 from trunkline_server.core.framing import split
+from trunkline_server.core.operation import Operation
 from trunkline_server.gateway.live import LiveCalls
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.usage import Usage, UsageRow
@@ -32,7 +33,7 @@ class Completions:
             raise not_found("completion", ids.spell("cmpl", completion_id))
         completion = _from_row(row)
         kept = await self._results.find_result(tenant_id, completion_id)
-        if kept is not None and not kept.failed:
+        if kept is not None and not kept.failed and row.operation == Operation.CHAT:
             completion.candidates.extend(_candidates(kept.response))
         return completion
 

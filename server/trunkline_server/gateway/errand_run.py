@@ -50,6 +50,10 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
         return isinstance(self.craft, Craft) and self.craft.is_idempotent
 
     @property
+    def in_own_time(self) -> bool:
+        return isinstance(self.craft, LongCraft)
+
+    @property
     def is_bound(self) -> bool:
         """All pieces come from one model."""
         return bool(self.products)

@@ -29,6 +29,7 @@ from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.guards.guards import Guards
 from trunkline_server.gateway.hedge import Spare, hedged
+from trunkline_server.gateway.journal import UNWRITTEN, Journal
 from trunkline_server.gateway.line import Visit
 from trunkline_server.gateway.live import LiveCall, LiveCalls
 from trunkline_server.gateway.patience import SETTLE_RESERVE_S, Limits, Patience
@@ -71,9 +72,9 @@ class Gateway:
         self._settings = settings
         self._tenant_budgets = TenantBudgets()
 
-    async def complete(self, call: Call, input: chat_pb2.ChatInput) -> ChatRun:
+    async def complete(self, call: Call, input: chat_pb2.ChatInput, journal: Journal = UNWRITTEN) -> ChatRun:
         """The answer to a question in one piece, in a run that has ended."""
-        async with self._run(call, await self.guarded(call, ChatWork(input))) as run:
+        async with self._run(call, await self.guarded(call, ChatWork(input, journal=journal))) as run:
             await self._answer(run)
             if run.output.faults(run.answer):
                 await self._repair(run)
@@ -246,7 +247,7 @@ class Gateway:
 
     def _entered(self, run: Run[Any]) -> Visit | None:
         """Through the breakers, with a place in hand, which is given back where they are shut."""
-        visit = run.route.line.enter(streaming=run.streaming, way=run.choice.way)
+        visit = run.route.line.enter(streaming=run.streaming, way=run.choice.way, timed=not run.in_own_time)
         if visit is None:
             run.route.line.trunk.bulkhead.leave()
         return visit
@@ -344,7 +345,7 @@ class Gateway:
         routing = run.input.routing
         told = routing.attempt_timeout
         attempt_s = told.seconds + told.nanos / 1e9 if routing.HasField("attempt_timeout") else None
-        first_s = self._settings.first_token_timeout_s if run.streaming else inf
+        first_s = self._settings.first_token_timeout_s if run.streaming and not run.in_own_time else inf
         may_cut = plan.may_go_on and run.may_be_cut and not self._may_hedge(run)
         upcoming = run.choice.upcoming if may_cut else None
         if upcoming is not None:

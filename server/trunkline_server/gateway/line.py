@@ -95,8 +95,8 @@ class Line:
         """When its breakers let the next call through."""
         return max(0.0, max(self.gate.opens_until_s, self.trunk.key_gate.opens_until_s) - self._clock())
 
-    def enter(self, *, streaming: bool, way: Way = Way.DUE) -> Visit | None:
-        """Take a place, which the caller has to leave again; None where a breaker is open."""
+    def enter(self, *, streaming: bool, way: Way = Way.DUE, timed: bool = True) -> Visit | None:
+        """Take a place, which the caller has to leave again; None where a breaker is open. `timed`: it can be slow."""
         generation = self.gate.acquire(way)
         if generation is None:
             return None
@@ -105,7 +105,7 @@ class Line:
             self.gate.release(generation, Outcome.NEUTRAL)
             return None
         self.pace.begun += 1
-        return Visit(self, generation, key_generation, streaming=streaming)
+        return Visit(self, generation, key_generation, streaming=streaming, timed=timed)
 
     def slow_s(self, *, streaming: bool) -> float:
         return self._settings.first_word_slow_s if streaming else self._settings.whole_slow_s
@@ -119,13 +119,14 @@ class Line:
 class Visit:
     """One attempt, around which it is a context manager: tells the breakers and the health what it came to."""
 
-    __slots__ = ("_generation", "_is_lost", "_key_generation", "_line", "_streaming", "_word_s", "began")
+    __slots__ = ("_generation", "_is_lost", "_key_generation", "_line", "_streaming", "_timed", "_word_s", "began")
 
-    def __init__(self, line: Line, generation: int, key_generation: int, *, streaming: bool) -> None:
+    def __init__(self, line: Line, generation: int, key_generation: int, *, streaming: bool, timed: bool) -> None:
         self._line = line
         self._generation = generation
         self._key_generation = key_generation
         self._streaming = streaming
+        self._timed = timed
         self._word_s: float | None = None
         self._is_lost = False
         self.began = time.perf_counter()
@@ -156,11 +157,12 @@ class Visit:
     def _succeeded(self) -> None:
         line, trunk = self._line, self._line.trunk
         took_s = self._word_s if self._word_s is not None else time.perf_counter() - self.began
-        slow = took_s > line.slow_s(streaming=self._streaming)
+        slow = self._timed and took_s > line.slow_s(streaming=self._streaming)
         line.gate.release(self._generation, Outcome.SLOW if slow else Outcome.SUCCESS)
         trunk.key_gate.release(self._key_generation, Outcome.SUCCESS)
-        line.latency.add(took_s, streaming=self._streaming)
-        trunk.health.latency.add(took_s, streaming=self._streaming)
+        if self._timed:
+            line.latency.add(took_s, streaming=self._streaming)
+            trunk.health.latency.add(took_s, streaming=self._streaming)
         trunk.health.succeeded()
 
     def _failed(self, failure: UpstreamFailure) -> None:

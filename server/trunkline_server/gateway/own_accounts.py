@@ -12,6 +12,7 @@ from uuid import UUID
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.sealing import SealBroken
+from trunkline_server.gateway.mirror import Mirror
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.providers.provider import Upstream
 from trunkline_server.store.database import Database
@@ -24,37 +25,24 @@ KEY_S_MAX: Final = 300.0
 KEYS_MAX: Final = 1000
 
 
-class OwnAccounts:
+class OwnAccounts(Mirror):
     """Knows every default account, without its key; a key is read when a call needs it, and forgotten soon."""
 
+    channel = CHANNEL
+    name = "provider_accounts"
+
     def __init__(self, routes: Routes, database: Database, accounts: ProviderAccounts) -> None:
+        super().__init__(database)
         self._routes = routes
-        self._database = database
         self._accounts = accounts
         self._keys: dict[UUID, tuple[str, float]] = {}
         self._changes = 0
-        self._changed = asyncio.Event()
-        self._reading = asyncio.Lock()
 
     async def follow(self) -> None:
         """Hear of changes, and know what is there already. Raises STORE_UNAVAILABLE: a start without this would send
         tenants' calls with another's key."""
-        await self._database.listen(CHANNEL, self._heard)
-        await self._read()
-
-    async def keep(self) -> None:
-        """Read again after every change, until cancelled."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            await self.refresh()
-
-    async def refresh(self) -> None:
-        """Use the defaults as they are now; where the database does not answer, those that were."""
-        try:
-            await self._read()
-        except TrunklineError as error:
-            _log.warning("provider_accounts.kept reason=%s", error.reason.value)
+        await self._listen()
+        await self._read_alone()
 
     def has(self, tenant_id: UUID, provider: str) -> bool:
         """Whether a tenant's calls to a provider go out with a key of its own."""
@@ -65,21 +53,20 @@ class OwnAccounts:
         return self._routes.registry.keyed(provider, partial(self._read_key, tenant_id, account_id))
 
     async def _read(self) -> None:
-        async with self._reading:
-            own: defaultdict[UUID, dict[str, Upstream]] = defaultdict(dict)
-            for tenant_id, provider, account_id in await self._accounts.defaults():
-                if self._routes.registry.takes_keys(provider):
-                    own[tenant_id][provider] = self.upstream(tenant_id, provider, account_id)
-            self._routes.use_own(dict(own))
+        own: defaultdict[UUID, dict[str, Upstream]] = defaultdict(dict)
+        for tenant_id, provider, account_id in await self._accounts.defaults():
+            if self._routes.registry.takes_keys(provider):
+                own[tenant_id][provider] = self.upstream(tenant_id, provider, account_id)
+        self._routes.use_own(dict(own))
 
     def forget(self) -> None:
         """No key that was read is the right one any longer."""
         self._changes += 1
         self._keys.clear()
 
-    def _heard(self, _payload: str | None) -> None:
+    def _heard(self, payload: str | None) -> None:
         self.forget()
-        self._changed.set()
+        super()._heard(payload)
 
     async def _read_key(self, tenant_id: UUID, account_id: UUID) -> str:
         now = asyncio.get_running_loop().time()

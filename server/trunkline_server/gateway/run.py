@@ -20,6 +20,7 @@ from trunkline_server.core.errand import Errand, InputT
 from trunkline_server.core.failure import Charge, UpstreamFailure
 from trunkline_server.core.money import NANOS
 from trunkline_server.core.pricing import Bill, Price
+from trunkline_server.core.trace import Attempted
 from trunkline_server.gateway.choice import Choice
 from trunkline_server.gateway.limits.grant import Grant
 from trunkline_server.gateway.routes import Route
@@ -122,6 +123,11 @@ class Run(ABC, Generic[InputT]):
     @property
     def may_hedge(self) -> bool:
         """Another attempt may run beside one of it."""
+        return False
+
+    @property
+    def in_own_time(self) -> bool:
+        """The provider takes as long as it likes, and says nothing until it is done."""
         return False
 
     @property
@@ -232,8 +238,12 @@ class Run(ABC, Generic[InputT]):
             failure_kind=failure_kind,
             http_status=http_status,
         )
-        attempt.duration.seconds, attempt.duration.nanos = divmod(int((time.perf_counter() - began) * 1e9), NANOS)
+        ended = time.perf_counter()
+        attempt.duration.seconds, attempt.duration.nanos = divmod(int((ended - began) * 1e9), NANOS)
         self.attempts.append(attempt)
+        if self.call.trace is not None:
+            noted = Attempted(attempt.provider, attempt.model, failure_kind, http_status, began, ended)
+            self.call.trace.attempts.append(noted)
 
     def partial(self) -> errors_pb2.PartialResult:
         """How far it came."""

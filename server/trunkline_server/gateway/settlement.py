@@ -39,6 +39,8 @@ class Settlement:
         self._tell = tell
         self._rate_nanos = credits_per_usd_nanos
         self.drains = Drains()
+        self.observe: Callable[[Run[Any]], None] | None = None
+        """Hears of every run that has its bill."""
 
     async def settle(self, run: Run[Any], outcome: chat_pb2.Outcome.ValueType, error_reason: str = "") -> None:
         """Write the bill into the run and into the ledger; of an answer that is read on, what is known, and the ledger
@@ -76,6 +78,8 @@ class Settlement:
         return Bill(cost, sum(each.charge_nanos for each in bills), price.version)
 
     async def _write(self, run: Run[Any], row: UsageRow) -> None:
+        if self.observe is not None:
+            self.observe(run)
         if run.asked > 1:
             for event in moves(run):
                 self._tell(row.tenant_id, event)

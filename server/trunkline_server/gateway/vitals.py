@@ -23,6 +23,7 @@ from trunkline_server.providers.registry import Registry
 from trunkline_server.store.database import Database
 
 DISK_FREE_SHARE_MIN: Final = 0.05
+MEMORY_SHARE_MAX: Final = 0.85
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Vitals:
     lines: Lines
     live: LiveCalls
     draining: Callable[[], bool]
+    memory_share: Callable[[], float]
     _began_s: float = field(default_factory=time.monotonic)
     _asked: tuple[float, float] = (0.0, 0.0)
     """When it was asked last, and the processor time until then."""
@@ -56,7 +58,7 @@ class Vitals:
             provider_pools=[_pool(name, figures) for name, figures in self.registry.pools().items()],
             breakers=[breaker_of(gate, self.lines.clock()) for gate in self.lines.not_closed()[:BREAKERS_MAX]],
         )
-        health.problems.extend(_problems(health))
+        health.problems.extend(_problems(health, self.memory_share()))
         health.status = self._status(health)
         return health
 
@@ -100,7 +102,7 @@ def resident_memory_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def _problems(health: admin_pb2.SystemHealth) -> Iterator[admin_pb2.SystemProblem.ValueType]:
+def _problems(health: admin_pb2.SystemHealth, memory_share: float) -> Iterator[admin_pb2.SystemProblem.ValueType]:
     database = health.database
     if not database.ok:
         yield admin_pb2.SYSTEM_PROBLEM_DATABASE
@@ -112,6 +114,8 @@ def _problems(health: admin_pb2.SystemHealth) -> Iterator[admin_pb2.SystemProble
     full = any(pool.in_use_count >= pool.max_count for pool in health.provider_pools)
     if full or in_use >= database.max_connection_count:
         yield admin_pb2.SYSTEM_PROBLEM_CONNECTIONS
+    if memory_share > MEMORY_SHARE_MAX:
+        yield admin_pb2.SYSTEM_PROBLEM_MEMORY
 
 
 def _pool(provider: str, figures: PoolFigures) -> admin_pb2.ProviderPool:

@@ -22,7 +22,11 @@ from trunkline_server.gateway.jobs.chat import ChatJob
 from trunkline_server.gateway.jobs.kind import JobKind
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
 from trunkline_server.gateway.jobs.speech import SpeechJob
+from trunkline_server.gateway.jobs.task import TaskJob
+from trunkline_server.gateway.jobs.upsert import UpsertJob
+from trunkline_server.house.collecting import Collecting
 from trunkline_server.house.hooks import Hooks
+from trunkline_server.house.tasks import tasks_over
 from trunkline_server.services.batches import BatchService
 from trunkline_server.services.events import EventService
 from trunkline_server.services.jobs import JobService
@@ -62,7 +66,14 @@ class Background:
 
     @classmethod
     async def open(
-        cls, settings: Settings, database: Database, errands: Errands, ledger: Ledger, hooks: Hooks
+        cls,
+        settings: Settings,
+        database: Database,
+        errands: Errands,
+        ledger: Ledger,
+        hooks: Hooks,
+        *,
+        collecting: Collecting,
     ) -> Background:
         """Hears of news once this returns."""
         announcer = Announcer(database)
@@ -71,8 +82,10 @@ class Background:
         items = BulkItems(errands.gateway, errands.media, errands.policy, carriage, jobs, to_status)
         bulk = BulkJob(items, operations)
         works: dict[str, JobKind] = {
-            "chat": ChatJob(errands.gateway, errands.media, errands.policy),
+            "chat": ChatJob(errands.gateway, errands.media, errands.policy, operations, hooks.wakes),
             "speech": SpeechJob(errands),
+            "task": TaskJob(tasks_over(settings.tasks, database, errands.gateway)),
+            "upsert": UpsertJob(collecting.intake),
             **errand.works(errands, operations, hooks.wakes),
         }
         orders = Orders(works, bulk, _order_settings(settings.jobs))

@@ -7,6 +7,7 @@ from typing import Final
 
 from trunkline_server.config import Settings
 from trunkline_server.door.caller import Callers
+from trunkline_server.gateway.health_news import HealthNews
 from trunkline_server.gateway.talks.turns import RENEW_S
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import limit_chores
@@ -32,13 +33,19 @@ def chores_of_each(engine: Engine, keys: Keys, callers: Callers) -> list[Chore]:
     ]
 
 
+def health_chore(news: HealthNews) -> Chore:
+    return Chore("watch_health", 10, news.look)
+
+
 def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> list[Chore]:
     """What one replica does for all of them."""
     return [
         Chore("purge_answers", 600, results.purge),
+        Chore("sign_audit", 60, engine.audit.sign_heads),
         Chore("sync_models", SYNC_EVERY_S, engine.sync.all, SYNC_FIRST_WITHIN_S),
         *roll_ups(engine.database, settings.analytics.keep_days),
         *bookkeeping(engine.database, settings.credits.hold_retention_days),
+        *engine.actions.chores(),
         Chore("forget_similar", 600, lambda: engine.shelf.similar.forget(settings.cache.similar_entries_max)),
         Chore("purge_conversations", 600, lambda: engine.talks.conversations.purge(*_kept(settings))),
         *engine.background.chores(),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -11,22 +12,24 @@ from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.handlers import rpcs_of
 from trunkline_server.door.server import Drain, Server, ServerSettings
+from trunkline_server.door.tls import Tls
 from trunkline_server.edge.dashboard.sessions import Sessions
 from trunkline_server.edge.front import FrontSettings, front
-from trunkline_server.edge.limits import Limits
+from trunkline_server.edge.limits import Limits, Traffic
 from trunkline_server.edge.server import HttpServer
 from trunkline_server.edge.webhooks import WebhookDoor
-from trunkline_server.gateway.live import LiveCalls
 
 
 def open_doors(
     settings: Settings,
     *,
+    tls: tuple[Tls, Tls] | None,
     boundary: Boundary,
     services: Mapping[ServiceDescriptor, object],
     callers: Callers,
     drain: Drain,
-    live: LiveCalls,
+    traffic: Traffic,
+    figures: Callable[[], Awaitable[str]],
     webhooks: WebhookDoor,
     secret: bytes,
     shared: bool,
@@ -35,15 +38,31 @@ def open_doors(
     offered = {each.full_name: boundary.procedures(each, service) for each, service in services.items()}
     rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
     procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
-    server = Server(_grpc_settings(settings, shared=shared), rpcs, callers)
-    facts = (lambda: not drain.draining, lambda: len(live))
-    http = front(_http_settings(settings, secret, shared=shared), boundary, procedures, *facts, *webhooks.routes())
+    served = replace(_grpc_settings(settings, shared=shared), tls=tls[0].context if tls else None)
+    fronted = replace(_http_settings(settings, secret, shared=shared), tls=tls[1].context if tls else None)
+    server = Server(served, rpcs, callers)
+    http = front(
+        fronted,
+        boundary,
+        procedures,
+        *webhooks.routes(),
+        ready=lambda: not drain.draining,
+        traffic=traffic,
+        figures=figures,
+    )
     return server, http
 
 
 def _grpc_settings(settings: Settings, *, shared: bool) -> ServerSettings:
     grpc = settings.grpc
-    return ServerSettings(grpc.address, grpc.receive_bytes_max, grpc.concurrent_streams_max, grpc.reflection, shared)
+    return ServerSettings(
+        address=grpc.address,
+        receive_bytes_max=grpc.receive_bytes_max,
+        concurrent_streams_max=grpc.concurrent_streams_max,
+        reflection=grpc.reflection,
+        shared=shared,
+        health_address=grpc.health_address,
+    )
 
 
 def _http_settings(settings: Settings, secret: bytes, *, shared: bool) -> FrontSettings:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from trunkline_server.config import Settings
 from trunkline_server.core import ids
 from trunkline_server.core.address import EgressPolicy
+from trunkline_server.core.audit_chain import HeadKey
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KeyRing
 from trunkline_server.gateway.admission import Admission
@@ -31,7 +32,9 @@ from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.sync import Sync
 from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
+from trunkline_server.house.actions import Actions
 from trunkline_server.house.background import Background
+from trunkline_server.house.collecting import Collecting
 from trunkline_server.house.guarding import house_guard
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.keeping import keep
@@ -40,6 +43,7 @@ from trunkline_server.house.routing import open_routes, require_known_chains, st
 from trunkline_server.house.start import StartError
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
+from trunkline_server.store.audit_log import AuditLog
 from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.embedded import EmbeddedPostgres
 from trunkline_server.store.installation import installation_secret
@@ -58,6 +62,7 @@ class Engine:
     replica_id: str
     secret: bytes
     database: Database
+    audit: AuditLog
     ledger: Ledger
     routes: Routes
     learning: Learning
@@ -72,6 +77,8 @@ class Engine:
     teller: Teller
     guards: Guards
     errands: Errands
+    collecting: Collecting
+    actions: Actions
     talks: Talks
     background: Background
 
@@ -106,13 +113,15 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     gateway = _gateway(settings, routes, ledger, limiter, live=live, teller=teller, guards=guards)
     policy = policy_of(settings)
     hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
-    talks = Talks.over(database, gateway)
-    stack.push_async_callback(talks.drained)
     errands = Errands(gateway, Media(Egress(policy)), policy)
+    collecting = Collecting.open(settings.collections, database, errands, stack)
+    talks = Talks.over(database, gateway, collecting.finding)
+    stack.push_async_callback(talks.drained)
     return Engine(
         replica_id=replica_id,
         secret=secret,
         database=database,
+        audit=AuditLog(database, HeadKey.derive(secret)),
         ledger=ledger,
         routes=routes,
         learning=learning,
@@ -127,8 +136,10 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         teller=teller,
         guards=guards,
         errands=errands,
+        collecting=collecting,
+        actions=Actions.open(database, tenant_keys, secret, policy, stack),
         talks=talks,
-        background=await Background.open(settings, database, errands, ledger, hooks),
+        background=await Background.open(settings, database, errands, ledger, hooks, collecting=collecting),
     )
 
 
@@ -144,7 +155,8 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
         url = embedded.url
     await migrate(url)
     given = settings.database
-    database = await Database.open(DatabaseSettings(url, given.pool_max, given.command_timeout_s))
+    limits = DatabaseSettings(url, given.pool_max, given.command_timeout_s, acquire_timeout_s=given.acquire_timeout_s)
+    database = await Database.open(limits)
     stack.push_async_callback(database.close)
     return database
 

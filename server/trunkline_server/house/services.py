@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from types import ModuleType
 from typing import Final
 
 from google.protobuf.descriptor import ServiceDescriptor
 
 from trunkline.v1 import (
+    actions_pb2,
     admin_pb2,
     analytics_pb2,
     assistants_pb2,
     audio_pb2,
+    audit_pb2,
     chat_pb2,
+    collections_pb2,
     conversations_pb2,
     credits_pb2,
     embeddings_pb2,
@@ -24,23 +28,28 @@ from trunkline.v1 import (
     moderation_pb2,
     prompts_pb2,
     providers_pb2,
+    tasks_pb2,
 )
 from trunkline_server import __version__
 from trunkline_server.config import Settings
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.door.boundary import Deadlines
+from trunkline_server.door.pressure import memory_share
 from trunkline_server.door.server import Drain
 from trunkline_server.door.status import to_status
 from trunkline_server.gateway.cache.recall import Recall
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.stops import Stops
 from trunkline_server.gateway.vitals import Vitals
+from trunkline_server.house.actions import CALL_TIMEOUT_S
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import cache_settings
+from trunkline_server.house.tasks import AT_ONCE, METHODS, tasks_over
 from trunkline_server.services.admin import AdminService, Replica
 from trunkline_server.services.analytics.service import AnalyticsService
 from trunkline_server.services.assistants import AssistantService
 from trunkline_server.services.audio import AudioService
+from trunkline_server.services.audit import AuditService
 from trunkline_server.services.chat import ChatService
 from trunkline_server.services.conversations import ConversationService
 from trunkline_server.services.credits import CreditService
@@ -51,6 +60,8 @@ from trunkline_server.services.models import ModelService
 from trunkline_server.services.moderation import ModerationService
 from trunkline_server.services.prompts import PromptService
 from trunkline_server.services.providers import ProviderService
+from trunkline_server.services.tasks import TaskService
+from trunkline_server.store.cluster import is_at
 from trunkline_server.store.custom_events import CustomEvents
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
@@ -60,10 +71,12 @@ from trunkline_server.store.usage import Usage
 OTHER_TIMEOUT_S: Final = 10.0
 MANY_TIMEOUT_S: Final = 600.0
 MEDIA_TIMEOUT_S: Final = 300.0
+COLLECTING_TIMEOUT_S: Final = 300.0
 SYNC_TIMEOUT_S: Final = 30.0
 WATCH_TIMEOUT_S: Final = 900.0
 
 _MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe", "TranslateAudio")
+_COLLECTING: Final = ("UpsertDocuments", "DeleteDocuments", "DeleteCollection", "CreateCollection", "Search")
 _TEXTS: Final = ("Complete", "Embed", "Rerank", "Moderate")
 
 
@@ -93,6 +106,7 @@ class Offered:
         return {
             chat_pb2: self._chat(),
             embeddings_pb2: EmbeddingService(engine.errands),
+            collections_pb2: engine.collecting.service(tokens, engine.background.orders, engine.background.jobs),
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
             moderation_pb2: ModerationService(engine.errands, engine.guards.policies),
@@ -103,19 +117,30 @@ class Offered:
             providers_pb2: ProviderService(
                 registry, engine.routes.lines, tokens, engine.accounts, engine.own, lambda: self._drain.draining
             ),
+            actions_pb2: engine.actions.service(tokens),
+            tasks_pb2: self._tasks(),
             prompts_pb2: PromptService(engine.talks.cast.prompts, tokens, engine.errands.policy),
             assistants_pb2: AssistantService(engine.talks.cast.assistants, tokens),
             conversations_pb2: ConversationService(
                 engine.talks.conversations, engine.talks.minutes.messages, tokens, engine.errands.policy
             ),
-            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf, self._vitals()),
+            audit_pb2: AuditService(engine.audit, tokens),
+            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf, self.vitals()),
         }
+
+    @cached_property
+    def _recall(self) -> Recall:
+        engine = self._engine
+        return Recall(engine.gateway, engine.ledger, engine.shelf, cache_settings(self._settings))
+
+    def _tasks(self) -> TaskService:
+        return TaskService(tasks_over(self._settings.tasks, self._engine.database, self._recall, AT_ONCE))
 
     def _chat(self) -> ChatService:
         engine = self._engine
         return ChatService(
             talks=engine.talks,
-            gateway=Recall(engine.gateway, engine.ledger, engine.shelf, cache_settings(self._settings)),
+            gateway=self._recall,
             completions=Completions(Usage(engine.database), self._results, engine.live),
             stops=self.stops,
             media=engine.errands.media,
@@ -123,17 +148,24 @@ class Offered:
             describe=to_status,
         )
 
-    def _vitals(self) -> Vitals:
+    def vitals(self) -> Vitals:
+        """Each counts the load between its own looks."""
         engine, settings = self._engine, self._settings
         return Vitals(
             engine.database,
-            not settings.database_url,
+            self._is_embedded,
             settings.data_path,
             engine.routes.registry,
             engine.routes.lines,
             engine.live,
             lambda: self._drain.draining,
+            memory_share,
         )
+
+    @property
+    def _is_embedded(self) -> bool:
+        url = self._settings.database_url
+        return not url or is_at(self._settings.data_path / "postgres", url)
 
     def _replica(self) -> Replica:
         engine, drain = self._engine, self._drain
@@ -141,7 +173,7 @@ class Offered:
             version=__version__,
             replica_id=engine.replica_id,
             start_time=datetime.now(UTC),
-            database_embedded=not self._settings.database_url,
+            database_embedded=self._is_embedded,
             draining=lambda: drain.draining,
             live_call_count=lambda: len(engine.live),
             expired_reservation_count=lambda: engine.ledger.expired_count,
@@ -153,9 +185,13 @@ def deadlines_of(settings: Settings) -> Deadlines:
     own = {
         **dict.fromkeys(_TEXTS, settings.chat.unary_timeout_s),
         **dict.fromkeys(_MEDIA, MEDIA_TIMEOUT_S),
+        **dict.fromkeys(METHODS, MANY_TIMEOUT_S),
         "Stream": settings.chat.stream_timeout_s,
         "CompleteMany": MANY_TIMEOUT_S,
+        **dict.fromkeys(_COLLECTING, COLLECTING_TIMEOUT_S),
+        "ExecuteAction": CALL_TIMEOUT_S,
         "SyncModels": SYNC_TIMEOUT_S,
+        "VerifyLog": MANY_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
     }
     return Deadlines(own, OTHER_TIMEOUT_S)

@@ -55,6 +55,7 @@ class Answered:
 
     status: int
     headers: Mapping[str, str]
+    data: bytes
 
 
 class Egress:
@@ -120,11 +121,12 @@ class Egress:
             "POST", address.url, headers=[*sent.items(), length], content=body, extensions=self._extensions()
         ) as response:
             told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+            data = bytearray()
             async for piece in response.aiter_stream():
-                bytes_max -= len(piece)
-                if bytes_max <= 0:
+                data += piece
+                if len(data) >= bytes_max:
                     break
-            return Answered(response.status, told)
+            return Answered(response.status, told, bytes(data[:bytes_max]))
 
     async def close(self) -> None:
         if self._pool is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -22,7 +22,7 @@ from trunkline_server.core.product import BodyT, Product, Sound
 from trunkline_server.providers.client import Response, Transport
 from trunkline_server.providers.settings import ProviderSettings
 from trunkline_server.wire.bulk import BulkCraft
-from trunkline_server.wire.craft import Craft, LongCraft, Pending, SpeechCraft, VoicesCraft
+from trunkline_server.wire.craft import BackgroundCraft, Craft, LongCraft, Pending, SpeechCraft, VoicesCraft
 from trunkline_server.wire.dialect import Wire
 from trunkline_server.wire.http import HttpRequest
 
@@ -57,11 +57,12 @@ class Provider:
 
     `only_if_named`: it is off until the settings say something about it. `takes_urls`: it fetches the addresses in a
     message itself; else the gateway does. `closed`: the catalogue has all of its models. `crafts`: what it can do
-    besides the chat of its wire. `bulk`: how it takes many questions at once, for less. `voices`: how to ask for those
-    that it speaks with, or which they always are. `transport` makes a way to it that is not our HTTP client.
+    besides the chat of its wire. `bulk`: how it takes many questions at once, for less. `background`: how it answers
+    chats in its own time. `voices`: how to ask for those that it speaks with, or which they always are.
+    `transport` makes a way to it that is not our HTTP client.
     `foreign_names`: what it may call the model of another provider; for those that pass calls on. `cancel_billing`:
     what it bills of an answer that its caller left. `limit_headers`: how it tells what is left of its
-    limits.
+    limits. `idempotency_header`: where it wants a name by which it knows work that is sent once more.
     """
 
     name: str
@@ -74,11 +75,13 @@ class Provider:
     closed: bool = False
     crafts: Mapping[Operation, AnyCraft] = field(default_factory=dict)
     bulk: BulkCraft | None = None
+    background: BackgroundCraft | None = None
     voices: VoicesCraft | Sequence[audio_pb2.Voice] = ()
     transport: Callable[[ProviderSettings], OwnTransport] | None = None
     foreign_names: Callable[[str, str], Sequence[str]] | None = None
     cancel_billing: CancelBilling = CancelBilling.ESTIMATE
     limit_headers: LimitHeaders | None = None
+    idempotency_header: str = ""
 
     @cached_property
     def capabilities(self) -> frozenset[models_pb2.Capability.ValueType]:
@@ -103,7 +106,7 @@ class Upstream:
 
     async def chat(self, ask: Ask, answer: Answer) -> AsyncGenerator[None, None]:
         """Ask, and grow the answer; yields after each read. Raises UpstreamFailure. Closing it closes the socket."""
-        async with self.transport.open(self.wire.encode_chat(ask)) as response:
+        async with self.transport.open(self._named(self.wire.encode_chat(ask), ask)) as response:
             await self.accept(response, ask.pace)
             decoder = self.wire.decode_chat(ask, answer, response.headers.get("content-type", ""))
             async for data in response.chunks():
@@ -113,7 +116,7 @@ class Upstream:
 
     async def answer(self, ask: Ask, answer: Answer) -> None:
         """Ask for a whole answer. Raises UpstreamFailure."""
-        async with self.transport.open(self.wire.encode_chat(ask)) as response:
+        async with self.transport.open(self._named(self.wire.encode_chat(ask), ask)) as response:
             await self.accept(response, ask.pace)
             decoder = self.wire.decode_chat(ask, answer, response.headers.get("content-type", ""))
             decoder.feed(await response.read(ANSWER_BYTES_MAX))
@@ -130,7 +133,7 @@ class Upstream:
 
     async def make(self, craft: Craft[InputT, BodyT], errand: Errand[InputT]) -> Product[BodyT]:
         """Have one piece of work done. Raises UpstreamFailure."""
-        async with self.transport.open(craft.encode(errand)) as response:
+        async with self.transport.open(self._named(craft.encode(errand), errand)) as response:
             await self.accept(response, errand.pace)
             return craft.decode(errand, response.headers, await response.read(PRODUCT_BYTES_MAX))
 
@@ -138,7 +141,7 @@ class Upstream:
         self, craft: SpeechCraft, errand: Errand[audio_pb2.SpeechInput], sound: Sound
     ) -> AsyncGenerator[None, None]:
         """Have a text spoken, and grow the sound; yields after each read. Closing it closes the socket."""
-        async with self.transport.open(craft.encode(errand)) as response:
+        async with self.transport.open(self._named(craft.encode(errand), errand)) as response:
             await self.accept(response, errand.pace)
             decoder = craft.decode(errand, sound, response.headers)
             async with aclosing(response.chunks()) as chunks:
@@ -154,7 +157,7 @@ class Upstream:
 
     async def submit(self, craft: LongCraft[InputT, BodyT], errand: Errand[InputT]) -> str:
         """Begin long work; what the provider calls it. Raises UpstreamFailure."""
-        async with self.transport.open(craft.submit(errand)) as response:
+        async with self.transport.open(self._named(craft.submit(errand), errand)) as response:
             await self.accept(response, errand.pace)
             return craft.submitted(errand, response.headers, await response.read(BODY_BYTES_MAX))
 
@@ -173,6 +176,11 @@ class Upstream:
         if isinstance(state, Pending) and state.fetchable and (request := craft.fetch(operation, body)):
             return await self._finished(craft, errand, operation, request)
         return state
+
+    def _named(self, request: HttpRequest, errand: Errand[InputT]) -> HttpRequest:
+        """With the same name each time, so that the provider can know it again."""
+        header = self.provider.idempotency_header
+        return replace(request, headers={**request.headers, header: errand.named()}) if header else request
 
     async def _finished(
         self, craft: LongCraft[InputT, BodyT], errand: Errand[InputT], operation: str, request: HttpRequest

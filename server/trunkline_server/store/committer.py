@@ -50,6 +50,11 @@ class Committer:
         spares = [await database.dedicated() for _ in range(settings.detours)]
         return cls(lanes, spares, settings)
 
+    @property
+    def waiting_count(self) -> int:
+        """Operations that wait in all lanes."""
+        return sum(lane.length for lane in (*self._lanes, *self._detours.values()))
+
     def put(self, op: Op) -> asyncio.Future[Outcome]:
         """Queues an operation; what closes a hold is applied even when the caller leaves. Raises STORE_UNAVAILABLE when
         too many wait already or after `close`; the future raises it when the database gave no answer in time."""

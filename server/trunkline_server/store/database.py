@@ -15,6 +15,7 @@ from typing import Any, Self
 import asyncpg
 
 from trunkline_server.store import queries
+from trunkline_server.store.acting import ACTOR
 from trunkline_server.store.connection import Connection, DatabaseSettings, server_settings
 from trunkline_server.store.held import Held
 from trunkline_server.store.listener import Callback, Listener
@@ -101,6 +102,13 @@ class Database:
         async with self._borrowed() as connection, connection.transaction():
             yield connection
 
+    @asynccontextmanager
+    async def patient(self, timeout_s: float) -> AsyncIterator[Connection]:
+        """A transaction whose statements may take so long at the server, and wait so long for locks."""
+        async with self.transaction() as connection:
+            await connection.execute(_SQL.be_patient, f"{timeout_s * 1000:.0f}")
+            yield connection
+
     async def dedicated(self) -> Held:
         """A connection outside the pool for one user, until `close`."""
         held = Held(self._settings)
@@ -120,7 +128,12 @@ class Database:
         with outage_told():
             async with self._pool.acquire(timeout=self._settings.acquire_timeout_s) as connection:
                 try:
-                    yield connection
+                    if actor := ACTOR.get():
+                        async with connection.transaction():
+                            await connection.execute(_SQL.act_as, actor)
+                            yield connection
+                    else:
+                        yield connection
                 except TimeoutError:
                     connection.terminate()  # a server that hangs would hold the release up as well
                     raise

@@ -20,7 +20,8 @@ from typing import Self
 import asyncpg
 
 from trunkline_server.store import queries
-from trunkline_server.store.cluster import Cluster, EmbeddedPostgresError
+from trunkline_server.store.binaries import EmbeddedPostgresError
+from trunkline_server.store.cluster import Cluster
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
 

@@ -55,6 +55,11 @@ class Ledger:
         committer = await Committer.open(database, settings.commit)
         return cls(database, Accounts(database, settings.new_accounts), committer)
 
+    @property
+    def waiting_count(self) -> int:
+        """Operations that wait for the database."""
+        return self._committer.waiting_count
+
     async def close(self) -> None:
         """Finishes what is queued. Before the database is closed."""
         await self._committer.close()

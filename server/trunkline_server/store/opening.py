@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import asyncpg
 
 from trunkline_server.core.errors import Reason, TrunklineError
-from trunkline_server.store.cluster import EmbeddedPostgresError
+from trunkline_server.store.binaries import EmbeddedPostgresError
 from trunkline_server.store.migrate import MigrationError
 
 

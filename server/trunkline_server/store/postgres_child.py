@@ -43,7 +43,7 @@ def _become(uid: int, gid: int, *, walk: bool) -> None:
 
 
 def _keep_walking() -> None:
-    """Keeps one right of root: to pass through closed directories (a home in /root), where data or binaries lie."""
+    """Keeps one right of root: to pass through closed directories (a home in /root), where data lies."""
     capability = (
         CAP_DAC_READ_SEARCH if _libc().prctl(PR_CAPBSET_READ, CAP_DAC_READ_SEARCH, 0, 0, 0) == 1 else CAP_DAC_OVERRIDE
     )

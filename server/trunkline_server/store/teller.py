@@ -33,6 +33,11 @@ class Teller:
         self._untold: deque[tuple[UUID, events_pb2.Event]] = deque(maxlen=UNTOLD_MAX)
         self._more = asyncio.Event()
 
+    @property
+    def untold_count(self) -> int:
+        """How many are still to be written."""
+        return len(self._untold)
+
     def tell(self, tenant_id: UUID, event: events_pb2.Event) -> None:
         """Never waits."""
         self._untold.append((tenant_id, event))

@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from trunkline.v1 import audio_pb2
+from trunkline.v1 import audio_pb2, chat_pb2
+from trunkline_server.core.answer import Answer
+from trunkline_server.core.ask import Ask
 from trunkline_server.core.errand import Errand, InputT
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.product import BodyT, Product, Sound
@@ -116,3 +118,15 @@ class LongCraft(ABC, Generic[InputT, BodyT]):
     def cancel(self, operation: str) -> HttpRequest | None:
         """Stops it; None where the provider cannot."""
         return None
+
+
+class BackgroundCraft(ABC):
+    """Chats that a provider answers in its own time, where the caller wants that."""
+
+    @abstractmethod
+    def is_wanted(self, ask: Ask) -> bool:
+        """Asked at every call that has options of its own for the provider."""
+
+    @abstractmethod
+    def begin(self, ask: Ask, answer: Answer) -> LongCraft[chat_pb2.ChatInput, chat_pb2.Completion]:
+        """One such chat, as long work that grows the answer."""

@@ -30,14 +30,14 @@ def on_the_path(site: Path) -> Iterator[Path]:
                 del sys.modules[name]
 
 
-def install(site: Path, name: str, source: str, entries: Mapping[str, str]) -> None:
+def install(site: Path, name: str, source: str, entries: Mapping[str, str], group: str = GROUP) -> None:
     """A module called `name`, in a distribution of that name; `site` must be on the path."""
     site.joinpath(f"{name}.py").write_text(source)
     about = site / f"{name}-1.0.dist-info"
     about.mkdir()
     about.joinpath("METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     points = ConfigParser()
-    points[GROUP] = dict(entries)
+    points[group] = dict(entries)
     with about.joinpath("entry_points.txt").open("w") as file:
         points.write(file)
 

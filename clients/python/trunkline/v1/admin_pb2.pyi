@@ -98,6 +98,8 @@ class _SystemProblemEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SystemP
     """Less than a twentieth of the disk is free."""
     SYSTEM_PROBLEM_CONNECTIONS: _SystemProblem.ValueType  # 4
     """All connections to the database, or to a provider, are in use."""
+    SYSTEM_PROBLEM_MEMORY: _SystemProblem.ValueType  # 5
+    """More than 85 percent of the memory that the process may have is in use."""
 
 class SystemProblem(_SystemProblem, metaclass=_SystemProblemEnumTypeWrapper):
     """What may be wrong with a replica."""
@@ -112,6 +114,8 @@ SYSTEM_PROBLEM_DISK: SystemProblem.ValueType  # 3
 """Less than a twentieth of the disk is free."""
 SYSTEM_PROBLEM_CONNECTIONS: SystemProblem.ValueType  # 4
 """All connections to the database, or to a provider, are in use."""
+SYSTEM_PROBLEM_MEMORY: SystemProblem.ValueType  # 5
+"""More than 85 percent of the memory that the process may have is in use."""
 Global___SystemProblem: _TypeAlias = SystemProblem  # noqa: Y015
 
 @_typing.final

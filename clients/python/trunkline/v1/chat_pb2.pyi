@@ -11,8 +11,10 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
+from trunkline.v1 import actions_pb2 as _actions_pb2
 from trunkline.v1 import content_pb2 as _content_pb2
 from trunkline.v1 import guard_pb2 as _guard_pb2
+from trunkline.v1 import retrieval_pb2 as _retrieval_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -369,10 +371,12 @@ class ChatInput(_message.Message):
     ROUTING_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
     GUARD_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     PROVIDER_OPTIONS_JSON_FIELD_NUMBER: _builtins.int
     STRICT_PARAMETERS_FIELD_NUMBER: _builtins.int
     MAX_COST_FIELD_NUMBER: _builtins.int
+    RETRIEVAL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`provider/model` (`openai/gpt-4o`), or a model's own name (`gpt-4o`), which means all providers that have it. May be
     left out where the assistant or the conversation names one.
@@ -430,6 +434,10 @@ class ChatInput(_message.Message):
         """What is kept out of the question and the answer, beyond what the tenant's policy keeps out of all calls."""
 
     @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[_actions_pb2.Action]:
+        """What people can do with the answer; given back with it. Models and providers do not see them."""
+
+    @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The caller's own words for this call; they stand on its usage row. At most 16, keys of at most 63 characters."""
 
@@ -444,6 +452,10 @@ class ChatInput(_message.Message):
         """The most that the call may cost, in credits. A longer answer is cut there (FINISH_REASON_MAX_COST); the call is
         refused (CREDIT_INSUFFICIENT) when the question and one token of an answer would cost more.
         """
+
+    @_builtins.property
+    def retrieval(self) -> _retrieval_pb2.Retrieval:
+        """Read in a collection of the tenant's before answering. Not in jobs."""
 
     def __init__(
         self,
@@ -462,14 +474,16 @@ class ChatInput(_message.Message):
         routing: Global___Routing | None = ...,
         cache: Global___CachePolicy | None = ...,
         guard: _guard_pb2.Guard | None = ...,
+        actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         provider_options_json: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         strict_parameters: _builtins.bool = ...,
         max_cost: _usage_pb2.Amount | None = ...,
+        retrieval: _retrieval_pb2.Retrieval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "guard", b"guard", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "guard", b"guard", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parallel_tool_calls: _TypeAlias = _typing.Literal["parallel_tool_calls"]  # noqa: Y015
     _WhichOneofArgType__parallel_tool_calls: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls"]  # noqa: Y015
@@ -771,12 +785,14 @@ class Completion(_message.Message):
     CACHE_STATUS_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
     CACHE_LOOKUP_FIELD_NUMBER: _builtins.int
     GUARD_FINDINGS_FIELD_NUMBER: _builtins.int
+    RETRIEVED_FIELD_NUMBER: _builtins.int
     completion_id: _builtins.str
     """The gateway's id of the call, `cmpl_...`."""
     provider: _builtins.str
@@ -826,6 +842,10 @@ class Completion(_message.Message):
         """What the gateway had to change or leave out."""
 
     @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[_actions_pb2.Action]:
+        """What people can do with it: what the call brought, and what the model proposed through our tool; at most 20."""
+
+    @_builtins.property
     def prompt(self) -> Global___PromptUse:
         """The prompt that was used, in the version that was used."""
 
@@ -836,6 +856,10 @@ class Completion(_message.Message):
     @_builtins.property
     def guard_findings(self) -> _containers.RepeatedCompositeFieldContainer[_guard_pb2.GuardFinding]:
         """What guards found, in the question and in the answer."""
+
+    @_builtins.property
+    def retrieved(self) -> _retrieval_pb2.Retrieved:
+        """What was read in a collection before; unset where the call did not ask for that."""
 
     def __init__(
         self,
@@ -853,16 +877,18 @@ class Completion(_message.Message):
         cache_status: Global___CacheStatus.ValueType = ...,
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
         outcome: Global___Outcome.ValueType = ...,
         price_version: _builtins.str = ...,
         conversation_id: _builtins.str = ...,
         prompt: Global___PromptUse | None = ...,
         cache_lookup: Global___CacheLookup | None = ...,
         guard_findings: _abc.Iterable[_guard_pb2.GuardFinding] | None = ...,
+        retrieved: _retrieval_pb2.Retrieved | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_lookup", b"cache_lookup", "charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "prompt", b"prompt", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_lookup", b"cache_lookup", "charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "prompt", b"prompt", "retrieved", b"retrieved", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "conversation_id", b"conversation_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "guard_findings", b"guard_findings", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt", b"prompt", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "conversation_id", b"conversation_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "guard_findings", b"guard_findings", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt", b"prompt", "provider", b"provider", "provider_response_id", b"provider_response_id", "retrieved", b"retrieved", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1100,6 +1126,7 @@ class GenerationStarted(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
+    RETRIEVED_FIELD_NUMBER: _builtins.int
     completion_id: _builtins.str
     """The gateway's id of the call."""
     provider: _builtins.str
@@ -1116,6 +1143,10 @@ class GenerationStarted(_message.Message):
     def prompt(self) -> Global___PromptUse:
         """The prompt that is used, in the version that is used."""
 
+    @_builtins.property
+    def retrieved(self) -> _retrieval_pb2.Retrieved:
+        """What was read in a collection before; unset where the call did not ask for that."""
+
     def __init__(
         self,
         *,
@@ -1125,10 +1156,11 @@ class GenerationStarted(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         conversation_id: _builtins.str = ...,
         prompt: Global___PromptUse | None = ...,
+        retrieved: _retrieval_pb2.Retrieved | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "prompt", b"prompt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "prompt", b"prompt", "retrieved", b"retrieved"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_id", b"completion_id", "conversation_id", b"conversation_id", "create_time", b"create_time", "model", b"model", "prompt", b"prompt", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_id", b"completion_id", "conversation_id", b"conversation_id", "create_time", b"create_time", "model", b"model", "prompt", b"prompt", "provider", b"provider", "retrieved", b"retrieved"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1329,6 +1361,7 @@ class GenerationCompleted(_message.Message):
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     CACHE_STATUS_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
     CACHE_LOOKUP_FIELD_NUMBER: _builtins.int
     GUARD_FINDINGS_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
@@ -1364,6 +1397,10 @@ class GenerationCompleted(_message.Message):
         """When it ended."""
 
     @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[_actions_pb2.Action]:
+        """What people can do with the answer: what the call brought, and what the model proposed through our tool; at most 20."""
+
+    @_builtins.property
     def cache_lookup(self) -> Global___CacheLookup:
         """How answers to similar questions were looked for; unset where they were not."""
 
@@ -1384,12 +1421,13 @@ class GenerationCompleted(_message.Message):
         price_version: _builtins.str = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         cache_status: Global___CacheStatus.ValueType = ...,
+        actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
         cache_lookup: Global___CacheLookup | None = ...,
         guard_findings: _abc.Iterable[_guard_pb2.GuardFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache_lookup", b"cache_lookup", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "guard_findings", b"guard_findings", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "guard_findings", b"guard_findings", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

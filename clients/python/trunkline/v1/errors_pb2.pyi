@@ -130,6 +130,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DEADLINE_EXCEEDED: the job had not ended when its time was over."""
     ERROR_REASON_JOB_POISONED: _ErrorReason.ValueType  # 51
     """ABORTED: too many workers were lost while they were at the job."""
+    ERROR_REASON_CONFIRMATION_REQUIRED: _ErrorReason.ValueType  # 70
+    """FAILED_PRECONDITION: the action has to be confirmed with a token of ValidateAction."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The words in `ErrorInfo.reason` (without the prefix), domain `trunkline`. Behind each: the gRPC code."""
@@ -238,6 +240,8 @@ ERROR_REASON_JOB_EXPIRED: ErrorReason.ValueType  # 50
 """DEADLINE_EXCEEDED: the job had not ended when its time was over."""
 ERROR_REASON_JOB_POISONED: ErrorReason.ValueType  # 51
 """ABORTED: too many workers were lost while they were at the job."""
+ERROR_REASON_CONFIRMATION_REQUIRED: ErrorReason.ValueType  # 70
+"""FAILED_PRECONDITION: the action has to be confirmed with a token of ValidateAction."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

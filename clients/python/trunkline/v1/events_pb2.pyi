@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from trunkline.v1 import actions_pb2 as _actions_pb2
 from trunkline.v1 import jobs_pb2 as _jobs_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
@@ -47,12 +48,16 @@ class Event(_message.Message):
     BREAKER_OPENED_FIELD_NUMBER: _builtins.int
     BREAKER_CLOSED_FIELD_NUMBER: _builtins.int
     MODEL_SYNCED_FIELD_NUMBER: _builtins.int
+    SYSTEM_HEALTH_CHANGED_FIELD_NUMBER: _builtins.int
     WEBHOOK_ENDPOINT_DISABLED_FIELD_NUMBER: _builtins.int
     WEBHOOK_TESTED_FIELD_NUMBER: _builtins.int
     WEBHOOK_RECEIVED_FIELD_NUMBER: _builtins.int
     API_KEY_CREATED_FIELD_NUMBER: _builtins.int
     API_KEY_ROTATED_FIELD_NUMBER: _builtins.int
     API_KEY_REVOKED_FIELD_NUMBER: _builtins.int
+    ACTION_VALIDATED_FIELD_NUMBER: _builtins.int
+    ACTION_EXECUTED_FIELD_NUMBER: _builtins.int
+    ACTION_HANDLER_CHANGED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Its id, `evt_...`."""
     cursor: _builtins.str
@@ -124,6 +129,10 @@ class Event(_message.Message):
         """A provider offers other models than before."""
 
     @_builtins.property
+    def system_health_changed(self) -> Global___SystemHealthChanged:
+        """Something is wrong with a replica, or is not any more."""
+
+    @_builtins.property
     def webhook_endpoint_disabled(self) -> Global___WebhookEndpointDisabled:
         """An endpoint gets no more webhooks."""
 
@@ -147,6 +156,18 @@ class Event(_message.Message):
     def api_key_revoked(self) -> Global___ApiKeyRevoked:
         """An API key is good for nothing any more."""
 
+    @_builtins.property
+    def action_validated(self) -> Global___ActionValidated:
+        """Somebody asked whether an action is whole."""
+
+    @_builtins.property
+    def action_executed(self) -> Global___ActionExecuted:
+        """An action was executed, or was not."""
+
+    @_builtins.property
+    def action_handler_changed(self) -> Global___ActionHandlerChanged:
+        """Who executes actions has changed."""
+
     def __init__(
         self,
         *,
@@ -169,18 +190,22 @@ class Event(_message.Message):
         breaker_opened: Global___BreakerOpened | None = ...,
         breaker_closed: Global___BreakerClosed | None = ...,
         model_synced: Global___ModelSynced | None = ...,
+        system_health_changed: Global___SystemHealthChanged | None = ...,
         webhook_endpoint_disabled: Global___WebhookEndpointDisabled | None = ...,
         webhook_tested: Global___WebhookTested | None = ...,
         webhook_received: Global___WebhookReceived | None = ...,
         api_key_created: Global___ApiKeyCreated | None = ...,
         api_key_rotated: Global___ApiKeyRotated | None = ...,
         api_key_revoked: Global___ApiKeyRevoked | None = ...,
+        action_validated: Global___ActionValidated | None = ...,
+        action_executed: Global___ActionExecuted | None = ...,
+        action_handler_changed: Global___ActionHandlerChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "system_health_changed", b"system_health_changed", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "cursor", b"cursor", "event_id", b"event_id", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "type", b"type", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "cursor", b"cursor", "event_id", b"event_id", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "system_health_changed", b"system_health_changed", "type", b"type", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "job_progressed", "response_generated", "cost_calculated", "request_failed", "failover_triggered", "credits_low", "credits_expired", "budget_threshold_reached", "provider_switched", "ledger_audit_failed", "breaker_opened", "breaker_closed", "model_synced", "webhook_endpoint_disabled", "webhook_tested", "webhook_received", "api_key_created", "api_key_rotated", "api_key_revoked"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "job_progressed", "response_generated", "cost_calculated", "request_failed", "failover_triggered", "credits_low", "credits_expired", "budget_threshold_reached", "provider_switched", "ledger_audit_failed", "breaker_opened", "breaker_closed", "model_synced", "system_health_changed", "webhook_endpoint_disabled", "webhook_tested", "webhook_received", "api_key_created", "api_key_rotated", "api_key_revoked", "action_validated", "action_executed", "action_handler_changed"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -783,6 +808,34 @@ class ModelSynced(_message.Message):
 Global___ModelSynced: _TypeAlias = ModelSynced  # noqa: Y015
 
 @_typing.final
+class SystemHealthChanged(_message.Message):
+    """Something is wrong with a replica, or is not any more. Told to the tenant `default`, whose the gateway is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLICA_ID_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    replica_id: _builtins.str
+    """The replica."""
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is wrong, such as `SYSTEM_PROBLEM_DISK`; empty where all is well again. As in GetSystemHealth."""
+
+    def __init__(
+        self,
+        *,
+        replica_id: _builtins.str = ...,
+        problems: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["problems", b"problems", "replica_id", b"replica_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SystemHealthChanged: _TypeAlias = SystemHealthChanged  # noqa: Y015
+
+@_typing.final
 class WebhookEndpointDisabled(_message.Message):
     """An endpoint gets no more webhooks."""
 
@@ -955,6 +1008,132 @@ class ApiKeyRevoked(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApiKeyRevoked: _TypeAlias = ApiKeyRevoked  # noqa: Y015
+
+@_typing.final
+class ActionValidated(_message.Message):
+    """Somebody asked whether an action is whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ACTION_TYPE_FIELD_NUMBER: _builtins.int
+    VALID_FIELD_NUMBER: _builtins.int
+    TOKEN_GIVEN_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    action_id: _builtins.str
+    """Its id in the answer."""
+    name: _builtins.str
+    """What it does."""
+    action_type: _actions_pb2.ActionType.ValueType
+    """Its type."""
+    valid: _builtins.bool
+    """Nothing is wrong with it."""
+    token_given: _builtins.bool
+    """A token to confirm it was given out."""
+    user_id: _builtins.str
+    """Who asked; empty for the tenant itself."""
+    def __init__(
+        self,
+        *,
+        action_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        action_type: _actions_pb2.ActionType.ValueType = ...,
+        valid: _builtins.bool = ...,
+        token_given: _builtins.bool = ...,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "action_type", b"action_type", "name", b"name", "token_given", b"token_given", "user_id", b"user_id", "valid", b"valid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActionValidated: _TypeAlias = ActionValidated  # noqa: Y015
+
+@_typing.final
+class ActionExecuted(_message.Message):
+    """An action was executed, or was not. Its arguments are not told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    ACTION_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ACTION_TYPE_FIELD_NUMBER: _builtins.int
+    HANDLER_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    ERROR_REASON_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    COMPLETION_ID_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """The execution, `aexec_...`."""
+    action_id: _builtins.str
+    """The action's id in the answer."""
+    name: _builtins.str
+    """What it does."""
+    action_type: _actions_pb2.ActionType.ValueType
+    """Its type."""
+    handler_id: _builtins.str
+    """The handler that it ended with."""
+    status: _actions_pb2.ActionStatus.ValueType
+    """How it ended."""
+    error_reason: _builtins.str
+    """Why it failed."""
+    user_id: _builtins.str
+    """Whose it was; empty for the tenant itself."""
+    completion_id: _builtins.str
+    """The answer that it stands in."""
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        action_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        action_type: _actions_pb2.ActionType.ValueType = ...,
+        handler_id: _builtins.str = ...,
+        status: _actions_pb2.ActionStatus.ValueType = ...,
+        error_reason: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        completion_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "action_type", b"action_type", "completion_id", b"completion_id", "error_reason", b"error_reason", "execution_id", b"execution_id", "handler_id", b"handler_id", "name", b"name", "status", b"status", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActionExecuted: _TypeAlias = ActionExecuted  # noqa: Y015
+
+@_typing.final
+class ActionHandlerChanged(_message.Message):
+    """Who executes actions has changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDLER_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
+    handler_id: _builtins.str
+    """The handler."""
+    name: _builtins.str
+    """Its name."""
+    deleted: _builtins.bool
+    """It is gone."""
+    def __init__(
+        self,
+        *,
+        handler_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        deleted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "handler_id", b"handler_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActionHandlerChanged: _TypeAlias = ActionHandlerChanged  # noqa: Y015
 
 @_typing.final
 class SubscribeRequest(_message.Message):

@@ -13,9 +13,11 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from trunkline.v1 import audio_pb2 as _audio_pb2
 from trunkline.v1 import chat_pb2 as _chat_pb2
+from trunkline.v1 import collections_pb2 as _collections_pb2
 from trunkline.v1 import embeddings_pb2 as _embeddings_pb2
 from trunkline.v1 import films_pb2 as _films_pb2
 from trunkline.v1 import images_pb2 as _images_pb2
+from trunkline.v1 import tasks_pb2 as _tasks_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -104,7 +106,7 @@ Global___DelayReason: _TypeAlias = DelayReason  # noqa: Y015
 
 @_typing.final
 class JobSpec(_message.Message):
-    """What is to be done. The numbers 7 and 8 are for task and tool."""
+    """What is to be done. The number 8 is for tool."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -114,6 +116,8 @@ class JobSpec(_message.Message):
     SPEECH_FIELD_NUMBER: _builtins.int
     TRANSCRIPTION_FIELD_NUMBER: _builtins.int
     VIDEO_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    UPSERT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chat(self) -> _chat_pb2.ChatInput:
         """A chat call."""
@@ -138,6 +142,14 @@ class JobSpec(_message.Message):
     def video(self) -> _films_pb2.VideoInput:
         """A film to be made."""
 
+    @_builtins.property
+    def task(self) -> _tasks_pb2.TaskInput:
+        """A task."""
+
+    @_builtins.property
+    def upsert(self) -> _collections_pb2.UpsertInput:
+        """Documents that are put into a collection."""
+
     def __init__(
         self,
         *,
@@ -147,12 +159,14 @@ class JobSpec(_message.Message):
         speech: _audio_pb2.SpeechInput | None = ...,
         transcription: _audio_pb2.TranscriptionInput | None = ...,
         video: _films_pb2.VideoInput | None = ...,
+        task: _tasks_pb2.TaskInput | None = ...,
+        upsert: _collections_pb2.UpsertInput | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "transcription", b"transcription", "video", b"video", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "transcription", b"transcription", "upsert", b"upsert", "video", b"video", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "transcription", b"transcription", "video", b"video", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "transcription", b"transcription", "upsert", b"upsert", "video", b"video", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat", "embed", "image", "speech", "transcription", "video"]  # noqa: Y015
+    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat", "embed", "image", "speech", "transcription", "video", "task", "upsert"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_work) -> _WhichOneofReturnType_work | None: ...
 
@@ -170,6 +184,8 @@ class JobResult(_message.Message):
     SPEECH_FIELD_NUMBER: _builtins.int
     TRANSCRIPTION_FIELD_NUMBER: _builtins.int
     VIDEO_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    UPSERT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def completion(self) -> _chat_pb2.Completion:
         """Of a chat call."""
@@ -194,6 +210,14 @@ class JobResult(_message.Message):
     def video(self) -> _films_pb2.VideoResult:
         """The films."""
 
+    @_builtins.property
+    def task(self) -> _tasks_pb2.TaskResult:
+        """Of a task."""
+
+    @_builtins.property
+    def upsert(self) -> _collections_pb2.UpsertResult:
+        """Of documents that were put into a collection."""
+
     def __init__(
         self,
         *,
@@ -203,12 +227,14 @@ class JobResult(_message.Message):
         speech: _audio_pb2.SpeechResult | None = ...,
         transcription: _audio_pb2.TranscribeResponse | None = ...,
         video: _films_pb2.VideoResult | None = ...,
+        task: _tasks_pb2.TaskResult | None = ...,
+        upsert: _collections_pb2.UpsertResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "transcription", b"transcription", "video", b"video"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "transcription", b"transcription", "upsert", b"upsert", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "transcription", b"transcription", "video", b"video"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "transcription", b"transcription", "upsert", b"upsert", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion", "embed", "image", "speech", "transcription", "video"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion", "embed", "image", "speech", "transcription", "video", "task", "upsert"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 

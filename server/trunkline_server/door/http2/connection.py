@@ -35,7 +35,14 @@ class Connection(asyncio.Protocol):
     calls: Calls
     outflow: Outflow
 
-    def __init__(self, rpcs: Mapping[str, Rpc], limits: Limits, on_lost: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        rpcs: Mapping[str, Rpc],
+        limits: Limits,
+        on_made: Callable[[Connection], None],
+        on_lost: Callable[[Connection], None],
+    ) -> None:
+        self._on_made = on_made
         self.limits = limits
         self.loop = asyncio.get_running_loop()
         self.heard_at = self.loop.time()
@@ -53,6 +60,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self.certificate: object = transport.get_extra_info("peercert")
         self.outflow = Outflow(self._transport, self.loop)
         self.calls = Calls(self, self._rpcs)
         self._reader = FrameReader(self._frame, self.calls.begin)
@@ -68,6 +76,7 @@ class Connection(asyncio.Protocol):
             frames.CONTINUATION: self._misplaced,
         }
         self._greet()
+        self._on_made(self)
 
     def data_received(self, data: bytes) -> None:
         if self._broken:

@@ -106,6 +106,11 @@ class Exchange:
         """Names in lower case; values of `-bin` names are bytes."""
         return self._head.metadata
 
+    @property
+    def certificate(self) -> object:
+        """The caller's, as `ssl` tells it; None or empty where none was shown and verified."""
+        return self._connection.certificate
+
     async def receive(self) -> bytes | None:
         """The next message; None at the end of the request."""
         messages = self._inbox.messages

@@ -13,6 +13,7 @@ from trunkline_server.door.http2.exchange import Rpc
 from trunkline_server.door.http2.limits import Limits
 
 _BACKLOG: Final = 1024
+HANDSHAKE_S: Final = 10.0
 _CLEAN_UP_S: Final = 5.0
 _FLUSH_S: Final = 1.0
 
@@ -31,8 +32,11 @@ class Listener:
     async def start(self, host: str, port: int, *, shared: bool = False) -> int:
         """Listen; the port in use. Other processes listen there as well if it is shared. Raises OSError."""
         loop = asyncio.get_running_loop()
+        handshake_s = HANDSHAKE_S if self._tls else None
         for listening in _sockets(host, port, shared=shared):
-            server = await loop.create_server(self._connection, sock=listening, backlog=_BACKLOG, ssl=self._tls)
+            server = await loop.create_server(
+                self._connection, sock=listening, backlog=_BACKLOG, ssl=self._tls, ssl_handshake_timeout=handshake_s
+            )
             self._servers.append(server)
         return int(self._servers[0].sockets[0].getsockname()[1])
 
@@ -53,9 +57,8 @@ class Listener:
             await asyncio.wait(tasks, timeout=_CLEAN_UP_S)
 
     def _connection(self) -> Connection:
-        connection = Connection(self._rpcs, self._limits, self._lost)
-        self._connections.add(connection)
-        return connection
+        """One that is there once it is made: a handshake that fails leaves nothing behind."""
+        return Connection(self._rpcs, self._limits, self._connections.add, self._lost)
 
     def _lost(self, connection: Connection) -> None:
         self._connections.discard(connection)

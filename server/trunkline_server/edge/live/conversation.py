@@ -41,11 +41,13 @@ class Conversation:
         boundary: Boundary,
         procedure: Procedure,
         metadata: Headers,
+        certificate: object,
         send: Callable[[bytes], Awaitable[None]],
     ) -> None:
         self._boundary = boundary
         self._procedure = procedure
         self._metadata = metadata
+        self._certificate = certificate
         self._send = send
         self._over = False
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -97,7 +99,7 @@ class Conversation:
         task.add_done_callback(lambda _: self._running.pop(said.id, None))
 
     async def _call(self, said: Said) -> None:
-        visit = self._boundary.visit(self._procedure, self._metadata, None)
+        visit = self._boundary.visit(self._procedure, self._metadata, None, self._certificate)
 
         async def send(message: Any) -> None:
             event = json_format.MessageToDict(message.event)

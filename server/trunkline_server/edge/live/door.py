@@ -55,7 +55,7 @@ class LiveDoor:
             return
         procedure = self.calls.procedures[STREAM]
         metadata = _metadata(exchange)
-        visit = self.calls.boundary.visit(procedure, metadata, None)
+        visit = self.calls.boundary.visit(procedure, metadata, None, exchange.certificate)
         with ExitStack() as taken:
             try:
                 await visit.identify()
@@ -66,7 +66,7 @@ class LiveDoor:
                 return
             socket = WebSocket(exchange, self.limits)
             exchange.switch(_accepted(exchange), socket)
-            await socket.run(Conversation(self.calls.boundary, procedure, metadata, socket.send))
+            await socket.run(Conversation(self.calls.boundary, procedure, metadata, exchange.certificate, socket.send))
 
     def _refusal(self, exchange: Exchange) -> Reply | None:
         upgrades = exchange.head.upgrades and exchange.header("upgrade").lower() == "websocket"

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from trunkline.v1 import chat_pb2
 
-NOT_ASKED: Final = ("cache", "labels", "max_cost")
+NOT_ASKED: Final = ("actions", "cache", "labels", "max_cost")
 """Fields of a question that say nothing about its answer."""
 PREFIX: Final = "trunkline:cache:"
 
@@ -34,14 +34,16 @@ class CacheKey:
         allowed_models: Sequence[str],
         *,
         guard: bytes = b"",
+        template: str = "",
     ) -> Self:
-        """`allowed_models` is what the caller's key may use, `guard` what is kept out: others get their own answers."""
+        """`allowed_models` is what the caller's key may use, `guard` what is kept out, `template` the version of a
+        prompt: others get their own answers."""
         bare = chat_pb2.ChatInput()
         bare.CopyFrom(input)
         for field in NOT_ASKED:
             bare.ClearField(field)
         told = hashlib.sha256(tenant_id.bytes)
-        for part in (provider, model, *sorted(allowed_models)):
+        for part in (provider, model, template, *sorted(allowed_models)):
             told.update(len(part).to_bytes(4) + part.encode())
         told.update(guard)
         told.update(bare.SerializeToString(deterministic=True))

@@ -148,7 +148,7 @@ class Recall:
             return None
         armed = self.guards.of(call, ChatWork(input))
         guard = armed.digest if armed is not None else b""
-        return Wish.of(call.caller, self.admission.candidates.first(call, input), input, self._settings, guard)
+        return Wish.of(call, self.admission.candidates.first(call, input), input, self._settings, guard)
 
     @asynccontextmanager
     async def _turn(self, wish: Wish) -> AsyncIterator[Kept | None]:
@@ -192,6 +192,7 @@ class Recall:
             "warnings",
             "guard_findings",
             "cache_lookup",
+            "actions",
         ):
             whole.ClearField(field)
         told = whole.SerializeToString()

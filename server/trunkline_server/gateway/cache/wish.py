@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunkline.v1 import chat_pb2, content_pb2
-from trunkline_server.core.call import Caller
+from trunkline_server.core.call import Call
 from trunkline_server.core.errors import invalid
 from trunkline_server.gateway.cache.key import CacheKey
 from trunkline_server.gateway.routes import Route
@@ -55,20 +55,26 @@ class Wish:
 
     @classmethod
     def of(
-        cls, caller: Caller, route: Route, input: chat_pb2.ChatInput, settings: CacheSettings, guard: bytes = b""
+        cls, call: Call, route: Route, input: chat_pb2.ChatInput, settings: CacheSettings, guard: bytes = b""
     ) -> Wish:
         """`guard` is the digest of what is guarded. Raises VALIDATION."""
-        policy, named = input.cache, (caller.tenant_id, route.provider, route.model)
+        policy = input.cache
         return cls(
-            key=CacheKey.of(*named, input, caller.allowed_models, guard=guard),
+            key=_key(call, route, input, guard),
             mode=policy.mode,
             ttl_s=policy.ttl.seconds + policy.ttl.nanos / 1e9 if policy.HasField("ttl") else settings.ttl_s,
             allow_stale=policy.allow_stale,
-            likeness=_likeness(caller, route, input, settings) if policy.HasField("similar") and not guard else None,
+            likeness=_likeness(call, route, input, settings) if policy.HasField("similar") and not guard else None,
         )
 
 
-def _likeness(caller: Caller, route: Route, input: chat_pb2.ChatInput, settings: CacheSettings) -> Likeness | None:
+def _key(call: Call, route: Route, input: chat_pb2.ChatInput, guard: bytes = b"") -> CacheKey:
+    caller = call.caller
+    named = (caller.tenant_id, route.provider, route.model)
+    return CacheKey.of(*named, input, caller.allowed_models, guard=guard, template=call.template)
+
+
+def _likeness(call: Call, route: Route, input: chat_pb2.ChatInput, settings: CacheSettings) -> Likeness | None:
     similar, words = input.cache.similar, _words(input)
     model = similar.embedding_model or settings.embedding_model
     if not model:
@@ -78,7 +84,7 @@ def _likeness(caller: Caller, route: Route, input: chat_pb2.ChatInput, settings:
     bare = chat_pb2.ChatInput()
     bare.CopyFrom(input)
     del bare.messages[-1].parts[:]
-    scope = CacheKey.of(caller.tenant_id, route.provider, route.model, bare, caller.allowed_models)
+    scope = _key(call, route, bare)
     least = similar.similarity_min if similar.HasField("similarity_min") else SIMILARITY_MIN
     return Likeness(scope, words, least, model)
 

@@ -14,8 +14,12 @@ from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.completions import folded
 from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.gateway.jobs.kind import Bench, Done, JobOffer
+from trunkline_server.gateway.jobs.long_work import LongWork, stay
 from trunkline_server.gateway.jobs.offers import fallback, offered
+from trunkline_server.gateway.jobs.wakes import Wakes
+from trunkline_server.gateway.journal import Journal
 from trunkline_server.gateway.media import Media
+from trunkline_server.store.operations import Operations
 
 KEEP_MAX: Final = 64
 """Events of an answer that are kept together, at most; what comes slower is kept as it comes."""
@@ -28,28 +32,35 @@ class ChatJob:
     gateway: Gateway
     media: Media
     policy: EgressPolicy
+    operations: Operations
+    wakes: Wakes
 
     async def offer(self, call: Call, spec: jobs_pb2.JobSpec) -> JobOffer:
         question.check(spec.chat, self.policy)
         return await offered(self.gateway.admission, call, ChatWork(spec.chat))
 
     async def run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench) -> Done:
+        if spec.chat.provider_options_json:  # without a word of its own no provider takes its own time
+            await stay(spec.chat, self.operations, bench.job_id)
+        journal = LongWork(self.operations, bench, self.wakes.pause_of(bench.job_id))
+        with journal.closed():
+            return await self._run(call, spec, bench, journal)
+
+    async def _run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench, journal: Journal) -> Done:
         first = self.gateway.admission.candidates.first(call, spec.chat)
         input = await self.media.inline(spec.chat, takes_urls=first.upstream.provider.takes_urls)
         await bench.progress(0.0, f"asking {first.provider}/{first.model}")
         result = jobs_pb2.JobResult()
         if bench.streams:
-            await self._stream(call, input, bench, result.completion)
+            await self._stream(call, ChatWork(input, streaming=True, journal=journal), bench, result.completion)
         else:
-            run = await self.gateway.complete(call, input)
+            run = await self.gateway.complete(call, input, journal)
             run.write(result.completion)
         return Done(result, fallback(first, call))
 
-    async def _stream(
-        self, call: Call, input: chat_pb2.ChatInput, bench: Bench, completion: chat_pb2.Completion
-    ) -> None:
+    async def _stream(self, call: Call, work: ChatWork, bench: Bench, completion: chat_pb2.Completion) -> None:
         told: list[chat_pb2.ChatEvent] = []
-        async with aclosing(self.gateway.stream(call, ChatWork(input, streaming=True))) as events:
+        async with aclosing(self.gateway.stream(call, work)) as events:
             async for event in events:
                 told.append(event)
                 await bench.keep((event,))

@@ -9,14 +9,12 @@ from typing import Any
 from trunkline.v1 import audio_pb2, images_pb2, jobs_pb2
 from trunkline_server.core import errand_rules
 from trunkline_server.core.call import Call
-from trunkline_server.core.errand import Input
-from trunkline_server.core.errors import TrunklineError, invalid
+from trunkline_server.core.errors import invalid
 from trunkline_server.core.operation import Operation
-from trunkline_server.gateway.begun import place_of
 from trunkline_server.gateway.errand_work import ErrandWork
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.jobs.kind import Bench, Done, JobOffer
-from trunkline_server.gateway.jobs.long_work import LongWork, unknown
+from trunkline_server.gateway.jobs.long_work import LongWork, stay
 from trunkline_server.gateway.jobs.offers import fallback, offered
 from trunkline_server.gateway.jobs.wakes import Wakes
 from trunkline_server.store.operations import Operations
@@ -44,27 +42,15 @@ class ErrandJob:
         input = getattr(spec, self.field)
         first = self.errands.gateway.admission.candidates.first(call, input)
         await bench.progress(0.0, f"asking {first.provider}/{first.model}")
-        await self._stay(input, bench)
+        await stay(input, self.operations, bench.job_id)
         journal = LongWork(self.operations, bench, self.wakes.pause_of(bench.job_id))
-        try:
+        with journal.closed():
             run = await self.errands.do(call, self.operation_of(input), input, journal)
-        except TrunklineError as error:
-            if journal.is_open:
-                raise unknown() from error
-            raise
         result = jobs_pb2.JobResult()
         told = getattr(result, self.field)
         told.MergeFromString(run.product.body.SerializeToString())
         told.receipt.CopyFrom(run.receipt())
         return Done(result, fallback(first, call))
-
-    async def _stay(self, input: Input, bench: Bench) -> None:
-        """Work that an earlier attempt has begun goes on where it is."""
-        found = await self.operations.find(bench.job_id)
-        if found is not None and found.operation is not None:
-            place = place_of(found.operation)
-            input.model = f"{place.provider}/{place.model}"
-            input.ClearField("routing")
 
 
 def works(errands: Errands, operations: Operations, wakes: Wakes) -> dict[str, ErrandJob]:

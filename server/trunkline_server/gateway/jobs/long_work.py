@@ -8,13 +8,17 @@ intend ──> submit ──> keep ──> poll ... ──> its result
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
+from uuid import UUID
 
+from trunkline_server.core.errand import Input
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.gateway.attempts import MAY_HAVE_WORKED
+from trunkline_server.gateway.begun import place_of
 from trunkline_server.gateway.jobs.kind import Bench
 from trunkline_server.gateway.journal import Remote, abandon
 from trunkline_server.store.operations import Operations
@@ -75,6 +79,16 @@ class LongWork:
                 abandon(remote, self.operation)
             raise
 
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Around one attempt: an error is final where something may have been begun whose end will not be seen."""
+        try:
+            yield
+        except TrunklineError as error:
+            if self.is_open:
+                raise unknown() from error
+            raise
+
     async def _polled(self, remote: Remote[T]) -> T:
         wait_s = remote.poll_s
         while isinstance(state := await remote.poll(self.operation), Pending):
@@ -98,6 +112,15 @@ class LongWork:
     async def _forget(self) -> None:
         await self.operations.forget(self.bench.job_id, self.bench.lease_token)
         self.is_open = False
+
+
+async def stay(input: Input, operations: Operations, job_id: UUID) -> None:
+    """Work that an earlier attempt has begun goes on where it is."""
+    found = await operations.find(job_id)
+    if found is not None and found.operation is not None:
+        place = place_of(found.operation)
+        input.model = f"{place.provider}/{place.model}"
+        input.ClearField("routing")
 
 
 def unknown() -> TrunklineError:

@@ -37,9 +37,9 @@ class Cast:
         messages.extend(input.messages)
         input.ClearField("prompt")
         _replace_messages(input, messages)
-        return chat_pb2.PromptUse(
-            prompt_id=ids.spell("prompt", found.prompt_id), name=found.name, version=version.version
-        )
+        prompt_id = ids.spell("prompt", found.prompt_id)
+        call.template = f"{prompt_id}/{version.version}"
+        return chat_pb2.PromptUse(prompt_id=prompt_id, name=found.name, version=version.version)
 
     async def _fill_assistant(self, call: Call, input: chat_pb2.ChatInput) -> None:
         check_name(input.assistant_id, "input.assistant_id")

@@ -2,6 +2,7 @@
 
 plain call ──▶ as it is
 prompt, assistant ──▶ filled in
+collection ──▶ sources before the question ──▶ answered ──▶ cited
 conversation ──▶ filled in ──▶ its turn comes ──▶ history ──▶ answered ──▶ kept, as far as the answer came
 """
 
@@ -17,9 +18,11 @@ from trunkline.v1 import chat_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
+from trunkline_server.gateway.collections.finding import Finding
 from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.gateway.talks.aside import Aside
 from trunkline_server.gateway.talks.cast import Cast
+from trunkline_server.gateway.talks.grounding import Grounding
 from trunkline_server.gateway.talks.recollection import Recollection
 from trunkline_server.gateway.talks.summaries import Summaries
 from trunkline_server.gateway.talks.talk import Minutes, Talk
@@ -46,9 +49,10 @@ class Talks:
     turns: Turns
     minutes: Minutes
     titles: Titles
+    grounding: Grounding
 
     @classmethod
-    def over(cls, database: Database, gateway: Gateway) -> Self:
+    def over(cls, database: Database, gateway: Gateway, finding: Finding) -> Self:
         conversations, messages = Conversations(database), ConversationMessages(database)
         aside = Aside(gateway)
         summaries = Summaries(aside, conversations, messages)
@@ -59,6 +63,7 @@ class Talks:
             turns=Turns(conversations),
             minutes=Minutes(conversations, messages, Usage(database)),
             titles=Titles(aside, conversations),
+            grounding=Grounding(finding),
         )
 
     def turn(self, call: Call, input: chat_pb2.ChatInput) -> AbstractAsyncContextManager[Turn]:
@@ -66,10 +71,11 @@ class Talks:
         return self._turn(call, input) if _leans(input) else Turn(input)
 
     async def question(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
-        """The whole question that a call would ask now."""
+        """The whole question that a call would ask now, without what it would read in a collection."""
         if not _leans(input):
             return input
         filled, _ = await self._filled(call, input)
+        filled.ClearField("retrieval")
         if not filled.conversation_id:
             return filled
         kept = await self.conversations.find(_reader(call), _conversation_id(filled))
@@ -83,6 +89,15 @@ class Talks:
 
     @asynccontextmanager
     async def _turn(self, call: Call, input: chat_pb2.ChatInput) -> AsyncIterator[Turn]:
+        async with self._told_turn(call, input) as turn:
+            if input.HasField("retrieval"):
+                async with self.grounding.over(call, turn) as grounded:
+                    yield grounded
+            else:
+                yield turn
+
+    @asynccontextmanager
+    async def _told_turn(self, call: Call, input: chat_pb2.ChatInput) -> AsyncIterator[Turn]:
         filled, prompt = await self._filled(call, input)
         if filled.conversation_id:
             async with self._talk(call, filled, prompt) as talk:
@@ -118,7 +133,7 @@ class Talks:
 
 
 def _leans(input: chat_pb2.ChatInput) -> bool:
-    return bool(input.conversation_id or input.assistant_id or input.HasField("prompt"))
+    return bool(input.conversation_id or input.assistant_id or input.HasField("prompt") or input.HasField("retrieval"))
 
 
 def _reader(call: Call) -> Reader:

@@ -15,6 +15,7 @@ from trunkline_server.wire.openai_bulk import OpenAIBulk
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
+from trunkline_server.wire.openai_responses.background import BackgroundResponses
 from trunkline_server.wire.openai_videos import OpenAIVideos
 
 # the newer ones tell what they used, and how to speak can be told to them
@@ -35,6 +36,8 @@ PROVIDER: Final = Provider(
         Operation.AUDIO_TRANSLATION: Translation(),
     },
     bulk=OpenAIBulk(),
+    background=BackgroundResponses(),
     voices=voices("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"),
     limit_headers=limit_headers.OPENAI,
+    idempotency_header="idempotency-key",
 )

@@ -15,6 +15,7 @@ from trunkline_server.wire.openai_responses.tools import encode_tool_choice, enc
 
 THOUGHTS: Final = "reasoning.encrypted_content"
 LOGPROBS: Final = "message.output_text.logprobs"
+SAID_ELSEWHERE: Final = frozenset(("include", "background"))
 
 
 def encode_chat(ask: Ask, quirks: Quirks) -> dict[str, object]:
@@ -31,7 +32,9 @@ def encode_chat(ask: Ask, quirks: Quirks) -> dict[str, object]:
     included = encode_include(ask, quirks)
     if included:
         body["include"] = included
-    return dialect.merge(body, {name: value for name, value in ask.options.items() if name != "include"})
+    if "background" in ask.options:  # nobody would ask after it: see `background.py`
+        ask.drop("provider_options_json", "the answer is not made in the background")
+    return dialect.merge(body, {name: value for name, value in ask.options.items() if name not in SAID_ELSEWHERE})
 
 
 def encode_count(ask: Ask, quirks: Quirks) -> dict[str, object]:

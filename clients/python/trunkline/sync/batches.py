@@ -1,0 +1,131 @@
+"""Much work at once, with nobody waiting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from trunkline.batch_item import BatchItem
+from trunkline.errors import TimedOut, Unavailable
+from trunkline.progress import Wanted, teller
+from trunkline.question import Question
+from trunkline.sync.connection import Connection
+from trunkline.v1 import batches_pb2, batches_pb2_grpc
+from trunkline.waiting import Patience
+from trunkline.work import Work, spec_of
+
+AGAIN_S: Final = 0.5
+
+
+class Batches:
+    """The batches of a gateway."""
+
+    def __init__(self, connection: Connection, question: Question) -> None:
+        self._connection = connection
+        self._question = question
+        self._stub = batches_pb2_grpc.BatchServiceStub(connection.channel)
+
+    def submit(
+        self,
+        items: Iterable[Work] | Mapping[str, Work],
+        *,
+        name: str = "",
+        at_provider: bool = False,
+        stop_on_error: bool = False,
+        concurrency_max: int = 0,
+        queue: str = "",
+        priority: int = 0,
+        labels: Mapping[str, str] | None = None,
+    ) -> Batch:
+        """Queues all or nothing. A mapping names its items. `at_provider`: within a day, for about half the price."""
+        given = items.items() if isinstance(items, Mapping) else (("", item) for item in items)
+        mode = batches_pb2.BATCH_MODE_PROVIDER if at_provider else batches_pb2.BATCH_MODE_GATEWAY
+        request = batches_pb2.CreateBatchRequest(
+            items=[batches_pb2.BatchItemSpec(custom_id=key, spec=spec_of(work, self._question)) for key, work in given],
+            request_id=self._question.request_id,
+            name=name,
+            mode=mode,
+            stop_on_error=stop_on_error,
+            concurrency_max=concurrency_max,
+            queue=queue,
+            priority=priority,
+            labels=labels,
+        )
+        made = self._connection.look(self._stub.CreateBatch, request, user=self._question.user)
+        return Batch(self._connection, made.batch)
+
+    def get(self, batch_id: str) -> Batch:
+        found = self._connection.look(self._stub.GetBatch, batches_pb2.GetBatchRequest(batch_id=batch_id))
+        return Batch(self._connection, found.batch)
+
+    def list(self) -> Iterator[Batch]:
+        """Newest first."""
+        for page in self._connection.pages(self._stub.ListBatches, batches_pb2.ListBatchesRequest()):
+            for batch in page.batches:
+                yield Batch(self._connection, batch)
+
+
+class Batch:
+    """A batch, as it was when it was last looked at."""
+
+    def __init__(self, connection: Connection, batch: batches_pb2.Batch) -> None:
+        self._connection = connection
+        self._stub = batches_pb2_grpc.BatchServiceStub(connection.channel)
+        self.batch = batch
+
+    @property
+    def batch_id(self) -> str:
+        return self.batch.batch_id
+
+    @property
+    def state(self) -> str:
+        """`RUNNING`, `COMPLETED`, `STOPPED` or `CANCELLED`."""
+        return batches_pb2.BatchState.Name(self.batch.state).removeprefix("BATCH_STATE_")
+
+    @property
+    def has_ended(self) -> bool:
+        return self.batch.state != batches_pb2.BATCH_STATE_RUNNING
+
+    def wait(self, *, timeout_s: float | None = None, progress: Wanted = False) -> Batch:
+        """Until all items have ended, across replicas that come and go. `progress`: draw a bar, or call this."""
+        tell, end = teller(progress)
+        try:
+            for batch in self.watch(timeout_s=timeout_s):
+                tell(batch.batch.percentage / 100, batch.state.lower())
+        finally:
+            end()
+        return self
+
+    def watch(self, *, timeout_s: float | None = None) -> Iterator[Batch]:
+        """The batch whenever it has come further."""
+        patience = Patience(timeout_s)
+        while not self.has_ended:
+            try:
+                for _ in self._watched(patience.left_s):
+                    yield self
+            except (Unavailable, TimedOut) as error:
+                time.sleep(patience.pause_s(error, AGAIN_S))
+
+    def items(self) -> Iterator[BatchItem]:
+        """In their order, with what came of each."""
+        request = batches_pb2.ListBatchItemsRequest(batch_id=self.batch_id)
+        for page in self._connection.pages(self._stub.ListBatchItems, request):
+            for item in page.items:
+                yield BatchItem(item)
+
+    def cancel(self) -> Batch:
+        """Items that wait are not begun, those that run are stopped."""
+        request = batches_pb2.CancelBatchRequest(batch_id=self.batch_id)
+        self.batch = (self._connection.look(self._stub.CancelBatch, request)).batch
+        return self
+
+    def _watched(self, left_s: float | None) -> Iterator[batches_pb2.Batch]:
+        request = batches_pb2.WatchBatchRequest(batch_id=self.batch_id)
+        told = self._connection.stream(self._stub.WatchBatch, request, timeout_s=left_s)
+        try:
+            for each in told:
+                self.batch = each.batch
+                yield each.batch
+        finally:
+            told.cancel()

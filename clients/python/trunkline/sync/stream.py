@@ -1,0 +1,96 @@
+"""An answer as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Self
+
+from trunkline.answer import Answer, tool_calls
+from trunkline.content import Words
+from trunkline.folding import Fold
+from trunkline.happening import Finished, Happening, Said, ToolRan, happening
+from trunkline.question import Question
+from trunkline.rounds import Rounds
+from trunkline.sync.connection import Connection, Events
+from trunkline.v1 import chat_pb2, chat_pb2_grpc
+
+
+class Stream:
+    """Iterate over it for pieces of text, or over `happenings()` for all that happens. Once.
+
+    As a context manager it stops the call when you leave early; what was used until then is charged.
+    """
+
+    def __init__(self, connection: Connection, question: Question, words: Words | None) -> None:
+        self._connection = connection
+        self._stub = chat_pb2_grpc.ChatServiceStub(connection.channel)
+        self._question = question
+        self._rounds = Rounds(question, words)
+        self._events: Events[chat_pb2.StreamResponse] | None = None
+        self._answer: Answer | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """The whole answer with its bill, once the stream has ended."""
+        if self._answer is None:
+            raise RuntimeError("the stream has not ended: read it to its end first")
+        return self._answer
+
+    def text(self) -> str:
+        """All of it."""
+        return "".join([piece for piece in self])
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            for each in self.happenings():
+                if isinstance(each, Said) and each.candidate == 0:
+                    yield each.text
+        finally:
+            self.cancel()
+
+    def happenings(self) -> Iterator[Happening]:
+        """All that happens, tools included."""
+        while True:
+            fold = Fold()
+            for event in self._once(fold):
+                told = happening(event)
+                if told is not None:
+                    yield told
+            if not self._rounds.goes_on(fold.completion):
+                break
+            results = self._question.toolbox.run(tool_calls(fold.completion))
+            self._rounds.take(results)
+            for result in results:
+                yield ToolRan(result.call, result.text, result.failed)
+        self._answer = self._rounds.answer
+        yield Finished(self._answer)
+
+    def events(self) -> Iterator[chat_pb2.ChatEvent]:
+        """The contract's own events, of one round."""
+        fold = Fold()
+        for event in self._once(fold):
+            yield event
+        self._rounds.goes_on(fold.completion)
+        self._answer = self._rounds.answer
+
+    def cancel(self) -> None:
+        """Stops the provider."""
+        if self._events is not None:
+            self._events.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    def _once(self, fold: Fold) -> Iterator[chat_pb2.ChatEvent]:
+        request = chat_pb2.StreamRequest(input=self._rounds.input, request_id=self._rounds.request_id)
+        known = self._question
+        self._events = self._connection.stream(self._stub.Stream, request, user=known.user, timeout_s=known.timeout_s)
+        try:
+            for response in self._events:
+                fold.take(response.event)
+                yield response.event
+        finally:
+            self.cancel()

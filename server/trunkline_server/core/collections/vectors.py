@@ -1,0 +1,72 @@
+"""Where the vectors of collections are: one small interface, which every store of vectors implements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from trunkline.v1 import collections_pb2, retrieval_pb2
+from trunkline_server.core.collections.metadata import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The vectors of one collection. Its id is the only name that a store sees, so no tenant can name another's."""
+
+    collection_id: UUID
+    dimensions: int
+    metric: collections_pb2.Metric.ValueType
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A chunk's vector, and what it can be filtered by."""
+
+    chunk_id: UUID
+    vector: Sequence[float]
+    facts: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A chunk that was found. `similarity` as `trunkline.v1.Metric` says; greater is nearer."""
+
+    chunk_id: UUID
+    similarity: float
+
+
+class VectorStore(Protocol):
+    """Raises RESOURCE_NOT_FOUND where a space is gone, and STORE_UNAVAILABLE where the store does not answer."""
+
+    async def create(self, space: Space) -> None:
+        """An empty one. Raises CAPABILITY_UNSUPPORTED where this store cannot hold it."""
+
+    async def drop(self, space: Space) -> None:
+        """With all points; one that is not there does no harm."""
+
+    async def put(self, space: Space, points: Sequence[Point]) -> None:
+        """Those that are there already are replaced. Found once this returns."""
+
+    async def remove(self, space: Space, chunk_ids: Sequence[UUID]) -> None:
+        """Those that are not there do no harm."""
+
+    async def vectors(self, space: Space, chunk_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[float]]:
+        """Of those that are there."""
+
+    async def nearest(
+        self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
+    ) -> list[Near]:
+        """The nearest of those that the filter lets through, the nearest first."""
+
+
+def similarity_of(metric: collections_pb2.Metric.ValueType, distance: float) -> float:
+    """Of what stores call a distance: 1 - cosine, the negative product, or the length between."""
+    match metric:
+        case collections_pb2.METRIC_DOT_PRODUCT:
+            return -distance
+        case collections_pb2.METRIC_EUCLIDEAN:
+            return 1 / (1 + distance)
+        case _:
+            return 1 - distance

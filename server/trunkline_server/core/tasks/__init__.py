@@ -1,0 +1,1 @@
+"""Tasks: what each asks of a model, and what is made of the answers."""

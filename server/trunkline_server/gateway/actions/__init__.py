@@ -1,0 +1,1 @@
+"""Executing actions: who is asked, how, and what comes of it."""

@@ -1,0 +1,203 @@
+"""A search on its way: the question as a vector, what is near it, what has its words, both put together, put in order.
+
+text ──▶ embedded ─┐
+vector ────────────┼▶ nearest ──┐
+document ──────────┘            ├▶ fused ──▶ told ──▶ reranked
+text ──▶ its words ─────────────┘
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from trunkline.v1 import collections_pb2, embeddings_pb2, receipt_pb2, retrieval_pb2
+from trunkline_server.core.call import Call
+from trunkline_server.core.collections import filters
+from trunkline_server.core.collections.fusion import fused
+from trunkline_server.core.errors import invalid, not_found
+from trunkline_server.core.operation import Operation
+from trunkline_server.core.question import check_name
+from trunkline_server.core.text import readable
+from trunkline_server.gateway.collections.bills import Bills
+from trunkline_server.gateway.collections.intake import check_vector
+from trunkline_server.gateway.collections.shelves import Shelves
+from trunkline_server.gateway.errands import Errands
+from trunkline_server.store.collections import Collection
+
+LIMIT: Final = 10
+FUSED_MIN: Final = 50
+"""Of each list, where two are put together."""
+RERANKED_TIMES: Final = 4
+RERANKED_MAX: Final = 100
+
+Request = collections_pb2.SearchRequest
+
+
+@dataclass(slots=True)
+class Found:
+    """The hits, the best first, and what they cost."""
+
+    hits: list[collections_pb2.SearchHit]
+    receipts: list[receipt_pb2.Receipt]
+
+
+@dataclass(slots=True)
+class _Search:
+    """One search: what it wants, and how near what it found is."""
+
+    collection: Collection
+    request: Request
+    bills: Bills
+    similarities: Mapping[UUID, float] = field(default_factory=dict)
+    ranks: Mapping[UUID, float] = field(default_factory=dict)
+
+    @property
+    def options(self) -> retrieval_pb2.SearchOptions:
+        return self.request.options
+
+    @property
+    def limit(self) -> int:
+        return self.options.limit or LIMIT
+
+    @property
+    def wanted(self) -> int:
+        """How many hits are told before they are put in order."""
+        if not self.options.HasField("rerank"):
+            return self.limit
+        usual = min(self.limit * RERANKED_TIMES, RERANKED_MAX)
+        return max(self.options.rerank.candidate_count or usual, self.limit)
+
+    @property
+    def depth(self) -> int:
+        """How far down each list is read."""
+        is_both = self.options.mode == retrieval_pb2.SEARCH_MODE_HYBRID
+        return max(self.wanted, FUSED_MIN) if is_both else self.wanted
+
+    def scores(self) -> Mapping[UUID, float]:
+        """The best first."""
+        if self.options.mode == retrieval_pb2.SEARCH_MODE_HYBRID:
+            return fused(list(self.similarities), list(self.ranks))
+        return self.similarities or self.ranks
+
+
+@dataclass(frozen=True)
+class Finding:
+    """For callers and for chat calls."""
+
+    shelves: Shelves
+    errands: Errands
+
+    async def search(self, call: Call, request: Request) -> Found:
+        """Raises RESOURCE_NOT_FOUND, VALIDATION, and what embedding and reranking can."""
+        check(request)
+        collection = await self.shelves.find(call.caller.tenant_id, readable("collection", request.collection))
+        search = _Search(collection, request, Bills(self.errands, call))
+        if request.options.mode != retrieval_pb2.SEARCH_MODE_WORDS:
+            search.similarities = await self._by_meaning(search)
+        if request.options.mode in (retrieval_pb2.SEARCH_MODE_WORDS, retrieval_pb2.SEARCH_MODE_HYBRID):
+            search.ranks = await self._by_words(search)
+        hits = await self._told(search)
+        if hits and request.options.HasField("rerank"):
+            hits = await _reranked(search, hits)
+        return Found(hits[: search.limit], search.bills.receipts)
+
+    async def _by_meaning(self, search: _Search) -> Mapping[UUID, float]:
+        own: Mapping[UUID, str] = {}
+        if search.request.WhichOneof("query") == "document_id":
+            own = await self._own_chunks(search)
+        vector = await self._vector(search, list(own))
+        store, space = self.shelves.vectors(search.collection), search.collection.space
+        near = await store.nearest(space, vector, search.options.filter, search.depth + len(own))
+        least = search.options.min_similarity if search.options.HasField("min_similarity") else -math.inf
+        kept = [each for each in near if each.similarity >= least and each.chunk_id not in own]
+        return {each.chunk_id: each.similarity for each in kept[: search.depth]}
+
+    async def _own_chunks(self, search: _Search) -> Mapping[UUID, str]:
+        """Of the document that is searched by. Raises RESOURCE_NOT_FOUND."""
+        name = readable("document_id", search.request.document_id)
+        chunks = await self.shelves.documents.chunks_of(search.collection.collection_id, name)
+        if not chunks:
+            raise not_found("document", name)
+        return chunks
+
+    async def _vector(self, search: _Search, own: Sequence[UUID]) -> Sequence[float]:
+        match search.request.WhichOneof("query"):
+            case "text":
+                return await _embedded(search)
+            case "vector":
+                return check_vector(search.collection, search.request.vector.values, "vector.values")
+            case _:
+                vectors = await self.shelves.vectors(search.collection).vectors(search.collection.space, own)
+                return _middle(list(vectors.values()), search.request.document_id)
+
+    async def _by_words(self, search: _Search) -> Mapping[UUID, float]:
+        found, request = search.collection, search.request
+        return await self.shelves.documents.by_words(
+            found.collection_id, request.text, found.spec.language, request.options.filter, search.depth
+        )
+
+    async def _told(self, search: _Search) -> list[collections_pb2.SearchHit]:
+        scores = search.scores()
+        hits = await self.shelves.documents.hits(search.collection.collection_id, scores) if scores else {}
+        told = [(chunk_id, score) for chunk_id, score in scores.items() if chunk_id in hits]
+        for chunk_id, score in told[: search.wanted]:
+            hit = hits[chunk_id]
+            hit.score = score
+            if (similarity := search.similarities.get(chunk_id)) is not None:
+                hit.similarity = similarity
+            if (rank := search.ranks.get(chunk_id)) is not None:
+                hit.word_rank = rank
+        return [hits[chunk_id] for chunk_id, _ in told[: search.wanted]]
+
+
+def check(request: Request) -> None:
+    """What its field rules cannot say. Raises VALIDATION."""
+    filters.check(request.options.filter, "options.filter")
+    if request.WhichOneof("query") == "text":
+        check_name(request.text, "text")
+        if not request.text.strip():
+            raise invalid("text", "has no words")
+        return
+    if request.options.mode not in (
+        retrieval_pb2.SEARCH_MODE_UNSPECIFIED,
+        retrieval_pb2.SEARCH_MODE_MEANING,
+    ):
+        raise invalid("options.mode", "looks for words, and the search has no text")
+    if request.options.HasField("rerank"):
+        raise invalid("options.rerank", "compares with a text, and the search has none")
+
+
+async def _embedded(search: _Search) -> Sequence[float]:
+    spec = search.collection.spec
+    asked = embeddings_pb2.EmbedInput(
+        model=spec.model,
+        texts=[search.request.text],
+        dimensions=spec.dimensions,
+        purpose=embeddings_pb2.EMBED_PURPOSE_QUERY,
+    )
+    made: embeddings_pb2.EmbedResponse = await search.bills.make(Operation.EMBED, asked)
+    return check_vector(search.collection, made.embeddings[0].values, "text")
+
+
+async def _reranked(search: _Search, hits: list[collections_pb2.SearchHit]) -> list[collections_pb2.SearchHit]:
+    asked = embeddings_pb2.RerankInput(
+        model=search.options.rerank.model,
+        query=search.request.text,
+        documents=[hit.text for hit in hits],
+        top_count=search.limit,
+    )
+    made: embeddings_pb2.RerankResponse = await search.bills.make(Operation.RERANK, asked)
+    for ranked in made.documents:
+        hits[ranked.index].score = ranked.score
+    return [hits[ranked.index] for ranked in made.documents]
+
+
+def _middle(vectors: Sequence[Sequence[float]], document_id: str) -> Sequence[float]:
+    """Of all chunks of a document."""
+    if not vectors:
+        raise not_found("document", document_id)
+    return [math.fsum(values) / len(vectors) for values in zip(*vectors, strict=True)]

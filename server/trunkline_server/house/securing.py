@@ -1,0 +1,62 @@
+"""From the settings to who may come in: certificates of the doors, names in those of callers, issuers of tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Final
+
+from trunkline_server.config import Settings
+from trunkline_server.core.priority import Priority
+from trunkline_server.door.caller import Strangers
+from trunkline_server.door.identities import Identities, Identity
+from trunkline_server.door.issuers import Issuer, Issuers
+from trunkline_server.door.tls import Tls, TlsSettings
+from trunkline_server.house.engine import policy_of
+from trunkline_server.providers.egress import Egress
+from trunkline_server.worker.chores import Chore
+
+JWKS_BYTES_MAX: Final = 256 * 1024
+GRPC: Final = ("h2",)
+HTTP: Final = ("http/1.1",)
+
+
+def open_tls(settings: Settings) -> tuple[Tls, Tls] | None:
+    """For gRPC and for HTTP; None where both are served in the clear. Raises OSError for bad files."""
+    given = settings.tls
+    if not given.certificate_file:
+        return None
+    chosen = TlsSettings(given.certificate_file, given.key_file, given.client_ca_file, given.client_auth)
+    return Tls(chosen, GRPC), Tls(chosen, HTTP)
+
+
+def tls_chores(settings: Settings, tls: tuple[Tls, Tls] | None) -> list[Chore]:
+    return [Chore("reload_tls", settings.tls.reload_s, each.reload) for each in tls or ()]
+
+
+def strangers_of(settings: Settings, stack: AsyncExitStack) -> Strangers:
+    """Callers without a key of ours."""
+    egress = Egress(policy_of(settings))
+    stack.push_async_callback(egress.close)
+
+    async def fetch(uri: str) -> bytes:
+        return (await egress.fetch(uri, bytes_max=JWKS_BYTES_MAX, field="auth.issuers")).data
+
+    identities = [
+        Identity(each.name, each.tenant, frozenset(each.scopes), each.models, Priority[each.priority.upper()])
+        for each in settings.auth.identities
+    ]
+    issuers = [
+        Issuer(
+            issuer=each.issuer,
+            audience=each.audience,
+            jwks_uri=each.jwks_uri,
+            algorithms=each.algorithms,
+            tenant=each.tenant,
+            scopes=frozenset(each.scopes),
+            scope_claim=each.scope_claim,
+            user_claim=each.user_claim,
+        )
+        for each in settings.auth.issuers
+    ]
+    return Strangers(Identities(identities), Issuers(issuers, fetch, asyncio.get_running_loop().time))

@@ -1,0 +1,25 @@
+-- Collections. $1 is the tenant; $2 and $3 are the id or, where that is null, the name.
+
+-- name: create
+INSERT INTO collection (tenant_id, collection_id, name, spec, store) VALUES ($1, $2, $3, $4, $5)
+RETURNING collection_id, spec, store, create_time
+
+-- name: find
+SELECT collection_id, spec, store, create_time
+FROM collection
+WHERE tenant_id = $1 AND CASE WHEN $2::uuid IS NULL THEN name = $3 ELSE collection_id = $2 END
+
+-- name: page
+SELECT collection_id, spec, store, create_time
+FROM collection
+WHERE tenant_id = $1 AND ($2::text IS NULL OR name COLLATE "C" > $2)
+ORDER BY name COLLATE "C"
+LIMIT $3
+
+-- name: counts
+SELECT count(*) AS documents, coalesce(sum(chunk_count), 0)::bigint AS chunks
+FROM collection_document
+WHERE collection_id = $1
+
+-- name: delete
+DELETE FROM collection WHERE tenant_id = $1 AND collection_id = $2

@@ -1,0 +1,99 @@
+"""Vectors in PostgreSQL: each collection has a table and an index (HNSW) of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import orjson
+
+from trunkline.v1 import collections_pb2, retrieval_pb2
+from trunkline_server.core.collections import filters
+from trunkline_server.core.collections.vectors import Near, Point, Space, similarity_of
+from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.store import queries
+from trunkline_server.store.database import Database
+from trunkline_server.store.documents import gone_told
+
+WRITE_TIMEOUT_S: Final = 60.0
+READ_TIMEOUT_S: Final = 5.0
+VECTOR_DIMENSIONS_MAX: Final = 2000
+"""Of vectors with whole numbers that an index takes; longer ones are kept with half of the bits."""
+
+_SQL = queries.load(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nearness:
+    """How pgvector spells a metric."""
+
+    ops: str
+    distance: str
+
+
+_NEARNESS: Final = {
+    collections_pb2.METRIC_COSINE: _Nearness("cosine_ops", "<=>"),
+    collections_pb2.METRIC_DOT_PRODUCT: _Nearness("ip_ops", "<#>"),
+    collections_pb2.METRIC_EUCLIDEAN: _Nearness("l2_ops", "<->"),
+}
+
+
+class PgVector:
+    """A `VectorStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, space: Space) -> None:
+        if not await self._database.fetchval(_SQL.has_vector):
+            message = "the database has no pgvector: install it there, or set collections.store"
+            raise TrunklineError(Reason.CAPABILITY_UNSUPPORTED, message)
+        async with self._database.patient(WRITE_TIMEOUT_S) as connection:
+            await connection.execute(_spelled(_SQL.create, space), timeout=WRITE_TIMEOUT_S)
+
+    async def drop(self, space: Space) -> None:
+        async with self._database.patient(WRITE_TIMEOUT_S) as connection:
+            await connection.execute(_spelled(_SQL.drop, space), timeout=WRITE_TIMEOUT_S)
+
+    async def put(self, space: Space, points: Sequence[Point]) -> None:
+        rows = [(each.chunk_id, orjson.dumps(each.facts).decode(), each.vector) for each in points]
+        with gone_told(space.collection_id):
+            async with self._database.patient(WRITE_TIMEOUT_S) as connection:
+                await connection.executemany(_spelled(_SQL.put, space), rows, timeout=WRITE_TIMEOUT_S)
+
+    async def remove(self, space: Space, chunk_ids: Sequence[UUID]) -> None:
+        with gone_told(space.collection_id):
+            async with self._database.patient(WRITE_TIMEOUT_S) as connection:
+                await connection.execute(_spelled(_SQL.remove, space), list(chunk_ids), timeout=WRITE_TIMEOUT_S)
+
+    async def vectors(self, space: Space, chunk_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[float]]:
+        with gone_told(space.collection_id):
+            rows = await self._database.fetch(_spelled(_SQL.vectors, space), list(chunk_ids))
+        return {row["chunk_id"]: row["vector"] for row in rows}
+
+    async def nearest(
+        self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
+    ) -> list[Near]:
+        path = filters.jsonpath(filter)
+        with gone_told(space.collection_id):
+            if path is None:
+                rows = await self._database.fetch(_spelled(_SQL.nearest, space), vector, limit)
+            else:
+                async with self._database.patient(READ_TIMEOUT_S) as connection:
+                    query = _spelled(_SQL.nearest_where, space)
+                    rows = await connection.fetch(query, vector, limit, path, timeout=READ_TIMEOUT_S)
+        return [Near(row["chunk_id"], similarity_of(space.metric, row["distance"])) for row in rows]
+
+
+def _spelled(statement: str, space: Space) -> str:
+    """For the collection's own table: nothing that a caller wrote goes into a statement."""
+    kind = "vector" if space.dimensions <= VECTOR_DIMENSIONS_MAX else "halfvec"
+    nearness = _NEARNESS[space.metric]
+    return (
+        statement.replace("{id}", space.collection_id.hex)
+        .replace("{type}", f"{kind}({space.dimensions})")
+        .replace("{ops}", f"{kind}_{nearness.ops}")
+        .replace("{distance}", nearness.distance)
+    )

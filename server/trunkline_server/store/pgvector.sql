@@ -1,0 +1,41 @@
+-- Vectors of a collection in PostgreSQL, by pgvector. {id} stands for the collection's own table, {type} for the type of
+-- its vectors, {ops} and {distance} for how near two of them are.
+
+-- name: has_vector
+SELECT to_regtype('vector') IS NOT NULL
+
+-- name: create
+CREATE TABLE collected.vector_{id} (
+    chunk_id uuid PRIMARY KEY,
+    facts jsonb NOT NULL,
+    embedding {type} NOT NULL
+);
+CREATE INDEX ON collected.vector_{id} USING gin (facts jsonb_path_ops);
+CREATE INDEX ON collected.vector_{id} USING hnsw (embedding {ops}) WITH (m = 16, ef_construction = 128)
+
+-- name: drop
+DROP TABLE IF EXISTS collected.vector_{id}
+
+-- name: put
+INSERT INTO collected.vector_{id} (chunk_id, facts, embedding) VALUES ($1, $2::text::jsonb, $3::real[]::{type})
+ON CONFLICT (chunk_id) DO UPDATE SET facts = excluded.facts, embedding = excluded.embedding
+
+-- name: remove
+DELETE FROM collected.vector_{id} WHERE chunk_id = ANY ($1::uuid[])
+
+-- name: vectors
+SELECT chunk_id, embedding::vector::real[] AS vector FROM collected.vector_{id} WHERE chunk_id = ANY ($1::uuid[])
+
+-- name: nearest
+SELECT chunk_id, embedding {distance} $1::real[]::{type} AS distance
+FROM collected.vector_{id}
+ORDER BY embedding {distance} $1::real[]::{type}
+LIMIT $2
+
+-- $3: what their facts must fulfil.
+-- name: nearest_where
+SELECT chunk_id, embedding {distance} $1::real[]::{type} AS distance
+FROM collected.vector_{id}
+WHERE facts @@ $3::text::jsonpath
+ORDER BY embedding {distance} $1::real[]::{type}
+LIMIT $2

@@ -1,0 +1,204 @@
+"""`python -m tests.bench.collections`: a search among 100,000 documents against plain SQL over the same index.
+
+It fails where fewer than 98 of 100 of the nearest are found, or a search takes more than 1.3 times as long as the plain
+statement in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import grpc
+
+from trunkline.v1 import collections_pb2, collections_pb2_grpc, retrieval_pb2
+from trunkline_server import config
+from trunkline_server.app import House, opened
+from trunkline_server.core import ids
+from trunkline_server.core.collections.vectors import Point
+from trunkline_server.gateway.collections.shelves import Shelves
+from trunkline_server.store.collections import Collection, Collections
+from trunkline_server.store.connection import HNSW_EF_SEARCH
+from trunkline_server.store.database import Database, DatabaseSettings
+from trunkline_server.store.documents import Documents, Written
+from trunkline_server.store.embedded import EmbeddedPostgres
+from trunkline_server.store.pgvector import PgVector
+
+DIMENSIONS: Final = 384
+DOCUMENTS: Final = 100_000
+QUERIES: Final = 200
+LIMIT: Final = 10
+TOPICS: Final = 200
+TOPIC_WORDS: Final = 40
+DOCUMENT_WORDS: Final = 12
+BATCH: Final = 500
+RECALL_MIN: Final = 0.98
+TIMES_MAX: Final = 1.3
+
+Vector = list[float]
+Find = Callable[[Vector], Awaitable[list[str]]]
+
+
+class Writer:
+    """Makes vectors as texts have them: each is the sum of those of its words, and a topic has words of its own."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._topics = [[self._word() for _ in range(TOPIC_WORDS)] for _ in range(TOPICS)]
+
+    def vector(self) -> Vector:
+        words = self._random.choices(self._random.choice(self._topics), k=DOCUMENT_WORDS - 2)
+        words += [self._random.choice(self._random.choice(self._topics)) for _ in range(2)]
+        return list(map(sum, zip(*words, strict=True)))
+
+    def _word(self) -> Vector:
+        return [self._random.gauss(0, 1) for _ in range(DIMENSIONS)]
+
+
+async def fill(shelves: Shelves, collection: Collection, vectors: Iterator[Vector], count: int) -> None:
+    """In by the stores' own ways, without a model."""
+    number = 0
+    while number < count:
+        batch = [next(vectors) for _ in range(min(BATCH, count - number))]
+        chunk_ids = [ids.new_uuid() for _ in batch]
+        points = [Point(chunk_id, vector) for chunk_id, vector in zip(chunk_ids, batch, strict=True)]
+        await shelves.vectors(collection).put(collection.space, points)
+        heads = [collections_pb2.Document(document_id=each.hex) for each in chunk_ids]
+        written = [
+            Written(head, b"", [(each, f"text of {each.hex}")]) for head, each in zip(heads, chunk_ids, strict=True)
+        ]
+        await shelves.documents.put(collection.collection_id, written, "simple")
+        number += len(batch)
+
+
+def through_the_gateway(channel: grpc.aio.Channel, house: House, collection: Collection) -> Find:
+    stub: Any = collections_pb2_grpc.CollectionServiceStub(channel)
+    metadata = (("authorization", f"Bearer {house.admin_key}"),)
+
+    async def find(vector: Vector) -> list[str]:
+        query = collections_pb2.QueryVector(values=vector)
+        options = retrieval_pb2.SearchOptions(limit=LIMIT)
+        request = collections_pb2.SearchRequest(collection=collection.spec.name, vector=query, options=options)
+        return [hit.document_id for hit in (await stub.Search(request, metadata=metadata)).hits]
+
+    return find
+
+
+def without_the_socket(shelves: Shelves, collection: Collection) -> Find:
+    store = shelves.vectors(collection)
+
+    async def find(vector: Vector) -> list[str]:
+        near = await store.nearest(collection.space, vector, retrieval_pb2.MetadataFilter(), LIMIT)
+        hits = await shelves.documents.hits(collection.collection_id, [each.chunk_id for each in near])
+        return [hits[each.chunk_id].document_id for each in near]
+
+    return find
+
+
+def plainly(connection: Any, collection: Collection) -> Find:
+    """One statement, with the texts; exact where the index is off."""
+    name = collection.collection_id.hex
+    sql = (
+        "SELECT c.document_id, c.content FROM (SELECT chunk_id, embedding <=> $1::real[]::vector AS distance "
+        f"FROM collected.vector_{name} ORDER BY embedding <=> $1::real[]::vector LIMIT {LIMIT}) AS v "
+        f"JOIN collected.chunk_{name} AS c USING (chunk_id) ORDER BY distance"
+    )
+
+    async def find(vector: Vector) -> list[str]:
+        return [str(row[0]) for row in await connection.fetch(sql, vector)]
+
+    return find
+
+
+async def measured(finders: dict[str, Find], queries: Sequence[Vector]) -> dict[str, list[float]]:
+    """Milliseconds of each, in turns, so that a busy moment strikes all alike."""
+    took: dict[str, list[float]] = {name: [] for name in finders}
+    for query in queries:
+        for name, find in finders.items():
+            began = time.perf_counter()
+            await find(query)
+            took[name].append((time.perf_counter() - began) * 1000)
+    return took
+
+
+async def recall(find: Find, exact: Find, queries: Sequence[Vector]) -> float:
+    shares = [len({*await find(query)} & {*await exact(query)}) / LIMIT for query in queries]
+    return statistics.fmean(shares)
+
+
+async def run(folder: Path, count: int) -> bool:
+    server = await EmbeddedPostgres.start(folder / "postgres")
+    try:
+        environ = {
+            "TRUNKLINE_DATA_DIR": str(folder),
+            "TRUNKLINE_DATABASE_URL": server.url,
+            "TRUNKLINE_GRPC__ADDRESS": "127.0.0.1:0",
+            "TRUNKLINE_HTTP__ADDRESS": "127.0.0.1:0",
+            "TRUNKLINE_DATABASE__COMMAND_TIMEOUT_S": "10",
+        }
+        async with opened(config.load(environ)) as house, grpc.aio.insecure_channel(house.grpc_address) as channel:
+            database = await Database.open(DatabaseSettings(server.url, command_timeout_s=60))
+            shelves = Shelves(Collections(database), Documents(database), {"pgvector": PgVector(database)}, "pgvector")
+            good = await _run(house, shelves, channel, server.url, count)
+            await database.close()
+            return good
+    finally:
+        await server.stop()
+
+
+async def _run(house: House, shelves: Shelves, channel: grpc.aio.Channel, url: str, count: int) -> bool:
+    plain, exact = await asyncpg.connect(url), await asyncpg.connect(url)
+    tenant = await plain.fetchval("SELECT tenant_id FROM tenant WHERE name = 'default'")
+    spec = collections_pb2.CollectionSpec(name="bench", model="sandbox/embed", dimensions=DIMENSIONS)
+    collection = await shelves.create(tenant, spec)
+    writer = Writer(7)
+    began = time.perf_counter()
+    await fill(shelves, collection, iter(writer.vector, None), count)
+    print(
+        f"filled with {count} documents of {DIMENSIONS} dimensions in {time.perf_counter() - began:.0f} s", flush=True
+    )
+    queries = [writer.vector() for _ in range(QUERIES)]
+    await plain.execute(f"SET hnsw.ef_search = {HNSW_EF_SEARCH}; SET hnsw.iterative_scan = strict_order")
+    await exact.execute("SET enable_indexscan = off")
+    search = through_the_gateway(channel, house, collection)
+    finders = {
+        "plain SQL": plainly(plain, collection),
+        "without the socket": without_the_socket(shelves, collection),
+        "through the gateway": search,
+    }
+    await measured(finders, queries[:20])
+    took = await measured(finders, queries)
+    found = await recall(search, plainly(exact, collection), queries[:100])
+    await plain.close()
+    await exact.close()
+    return told(took, found)
+
+
+def told(took: dict[str, list[float]], found: float) -> bool:
+    middle = {name: statistics.median(times) for name, times in took.items()}
+    for name, times in took.items():
+        print(f"{name:<22} p50 {middle[name]:6.2f} ms   p95 {statistics.quantiles(times, n=20)[-1]:6.2f} ms")
+    slower = middle["through the gateway"] / middle["plain SQL"]
+    print(f"recall@{LIMIT} {found:.4f} (at least {RECALL_MIN})   {slower:.2f} times plain SQL (at most {TIMES_MAX})")
+    return found >= RECALL_MIN and slower <= TIMES_MAX
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.collections", description=__doc__)
+    parser.add_argument("--documents", type=int, default=DOCUMENTS)
+    count: int = parser.parse_args().documents
+    with tempfile.TemporaryDirectory() as folder:
+        return 0 if asyncio.run(run(Path(folder), count)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
