@@ -24,7 +24,8 @@ METHODS = {
 
 def terms(method: str) -> dict[str, Any]:
     name = dict(zip(("service", "method"), method.removeprefix("/").split("/"), strict=True))
-    (found,) = (entry for entry in CONFIG["methodConfig"] if name in entry["name"])
+    entries: list[dict[str, Any]] = CONFIG["methodConfig"]
+    (found,) = (entry for entry in entries if name in entry["name"])
     return found
 
 
