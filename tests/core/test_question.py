@@ -105,7 +105,6 @@ BROKEN: dict[str, tuple[chat_pb2.ChatInput, str, Reason]] = {
     "refusal by a tool": (question(ASKED, said("TOOL", {"refusal": {}})), f"{M}[1].parts[0]", VALIDATION),
     "text by a tool": (question(ASKED, said("TOOL", text())), f"{M}[1].parts[0]", VALIDATION),
     "picture in instructions": (question(said("SYSTEM", {"image": {}}), ASKED), f"{M}[0].parts[0]", VALIDATION),
-    "result by the model": (question(ASKED, CALL, said("ASSISTANT", result())), f"{M}[2].parts[0]", VALIDATION),
     "result of no call": (question(said("USER", result("c9"))), f"{M}[0].parts[0].tool_result.call_id", VALIDATION),
     "result before its call": (
         question(ASKED, said("TOOL", result()), CALL),
