@@ -27,11 +27,14 @@ PREFIX: Final = "TRUNKLINE_"
 CLIENT_NAMES: Final = ("TRUNKLINE_ADDRESS", "TRUNKLINE_API_KEY")
 """Names that are not settings: clients on the same machine read them."""
 
+SHARED_NAMES: Final = ("PATH", "HOME", "LANG", "TMPDIR")
+
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
 Ratio = Annotated[float, Meta(gt=0, le=1)]
 GuardLevel = Literal["off", "standard", "strict"]
+McpServerName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 ProviderName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
@@ -232,6 +235,22 @@ class CollectionsSection(Section, frozen=True):
         return f"CollectionsSection(store={self.store!r})"
 
 
+class FilesSection(Section, frozen=True):
+    """Where the bytes of callers' files lie. `folder` empty: below the data directory."""
+
+    store: Literal["database", "folder", "bucket"] = "database"
+    folder: str = ""
+    bucket: str = ""
+    bucket_endpoint: str = ""
+    bucket_region: str = "us-east-1"
+    bucket_access_key: str = ""
+    bucket_secret_key: str = ""
+    bucket_prefix: str = ""
+
+    def __repr__(self) -> str:
+        return f"FilesSection(store={self.store!r}, ***)"
+
+
 class LimitsSection(Section, frozen=True):
     """Rate limits."""
 
@@ -288,6 +307,31 @@ class EgressSection(Section, frozen=True):
 
     allow_private_hosts: tuple[str, ...] = ()
     allow_http_hosts: tuple[str, ...] = ()
+
+
+class ToolsSection(Section, frozen=True):
+    """Tools that the gateway runs for models."""
+
+    rounds_max: Annotated[int, Meta(ge=0, le=64)] = 8
+    parallel_max: Positive = 4
+    timeout_s: Seconds = 30.0
+    result_bytes_max: Positive = 64 * 1024
+
+
+class McpServerSection(Section, frozen=True):
+    """An MCP server of the operator's: a program, with what it sees of an environment."""
+
+    command: Annotated[tuple[str, ...], Meta(min_length=1)]
+    environment: dict[str, str] = field(default_factory=dict)
+    needs_approval: bool = False
+
+    @property
+    def seen(self) -> dict[str, str]:
+        """All that the program sees: of our own environment, which may hold keys, only where programs and homes are."""
+        return {name: os.environ[name] for name in SHARED_NAMES if name in os.environ} | self.environment
+
+    def __repr__(self) -> str:
+        return "McpServerSection(***)"
 
 
 class TasksSection(Section, frozen=True):
@@ -365,12 +409,15 @@ class Settings(Section, frozen=True):
     dashboard: DashboardSection = field(default_factory=DashboardSection)
     conversations: ConversationsSection = field(default_factory=ConversationsSection)
     collections: CollectionsSection = field(default_factory=CollectionsSection)
+    files: FilesSection = field(default_factory=FilesSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     cache: CacheSection = field(default_factory=CacheSection)
     guard: GuardSection = field(default_factory=GuardSection)
     overload: OverloadSection = field(default_factory=OverloadSection)
     telemetry: TelemetrySection = field(default_factory=TelemetrySection)
     egress: EgressSection = field(default_factory=EgressSection)
+    tools: ToolsSection = field(default_factory=ToolsSection)
+    mcp_servers: dict[McpServerName, McpServerSection] = field(default_factory=dict)
     tasks: TasksSection = field(default_factory=TasksSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 
@@ -489,7 +536,7 @@ def _check(settings: Settings) -> None:
     _check_redis_url(settings.redis_url)
     _check_otlp_endpoint(settings.telemetry.otlp_endpoint)
     _check_secrets(settings.secrets)
-    _check_tls(settings.tls)
+    _check_files(settings.files)
     for name, provider in settings.providers.items():
         _check_provider(name, provider)
 
@@ -528,11 +575,14 @@ def _check_secrets(secrets: SecretsSection) -> None:
         raise ConfigError(f"secrets.kek: each must be {KEY_BYTES} bytes in base64, such as `openssl rand -base64 32`")
 
 
-def _check_tls(tls: TlsSection) -> None:
-    if bool(tls.certificate_file) != bool(tls.key_file):
-        raise ConfigError("tls: needs both certificate_file and key_file, or none")
-    if tls.client_auth != "none" and not (tls.certificate_file and tls.client_ca_file):
-        raise ConfigError("tls.client_auth: needs certificate_file, key_file and client_ca_file")
+def _check_files(files: FilesSection) -> None:
+    if files.store != "bucket":
+        return
+    for key in ("bucket", "bucket_endpoint", "bucket_access_key", "bucket_secret_key"):
+        if not getattr(files, key):
+            raise ConfigError(f"files.{key}: is missing, and files.store is 'bucket'")
+    if not files.bucket_endpoint.startswith(("http://", "https://")):
+        raise ConfigError("files.bucket_endpoint: must begin with http:// or https://")
 
 
 def _check_provider(name: str, provider: ProviderSection) -> None:

@@ -57,6 +57,8 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
     harmless |= {"routing.strategy", "routing.universal_fallback", "cache.hit_price", "cache.embedding_model"}
     harmless |= {"guard.input_harm", "guard.input_personal_data", "guard.output_harm", "guard.output_personal_data"}
     harmless |= {"guard.action", "guard.moderation_model"}
+    harmless |= {f"files.{name}" for name in ("store", "folder", "bucket", "bucket_endpoint", "bucket_region")}
+    harmless |= {"files.bucket_prefix"}
     own = config.ProviderSection(
         base_url="http://h",
         wire="openai",
@@ -70,6 +72,7 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
     given["TRUNKLINE_PROVIDERS__OWN__WEBHOOK_SECRET"] = SECRET
     masked = {"database_url", "redis_url", "auth.pepper", "providers.own.api_key", "providers.own.headers.a"}
     masked |= {"providers.own.query.a", "providers.own.webhook_secret"}
+    masked |= {"files.bucket_access_key", "files.bucket_secret_key"}
     assert texts == harmless | masked
     assert SECRET not in typed("config", "check", given=given).output
 
@@ -100,6 +103,27 @@ def test_a_wrong_setting_is_named_in_one_line(typed: Typed, name: str, value: st
         assert result.stdout == ""
         assert result.stderr.startswith(f"trunkline: {key}: ")
         assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("key", ["bucket", "bucket_endpoint", "bucket_access_key", "bucket_secret_key"])
+def test_a_bucket_is_described_whole(key: str) -> None:
+    given = {"BUCKET": "b", "BUCKET_ENDPOINT": "https://b", "BUCKET_ACCESS_KEY": SECRET, "BUCKET_SECRET_KEY": SECRET}
+    told = {f"TRUNKLINE_FILES__{name}": value for name, value in given.items() if name != key.upper()}
+    with pytest.raises(config.ConfigError, match=rf"files\.{key}: is missing") as caught:
+        config.load({"TRUNKLINE_FILES__STORE": "bucket", **told})
+    assert SECRET not in str(caught.value)
+
+
+def test_a_bucket_has_a_scheme() -> None:
+    given = {
+        "STORE": "bucket",
+        "BUCKET": "b",
+        "BUCKET_ENDPOINT": "b",
+        "BUCKET_ACCESS_KEY": "k",
+        "BUCKET_SECRET_KEY": "k",
+    }
+    with pytest.raises(config.ConfigError, match=r"files\.bucket_endpoint: must begin with"):
+        config.load({f"TRUNKLINE_FILES__{name}": value for name, value in given.items()})
 
 
 def test_names_of_clients_are_no_settings() -> None:

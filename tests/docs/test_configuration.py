@@ -46,8 +46,19 @@ OTHER = {
     "credits.default_grant": "7",
     "credits.per_usd": "7",
     "credits.tenant_unlimited": "false",
+    "collections.store": "qdrant",
+    "collections.qdrant_url": "http://other",
+    "collections.qdrant_api_key": "other",
     "jobs.worker": "false",
     "jobs.queues": '["other"]',
+    "files.store": "folder",
+    "files.folder": "elsewhere",
+    "files.bucket": "other",
+    "files.bucket_endpoint": "https://other",
+    "files.bucket_region": "other",
+    "files.bucket_access_key": "other",
+    "files.bucket_secret_key": "other",
+    "files.bucket_prefix": "other",
     "cache.hit_price": "7",
     "cache.embedding_model": "other/embed",
     "guard.input_harm": "strict",
@@ -65,6 +76,7 @@ OTHER = {
     "tasks.models": '{"default": ["sandbox/json"]}',
     "tasks.piece_tokens": "500",
     "providers": '{"other": {}}',
+    "mcp_servers": '{"other": {"command": ["other"]}}',
 }
 """Another value than the default, for settings that are no plain number."""
 

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from tests.fixtures.gateway import RunningGateway
 from tests.fixtures.nasty import variants
 from tests.fixtures.refusal import refusal_of, send
-from tests.fixtures.requests import DEADLY, ENDLESS, GOOD
+from tests.fixtures.requests import DEADLY, DIALLING, ENDLESS, GOOD
 from tests.fixtures.requests.chat import RICH, SCHEMA
 from trunkline.v1 import chat_pb2, models_pb2
 from trunkline_server.core import question as question_rules
@@ -37,7 +37,7 @@ def test_no_method_is_left_out() -> None:
 @pytest.mark.parametrize("method", GOOD)
 async def test_every_field(database: Database, gateway: RunningGateway, method: str) -> None:
     faults, codes = [], Counter([await told(gateway, method, GOOD[method])])
-    assert not any(code.startswith("INVALID") for code in codes), codes
+    assert method in DIALLING or not any(code.startswith("INVALID") for code in codes), codes
     for path, request in variants(GOOD[method]):
         code = await told(gateway, method, request)
         codes[code] += 1

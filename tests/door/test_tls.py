@@ -19,6 +19,7 @@ from tests.fixtures.gateway import RunningGateway, StartGateway, question, text_
 from tests.fixtures.refusal import Refusal, refusal
 from trunkline.v1 import chat_pb2, chat_pb2_grpc
 from trunkline_server.door.tls import Tls, TlsSettings
+from trunkline_server.house.start import StartError
 
 SHOP: Final = "spiffe://example.org/ns/shop/sa/assistant"
 IDENTITIES: Final = [
@@ -143,6 +144,19 @@ async def test_nobody_without_a_certificate_gets_in_where_it_is_required(
     key = f"Bearer {secured.gateway.key}"
     assert (await refusal(secured.chat(authorization=key))).code == "UNAVAILABLE"
     assert await secured.chat(authority.workload("spiffe://any/any"), authorization=key) == "hi"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"certificate_file": "a"}, "tls: needs both"),
+        ({"client_auth": "required"}, "tls.client_auth: needs"),
+        ({"certificate_file": "a", "key_file": "b"}, "No such file"),
+    ],
+)
+async def test_half_of_it_does_not_start(start_gateway: StartGateway, given: dict[str, str], told: str) -> None:
+    with pytest.raises(StartError, match=told):
+        await start_gateway(tls=given)
 
 
 # Files that change.

@@ -81,6 +81,14 @@ async def test_what_no_provider_takes_is_refused(
     assert reason_of(refused.value) == reason
 
 
+async def test_rounds_of_tools_are_not_for_providers_own_batches(gateway: RunningGateway) -> None:
+    asked = spec("one")
+    asked.chat.tools.add(tool_id="add")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await create(gateway, [asked], mode=PROVIDER)
+    assert reason_of(refused.value) == "CAPABILITY_UNSUPPORTED"
+
+
 async def test_what_a_guard_masks_could_not_be_put_back(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(guard={"input_personal_data": "standard"})
     with pytest.raises(grpc.aio.AioRpcError) as refused:

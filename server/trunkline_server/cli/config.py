@@ -15,6 +15,8 @@ from trunkline_server.cli import settings
 MASK: Final = "***"
 _SECRET: Final = (
     "api_key",
+    "bucket_access_key",
+    "bucket_secret_key",
     "database_url",
     "headers",
     "kek",

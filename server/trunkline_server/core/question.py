@@ -20,6 +20,8 @@ from trunkline_server.core.options import check_options
 PUBLIC: Final = EgressPolicy()
 PARTS_MAX: Final = 20_000
 KNOWN_CHARS_MAX: Final = 8192
+_LATER: Final = "\0"
+"""Stands for the names of tools that only the gateway knows."""
 
 _INSTRUCTIONS: Final = (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER)
 _SHOWN: Final = frozenset(("text", "image", "audio", "video", "document", "opaque"))
@@ -27,7 +29,7 @@ _MAY_SAY: Final[Mapping[int, frozenset[str]]] = {
     content_pb2.ROLE_SYSTEM: frozenset(("text",)),
     content_pb2.ROLE_DEVELOPER: frozenset(("text",)),
     content_pb2.ROLE_USER: _SHOWN | {"tool_result"},
-    content_pb2.ROLE_ASSISTANT: _SHOWN | {"tool_call", "reasoning", "refusal"},
+    content_pb2.ROLE_ASSISTANT: _SHOWN | {"tool_call", "tool_result", "reasoning", "refusal"},
     content_pb2.ROLE_TOOL: frozenset(("tool_result",)),
 }
 
@@ -189,6 +191,9 @@ def _check_tools(input: chat_pb2.ChatInput, root: str) -> None:
     names: set[str] = set()
     for index, tool in enumerate(input.tools):
         path = f"{root}.tools[{index}]"
+        if tool.HasField("tool_id") or tool.HasField("mcp"):
+            names.add(_LATER)
+            continue
         name = _check_hosted(tool.hosted, path) if tool.HasField("hosted") else _check_function(tool.function, path)
         if name and name in names:
             raise invalid(f"{path}.function.name", "is the name of an earlier tool")
@@ -225,7 +230,7 @@ def _check_hosted(hosted: content_pb2.HostedTool, path: str) -> str:
 def _check_choice(choice: content_pb2.ToolChoice, names: set[str], path: str) -> None:
     if not names:
         raise invalid(path, "needs tools to choose from")
-    if choice.WhichOneof("kind") == "tool_name" and choice.tool_name not in names:
+    if choice.WhichOneof("kind") == "tool_name" and choice.tool_name not in names and _LATER not in names:
         raise invalid(f"{path}.tool_name", "is the name of no tool of this question")
 
 

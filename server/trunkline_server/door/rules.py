@@ -19,8 +19,9 @@ from google.protobuf.message import Message
 
 Holds: TypeAlias = Callable[[Any], bool]
 
-_WHOLE_PATTERN: Final = re.compile(r"\^(\[[^\]\\^]*\](\{[0-9]+,[0-9]+\}|[*+?])?)+\$")
-"""Of classes and counts alone: what these mean is the same in every dialect."""
+_CLASSES: Final = r"(\[[^\]\\^]*\](\{[0-9]+,[0-9]+\}|[*+?])?)+"
+_WHOLE_PATTERN: Final = re.compile(rf"\^({_CLASSES}|\({_CLASSES}\)\?)\$")
+"""Of classes and counts alone, or all of that or nothing: what these mean is the same in every dialect."""
 _IGNORE_IF_ZERO: Final = 1
 _IGNORE_ALWAYS: Final = 3
 

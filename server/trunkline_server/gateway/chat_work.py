@@ -12,6 +12,7 @@ from trunkline_server.core.estimate import input_tokens
 from trunkline_server.core.guard.shield import Shield
 from trunkline_server.core.operation import Operation
 from trunkline_server.core.pricing import FREE_OF_CHARGE, Bill, Price, most, price_unknown
+from trunkline_server.core.tool_turns import unfolded
 from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.cost_limit import CostLimit, affordable
 from trunkline_server.gateway.journal import UNWRITTEN, Journal
@@ -77,7 +78,7 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
         return Ask(
             provider=offer.route.provider,
             model=offer.route.model,
-            input=self.input,
+            input=unfolded(self.input),
             options=self.options(offer.route.provider),
             end_user=call.user_id,
             stream=self.streaming,

@@ -82,3 +82,27 @@ def folded(events: list[chat_pb2.ChatEvent]) -> list[chat_pb2.Candidate]:
             candidate.stop_sequence = ended.stop_sequence
             candidate.logprobs.extend(ended.logprobs)
     return [candidates[index] for index in sorted(candidates)]
+
+
+def fold(events: list[chat_pb2.ChatEvent], completion: chat_pb2.Completion) -> None:
+    """The whole answer, as a call in one piece would have it."""
+    started, completed = events[0].started, events[-1].completed
+    completion.completion_id = started.completion_id
+    completion.provider, completion.model = started.provider, started.model
+    completion.create_time.CopyFrom(started.create_time)
+    completion.end_time.CopyFrom(completed.end_time)
+    completion.candidates.extend(folded(events))
+    completion.usage.CopyFrom(completed.usage)
+    completion.cost.CopyFrom(completed.cost)
+    completion.charge.CopyFrom(completed.charge)
+    completion.attempts.extend(completed.attempts)
+    completion.warnings.extend(completed.warnings)
+    completion.guard_findings.extend(completed.guard_findings)
+    completion.outcome = completed.outcome
+    completion.provider_response_id = completed.provider_response_id
+    completion.price_version = completed.price_version
+    completion.tool_round_count = completed.tool_round_count
+    completion.tool_rounds.extend(completed.tool_rounds)
+    completion.cache_status = completed.cache_status
+    if completed.HasField("cache_lookup"):
+        completion.cache_lookup.CopyFrom(completed.cache_lookup)

@@ -32,7 +32,7 @@ class Errands:
     ) -> ErrandRun[InputT, Any]:
         """Work that is answered in one piece. Raises VALIDATION, MEDIA_INVALID, URL_NOT_ALLOWED and what a call can."""
         errand_rules.check(input, self.policy)
-        whole = await self.media.inline(input, takes_urls=False)
+        whole = await self.media.inline(call.caller.tenant_id, input, takes_urls=False)
         work: ErrandWork[InputT, Any] = ErrandWork(whole, kind=operation, journal=journal)
         return await self.gateway.perform(call, work)
 

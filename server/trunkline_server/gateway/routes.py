@@ -125,6 +125,13 @@ class Routes:
         """The providers that are on for a caller, in the order in which a bare model name looks for one."""
         return {name: upstream.provider for name, upstream in self._upstreams(caller).items()}
 
+    def upstream(self, provider: str, caller: Caller) -> Upstream:
+        """The way of a caller to a provider. Raises PROVIDER_DISABLED."""
+        upstream = self._upstreams(caller).get(provider)
+        if upstream is None:
+            raise self.registry.disabled(provider)
+        return upstream
+
     def find(self, name: str, caller: Caller) -> Route:
         """What a name means first for a caller. Raises MODEL_NOT_FOUND, MODEL_NOT_ALLOWED, PROVIDER_DISABLED."""
         chain = self.chain(name, caller)

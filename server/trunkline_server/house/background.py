@@ -24,6 +24,7 @@ from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
 from trunkline_server.gateway.jobs.speech import SpeechJob
 from trunkline_server.gateway.jobs.task import TaskJob
 from trunkline_server.gateway.jobs.upsert import UpsertJob
+from trunkline_server.gateway.tools.loop import ToolLoop
 from trunkline_server.house.collecting import Collecting
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.tasks import tasks_over
@@ -74,6 +75,7 @@ class Background:
         hooks: Hooks,
         *,
         collecting: Collecting,
+        tools: ToolLoop,
     ) -> Background:
         """Hears of news once this returns."""
         announcer = Announcer(database)
@@ -82,7 +84,7 @@ class Background:
         items = BulkItems(errands.gateway, errands.media, errands.policy, carriage, jobs, to_status)
         bulk = BulkJob(items, operations)
         works: dict[str, JobKind] = {
-            "chat": ChatJob(errands.gateway, errands.media, errands.policy, operations, hooks.wakes),
+            "chat": ChatJob(errands.gateway, tools, errands.media, errands.policy, operations, hooks.wakes),
             "speech": SpeechJob(errands),
             "task": TaskJob(tasks_over(settings.tasks, database, errands.gateway)),
             "upsert": UpsertJob(collecting.intake),

@@ -16,6 +16,7 @@ from trunkline_server.gateway.breaker_news import BreakerNews
 from trunkline_server.gateway.cache.memory import Memory
 from trunkline_server.gateway.cache.shelf import Shelf
 from trunkline_server.gateway.candidates import Candidates
+from trunkline_server.gateway.copies import Copies
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.gossip import Gossip
@@ -35,14 +36,17 @@ from trunkline_server.gateway.terms import Terms
 from trunkline_server.house.actions import Actions
 from trunkline_server.house.background import Background
 from trunkline_server.house.collecting import Collecting
+from trunkline_server.house.filing import open_archive
 from trunkline_server.house.guarding import house_guard
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.limiting import open_limiter, open_shared
 from trunkline_server.house.routing import open_routes, require_known_chains, strategies_of
 from trunkline_server.house.start import StartError
+from trunkline_server.house.tooling import Tooling
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
+from trunkline_server.store.archive import Archive
 from trunkline_server.store.audit_log import AuditLog
 from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.embedded import EmbeddedPostgres
@@ -53,6 +57,7 @@ from trunkline_server.store.migrate import migrate
 from trunkline_server.store.provider_accounts import ProviderAccounts
 from trunkline_server.store.teller import Teller
 from trunkline_server.store.tenant_keys import TenantKeys
+from trunkline_server.store.vector_stores import VectorStores
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,10 @@ class Engine:
     errands: Errands
     collecting: Collecting
     actions: Actions
+    archive: Archive
+    copies: Copies
     talks: Talks
+    tooling: Tooling
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
@@ -113,10 +121,15 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     gateway = _gateway(settings, routes, ledger, limiter, live=live, teller=teller, guards=guards)
     policy = policy_of(settings)
     hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
-    errands = Errands(gateway, Media(Egress(policy)), policy)
+    archive = open_archive(settings, database, stack)
+    errands = Errands(gateway, Media(Egress(policy), archive, VectorStores(database)), policy)
     collecting = Collecting.open(settings.collections, database, errands, stack)
     talks = Talks.over(database, gateway, collecting.finding)
     stack.push_async_callback(talks.drained)
+    tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, live=live)
+    background = await Background.open(
+        settings, database, errands, ledger, hooks, collecting=collecting, tools=tooling.plain(gateway)
+    )
     return Engine(
         replica_id=replica_id,
         secret=secret,
@@ -138,8 +151,11 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         errands=errands,
         collecting=collecting,
         actions=Actions.open(database, tenant_keys, secret, policy, stack),
+        archive=archive,
+        copies=Copies(archive, routes),
         talks=talks,
-        background=await Background.open(settings, database, errands, ledger, hooks, collecting=collecting),
+        tooling=tooling,
+        background=background,
     )
 
 

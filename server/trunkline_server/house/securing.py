@@ -13,6 +13,7 @@ from trunkline_server.door.identities import Identities, Identity
 from trunkline_server.door.issuers import Issuer, Issuers
 from trunkline_server.door.tls import Tls, TlsSettings
 from trunkline_server.house.engine import policy_of
+from trunkline_server.house.start import StartError
 from trunkline_server.providers.egress import Egress
 from trunkline_server.worker.chores import Chore
 
@@ -22,8 +23,12 @@ HTTP: Final = ("http/1.1",)
 
 
 def open_tls(settings: Settings) -> tuple[Tls, Tls] | None:
-    """For gRPC and for HTTP; None where both are served in the clear. Raises OSError for bad files."""
+    """For gRPC and for HTTP; None where both are served in the clear. Raises StartError, OSError for bad files."""
     given = settings.tls
+    if bool(given.certificate_file) != bool(given.key_file):
+        raise StartError("tls: needs both certificate_file and key_file, or none")
+    if given.client_auth != "none" and not (given.certificate_file and given.client_ca_file):
+        raise StartError("tls.client_auth: needs certificate_file, key_file and client_ca_file")
     if not given.certificate_file:
         return None
     chosen = TlsSettings(given.certificate_file, given.key_file, given.client_ca_file, given.client_auth)

@@ -22,6 +22,7 @@ from trunkline.v1 import (
     conversations_pb2,
     credits_pb2,
     embeddings_pb2,
+    files_pb2,
     images_pb2,
     limits_pb2,
     models_pb2,
@@ -29,6 +30,7 @@ from trunkline.v1 import (
     prompts_pb2,
     providers_pb2,
     tasks_pb2,
+    vector_stores_pb2,
 )
 from trunkline_server import __version__
 from trunkline_server.config import Settings
@@ -54,6 +56,7 @@ from trunkline_server.services.chat import ChatService
 from trunkline_server.services.conversations import ConversationService
 from trunkline_server.services.credits import CreditService
 from trunkline_server.services.embeddings import EmbeddingService
+from trunkline_server.services.files import FileService
 from trunkline_server.services.images import ImageService
 from trunkline_server.services.limits import LimitService
 from trunkline_server.services.models import ModelService
@@ -61,22 +64,28 @@ from trunkline_server.services.moderation import ModerationService
 from trunkline_server.services.prompts import PromptService
 from trunkline_server.services.providers import ProviderService
 from trunkline_server.services.tasks import TaskService
+from trunkline_server.services.vector_stores import VectorStoreService
 from trunkline_server.store.cluster import is_at
 from trunkline_server.store.custom_events import CustomEvents
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.store.usage import Usage
+from trunkline_server.store.vector_stores import VectorStores
 
 OTHER_TIMEOUT_S: Final = 10.0
 MANY_TIMEOUT_S: Final = 600.0
 MEDIA_TIMEOUT_S: Final = 300.0
 COLLECTING_TIMEOUT_S: Final = 300.0
+TRANSFER_TIMEOUT_S: Final = 900.0
 SYNC_TIMEOUT_S: Final = 30.0
 WATCH_TIMEOUT_S: Final = 900.0
 
 _MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe", "TranslateAudio")
 _COLLECTING: Final = ("UpsertDocuments", "DeleteDocuments", "DeleteCollection", "CreateCollection", "Search")
+_TRANSFERS: Final = ("UploadFile", "DownloadFile")
+_KEPT_ABROAD: Final = ("CreateVectorStore", "AddFiles", "RemoveFiles", "SearchVectorStore")
+_TOOLS: Final = ("InvokeTool", "CallMcpTool", "CreateMcpServer", "RefreshMcpServer")
 _TEXTS: Final = ("Complete", "Embed", "Rerank", "Moderate")
 
 
@@ -98,6 +107,7 @@ class Offered:
     def services(self) -> Iterator[tuple[ServiceDescriptor, object]]:
         """Each with what the contract says of it."""
         yield from (_named(module, service) for module, service in self._served().items())
+        yield from self._engine.tooling.services(self._tokens)
         yield from self._engine.background.services(self._tokens, lambda: self._drain.draining)
 
     def _served(self) -> Mapping[ModuleType, object]:
@@ -109,6 +119,8 @@ class Offered:
             collections_pb2: engine.collecting.service(tokens, engine.background.orders, engine.background.jobs),
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
+            files_pb2: FileService(engine.archive, tokens),
+            vector_stores_pb2: VectorStoreService(VectorStores(engine.database), engine.copies, tokens),
             moderation_pb2: ModerationService(engine.errands, engine.guards.policies),
             limits_pb2: LimitService(engine.limiter, tokens),
             credits_pb2: CreditService(engine.ledger, tokens),
@@ -141,6 +153,7 @@ class Offered:
         return ChatService(
             talks=engine.talks,
             gateway=self._recall,
+            tools=engine.tooling.loop(self._recall),
             completions=Completions(Usage(engine.database), self._results, engine.live),
             stops=self.stops,
             media=engine.errands.media,
@@ -186,6 +199,8 @@ def deadlines_of(settings: Settings) -> Deadlines:
         **dict.fromkeys(_TEXTS, settings.chat.unary_timeout_s),
         **dict.fromkeys(_MEDIA, MEDIA_TIMEOUT_S),
         **dict.fromkeys(METHODS, MANY_TIMEOUT_S),
+        **dict.fromkeys(_KEPT_ABROAD, MEDIA_TIMEOUT_S),
+        **dict.fromkeys(_TRANSFERS, TRANSFER_TIMEOUT_S),
         "Stream": settings.chat.stream_timeout_s,
         "CompleteMany": MANY_TIMEOUT_S,
         **dict.fromkeys(_COLLECTING, COLLECTING_TIMEOUT_S),
@@ -193,6 +208,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
         "SyncModels": SYNC_TIMEOUT_S,
         "VerifyLog": MANY_TIMEOUT_S,
         "WatchProviderHealth": WATCH_TIMEOUT_S,
+        **dict.fromkeys(_TOOLS, settings.tools.timeout_s + OTHER_TIMEOUT_S),
     }
     return Deadlines(own, OTHER_TIMEOUT_S)
 

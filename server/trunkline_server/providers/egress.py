@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -58,6 +59,15 @@ class Answered:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An answer that is being read; names of headers in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
+
+
 class Egress:
     """The guarded client. Its HTTP library is loaded with the first fetch."""
 
@@ -99,6 +109,26 @@ class Egress:
             if deadline.expired():
                 raise TrunklineError(Reason.DEADLINE, "the address did not answer in time") from None
             raise not_allowed(field) from None
+
+    @asynccontextmanager
+    async def exchange(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], *, field: str
+    ) -> AsyncIterator[Exchange]:
+        """An answer for whoever asks to read, who also bounds its time and its size; a redirect is one like any other.
+
+        Raises URL_NOT_ALLOWED, and TOOL_FAILED where nobody answers or may be asked: it does not tell which.
+        """
+        address = parse(url, field, self._policy)
+        pool, failures = self._opened()
+        sent = {"user-agent": "trunkline", "accept-encoding": "identity", **headers, "content-length": str(len(body))}
+        try:
+            async with pool.stream(
+                method, address.url, headers=list(sent.items()), content=body, extensions=self._extensions()
+            ) as response:
+                told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+                yield Exchange(response.status, told, aiter(response.aiter_stream()))
+        except failures:
+            raise TrunklineError(Reason.TOOL_FAILED, "the address cannot be reached") from None
 
     def _opened(self) -> tuple[httpcore.AsyncConnectionPool, tuple[type[Exception], ...]]:
         """The pool, and what may go wrong with it."""

@@ -26,6 +26,7 @@ from trunkline_server.gateway.quotes import Quote, together
 from trunkline_server.gateway.settlement import CHARGE_TRAILER
 from trunkline_server.gateway.stops import Stops
 from trunkline_server.gateway.talks.talks import Talks
+from trunkline_server.gateway.tools.loop import ToolLoop
 
 CONCURRENCY_DEFAULT: Final = 8
 
@@ -38,6 +39,7 @@ class ChatService:
 
     talks: Talks
     gateway: Recall
+    tools: ToolLoop
     completions: Completions
     stops: Stops
     media: Media
@@ -54,7 +56,7 @@ class ChatService:
     ) -> AsyncGenerator[chat_pb2.StreamResponse, None]:
         async with self.talks.turn(call, request.input) as turn:
             input = await self._whole(call, turn.input)
-            async with aclosing(turn.heard(self.gateway.stream(call, input))) as events:
+            async with aclosing(turn.heard(self.tools.stream(call, input))) as events:
                 async for event in events:
                     yield chat_pb2.StreamResponse(event=event)
 
@@ -80,7 +82,7 @@ class ChatService:
         return chat_pb2.CompleteManyResponse(results=results)
 
     async def count_tokens(self, call: Call, request: chat_pb2.CountTokensRequest) -> chat_pb2.CountTokensResponse:
-        input = await self._whole(call, await self.talks.question(call, request.input))
+        input = await self._offered(call, request.input)
         admission = self.gateway.admission
         route = admission.candidates.first(call, input)
         work = await self.gateway.guards.masked(call, ChatWork(input))
@@ -113,8 +115,12 @@ class ChatService:
         )
 
     async def _quoted(self, call: Call, input: chat_pb2.ChatInput) -> Quote:
-        asked = await self._whole(call, await self.talks.question(call, input))
-        return await self.gateway.admission.quotes.of(call, asked)
+        return await self.gateway.admission.quotes.of(call, await self._offered(call, input))
+
+    async def _offered(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
+        """The question that a call would ask now, of which nobody is asked."""
+        whole = await self._whole(call, await self.talks.question(call, input))
+        return await self.tools.offered(call, whole)
 
     async def _quote_or_error(
         self, call: Call, places: asyncio.Semaphore, input: chat_pb2.ChatInput
@@ -133,8 +139,8 @@ class ChatService:
     async def _complete(self, call: Call, input: chat_pb2.ChatInput, completion: chat_pb2.Completion) -> None:
         """The answer, written in place: it can be long."""
         async with self.talks.turn(call, input) as turn:
-            run = await self.gateway.complete(call, await self._whole(call, turn.input))
-            run.write(completion)
+            answered = await self.tools.complete(call, await self._whole(call, turn.input))
+            answered.write(completion)
             await turn.told(completion)
 
     async def _item(
@@ -154,7 +160,7 @@ class ChatService:
         """The question, checked, with what the provider would have to fetch itself fetched."""
         question.check(input, self.policy)
         route = self.gateway.admission.candidates.first(call, input)
-        return await self.media.inline(input, takes_urls=route.upstream.provider.takes_urls)
+        return await self.media.inline(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
 
 
 def _completion_id(text: str) -> UUID:

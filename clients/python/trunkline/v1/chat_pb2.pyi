@@ -124,11 +124,11 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     FINISH_REASON_RECITATION: _FinishReason.ValueType  # 8
     """The answer repeated protected text."""
     FINISH_REASON_PAUSED: _FinishReason.ValueType  # 9
-    """The provider paused a long turn; send the conversation again to go on."""
+    """The provider paused a long turn, or a tool call awaits approval; send the conversation again to go on."""
     FINISH_REASON_INVALID_TOOL_CALL: _FinishReason.ValueType  # 10
     """The model called a tool wrongly."""
     FINISH_REASON_MAX_TOOL_ROUNDS: _FinishReason.ValueType  # 11
-    """`max_tool_rounds` was reached."""
+    """`max_tool_rounds` was reached; send the conversation again to go on."""
     FINISH_REASON_MAX_COST: _FinishReason.ValueType  # 12
     """The cost limit was reached."""
     FINISH_REASON_CANCELLED: _FinishReason.ValueType  # 13
@@ -158,11 +158,11 @@ FINISH_REASON_REFUSAL: FinishReason.ValueType  # 7
 FINISH_REASON_RECITATION: FinishReason.ValueType  # 8
 """The answer repeated protected text."""
 FINISH_REASON_PAUSED: FinishReason.ValueType  # 9
-"""The provider paused a long turn; send the conversation again to go on."""
+"""The provider paused a long turn, or a tool call awaits approval; send the conversation again to go on."""
 FINISH_REASON_INVALID_TOOL_CALL: FinishReason.ValueType  # 10
 """The model called a tool wrongly."""
 FINISH_REASON_MAX_TOOL_ROUNDS: FinishReason.ValueType  # 11
-"""`max_tool_rounds` was reached."""
+"""`max_tool_rounds` was reached; send the conversation again to go on."""
 FINISH_REASON_MAX_COST: FinishReason.ValueType  # 12
 """The cost limit was reached."""
 FINISH_REASON_CANCELLED: FinishReason.ValueType  # 13
@@ -246,6 +246,38 @@ WARNING_CODE_OUTPUT_REPAIRED: WarningCode.ValueType  # 5
 WARNING_CODE_HISTORY_TRIMMED: WarningCode.ValueType  # 20
 """The oldest turns of the conversation were not sent: they did not fit."""
 Global___WarningCode: _TypeAlias = WarningCode  # noqa: Y015
+
+class _ToolRunState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ToolRunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ToolRunState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOOL_RUN_STATE_UNSPECIFIED: _ToolRunState.ValueType  # 0
+    """Not told."""
+    TOOL_RUN_STATE_RUNNING: _ToolRunState.ValueType  # 1
+    """It runs."""
+    TOOL_RUN_STATE_SUCCEEDED: _ToolRunState.ValueType  # 2
+    """It gave a result."""
+    TOOL_RUN_STATE_FAILED: _ToolRunState.ValueType  # 3
+    """It failed; the model is told so, and goes on."""
+    TOOL_RUN_STATE_DECLINED: _ToolRunState.ValueType  # 4
+    """Nobody approved it; the model is told so, and goes on."""
+
+class ToolRunState(_ToolRunState, metaclass=_ToolRunStateEnumTypeWrapper):
+    """How a tool that the gateway runs is doing."""
+
+TOOL_RUN_STATE_UNSPECIFIED: ToolRunState.ValueType  # 0
+"""Not told."""
+TOOL_RUN_STATE_RUNNING: ToolRunState.ValueType  # 1
+"""It runs."""
+TOOL_RUN_STATE_SUCCEEDED: ToolRunState.ValueType  # 2
+"""It gave a result."""
+TOOL_RUN_STATE_FAILED: ToolRunState.ValueType  # 3
+"""It failed; the model is told so, and goes on."""
+TOOL_RUN_STATE_DECLINED: ToolRunState.ValueType  # 4
+"""Nobody approved it; the model is told so, and goes on."""
+Global___ToolRunState: _TypeAlias = ToolRunState  # noqa: Y015
 
 class _CacheMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -367,6 +399,7 @@ class ChatInput(_message.Message):
     TOOLS_FIELD_NUMBER: _builtins.int
     TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     PARALLEL_TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    MAX_TOOL_ROUNDS_FIELD_NUMBER: _builtins.int
     OUTPUT_FORMAT_FIELD_NUMBER: _builtins.int
     ROUTING_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
@@ -376,6 +409,8 @@ class ChatInput(_message.Message):
     PROVIDER_OPTIONS_JSON_FIELD_NUMBER: _builtins.int
     STRICT_PARAMETERS_FIELD_NUMBER: _builtins.int
     MAX_COST_FIELD_NUMBER: _builtins.int
+    FILE_IDS_FIELD_NUMBER: _builtins.int
+    TOOL_APPROVALS_FIELD_NUMBER: _builtins.int
     RETRIEVAL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`provider/model` (`openai/gpt-4o`), or a model's own name (`gpt-4o`), which means all providers that have it. May be
@@ -389,6 +424,10 @@ class ChatInput(_message.Message):
     """An assistant of the tenant's, by id or name: what the call leaves open comes from it. Errors: RESOURCE_NOT_FOUND."""
     parallel_tool_calls: _builtins.bool
     """Let the model call several tools at once. Unset: the provider's default."""
+    max_tool_rounds: _builtins.int
+    """How often the gateway runs tools and asks the model again, at most. Unset: as the operator says, which is also the
+    most. 0: it runs none, and the answer ends with MAX_TOOL_ROUNDS where the model calls one.
+    """
     strict_parameters: _builtins.bool
     """Refuse what the provider cannot take (PARAMETER_UNSUPPORTED), instead of dropping it with a warning."""
     @_builtins.property
@@ -450,8 +489,19 @@ class ChatInput(_message.Message):
     @_builtins.property
     def max_cost(self) -> _usage_pb2.Amount:
         """The most that the call may cost, in credits. A longer answer is cut there (FINISH_REASON_MAX_COST); the call is
-        refused (CREDIT_INSUFFICIENT) when the question and one token of an answer would cost more.
+        refused (CREDIT_INSUFFICIENT) when the question and one token of an answer would cost more. Where the gateway runs
+        tools, all rounds together.
         """
+
+    @_builtins.property
+    def file_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Files of FileService that go with the last message of the user, for this call alone: pictures and sound as such,
+        all others as documents. Errors: RESOURCE_NOT_FOUND, MEDIA_INVALID.
+        """
+
+    @_builtins.property
+    def tool_approvals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolApproval]:
+        """Words on the tool calls that an earlier answer stopped for (FINISH_REASON_PAUSED), whose message is among these."""
 
     @_builtins.property
     def retrieval(self) -> _retrieval_pb2.Retrieval:
@@ -470,6 +520,7 @@ class ChatInput(_message.Message):
         tools: _abc.Iterable[_content_pb2.Tool] | None = ...,
         tool_choice: _content_pb2.ToolChoice | None = ...,
         parallel_tool_calls: _builtins.bool | None = ...,
+        max_tool_rounds: _builtins.int | None = ...,
         output_format: _content_pb2.OutputFormat | None = ...,
         routing: Global___Routing | None = ...,
         cache: Global___CachePolicy | None = ...,
@@ -479,17 +530,54 @@ class ChatInput(_message.Message):
         provider_options_json: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         strict_parameters: _builtins.bool = ...,
         max_cost: _usage_pb2.Amount | None = ...,
+        file_ids: _abc.Iterable[_builtins.str] | None = ...,
+        tool_approvals: _abc.Iterable[Global___ToolApproval] | None = ...,
         retrieval: _retrieval_pb2.Retrieval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "guard", b"guard", "max_cost", b"max_cost", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds", "_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "guard", b"guard", "max_cost", b"max_cost", "max_tool_rounds", b"max_tool_rounds", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds", "_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "file_ids", b"file_ids", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "max_tool_rounds", b"max_tool_rounds", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_approvals", b"tool_approvals", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_tool_rounds: _TypeAlias = _typing.Literal["max_tool_rounds"]  # noqa: Y015
+    _WhichOneofArgType__max_tool_rounds: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds"]  # noqa: Y015
     _WhichOneofReturnType__parallel_tool_calls: _TypeAlias = _typing.Literal["parallel_tool_calls"]  # noqa: Y015
     _WhichOneofArgType__parallel_tool_calls: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_tool_rounds) -> _WhichOneofReturnType__max_tool_rounds | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parallel_tool_calls) -> _WhichOneofReturnType__parallel_tool_calls | None: ...
 
 Global___ChatInput: _TypeAlias = ChatInput  # noqa: Y015
+
+@_typing.final
+class ToolApproval(_message.Message):
+    """Somebody's word on a tool call that awaits approval. What is not approved is told to the model as declined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    APPROVAL_TOKEN_FIELD_NUMBER: _builtins.int
+    APPROVED_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    approval_token: _builtins.str
+    """The token of the call. Errors: VALIDATION where it is of another call, of other arguments, too old or used."""
+    approved: _builtins.bool
+    """Run it."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        approval_token: _builtins.str = ...,
+        approved: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_token", b"approval_token", "approved", b"approved", "call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolApproval: _TypeAlias = ToolApproval  # noqa: Y015
 
 @_typing.final
 class PromptRef(_message.Message):
@@ -792,7 +880,9 @@ class Completion(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     CACHE_LOOKUP_FIELD_NUMBER: _builtins.int
     GUARD_FINDINGS_FIELD_NUMBER: _builtins.int
+    TOOL_ROUND_COUNT_FIELD_NUMBER: _builtins.int
     RETRIEVED_FIELD_NUMBER: _builtins.int
+    TOOL_ROUNDS_FIELD_NUMBER: _builtins.int
     completion_id: _builtins.str
     """The gateway's id of the call, `cmpl_...`."""
     provider: _builtins.str
@@ -809,6 +899,8 @@ class Completion(_message.Message):
     """The price list entry that the cost comes from."""
     conversation_id: _builtins.str
     """The conversation that it was kept in."""
+    tool_round_count: _builtins.int
+    """How often the gateway ran tools."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the call came in."""
@@ -861,6 +953,10 @@ class Completion(_message.Message):
     def retrieved(self) -> _retrieval_pb2.Retrieved:
         """What was read in a collection before; unset where the call did not ask for that."""
 
+    @_builtins.property
+    def tool_rounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolRound]:
+        """Every question to the model where the gateway runs tools; usage, cost and charge are their sums."""
+
     def __init__(
         self,
         *,
@@ -884,11 +980,13 @@ class Completion(_message.Message):
         prompt: Global___PromptUse | None = ...,
         cache_lookup: Global___CacheLookup | None = ...,
         guard_findings: _abc.Iterable[_guard_pb2.GuardFinding] | None = ...,
+        tool_round_count: _builtins.int = ...,
         retrieved: _retrieval_pb2.Retrieved | None = ...,
+        tool_rounds: _abc.Iterable[Global___ToolRound] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache_lookup", b"cache_lookup", "charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "prompt", b"prompt", "retrieved", b"retrieved", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "conversation_id", b"conversation_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "guard_findings", b"guard_findings", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt", b"prompt", "provider", b"provider", "provider_response_id", b"provider_response_id", "retrieved", b"retrieved", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "candidates", b"candidates", "charge", b"charge", "completion_id", b"completion_id", "conversation_id", b"conversation_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "guard_findings", b"guard_findings", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt", b"prompt", "provider", b"provider", "provider_response_id", b"provider_response_id", "retrieved", b"retrieved", "tool_round_count", b"tool_round_count", "tool_rounds", b"tool_rounds", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1059,6 +1157,7 @@ class ChatEvent(_message.Message):
     PART_STARTED_FIELD_NUMBER: _builtins.int
     PART_DELTA_FIELD_NUMBER: _builtins.int
     PART_COMPLETED_FIELD_NUMBER: _builtins.int
+    TOOL_PROGRESS_FIELD_NUMBER: _builtins.int
     CANDIDATE_COMPLETED_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     COMPLETED_FIELD_NUMBER: _builtins.int
@@ -1081,6 +1180,10 @@ class ChatEvent(_message.Message):
         """A part is whole."""
 
     @_builtins.property
+    def tool_progress(self) -> Global___ToolProgress:
+        """The gateway begins to run a tool, or is done with it."""
+
+    @_builtins.property
     def candidate_completed(self) -> Global___CandidateCompleted:
         """One candidate is done."""
 
@@ -1100,15 +1203,16 @@ class ChatEvent(_message.Message):
         part_started: Global___PartStarted | None = ...,
         part_delta: Global___PartDelta | None = ...,
         part_completed: Global___PartCompleted | None = ...,
+        tool_progress: Global___ToolProgress | None = ...,
         candidate_completed: Global___CandidateCompleted | None = ...,
         heartbeat: Global___Heartbeat | None = ...,
         completed: Global___GenerationCompleted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate_completed", b"candidate_completed", "completed", b"completed", "event", b"event", "heartbeat", b"heartbeat", "part_completed", b"part_completed", "part_delta", b"part_delta", "part_started", b"part_started", "started", b"started"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate_completed", b"candidate_completed", "completed", b"completed", "event", b"event", "heartbeat", b"heartbeat", "part_completed", b"part_completed", "part_delta", b"part_delta", "part_started", b"part_started", "started", b"started", "tool_progress", b"tool_progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate_completed", b"candidate_completed", "completed", b"completed", "event", b"event", "heartbeat", b"heartbeat", "part_completed", b"part_completed", "part_delta", b"part_delta", "part_started", b"part_started", "sequence", b"sequence", "started", b"started"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate_completed", b"candidate_completed", "completed", b"completed", "event", b"event", "heartbeat", b"heartbeat", "part_completed", b"part_completed", "part_delta", b"part_delta", "part_started", b"part_started", "sequence", b"sequence", "started", b"started", "tool_progress", b"tool_progress"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "part_started", "part_delta", "part_completed", "candidate_completed", "heartbeat", "completed"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "part_started", "part_delta", "part_completed", "tool_progress", "candidate_completed", "heartbeat", "completed"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -1289,6 +1393,128 @@ class PartCompleted(_message.Message):
 Global___PartCompleted: _TypeAlias = PartCompleted  # noqa: Y015
 
 @_typing.final
+class ToolRun(_message.Message):
+    """A tool that the gateway ran for the model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    FAILURE_REASON_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    RESULT_BYTE_COUNT_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call."""
+    name: _builtins.str
+    """The tool's name."""
+    state: Global___ToolRunState.ValueType
+    """How it went."""
+    failure_reason: _builtins.str
+    """The reason of a failure, such as `DEADLINE` or `URL_NOT_ALLOWED`."""
+    result_byte_count: _builtins.int
+    """The size of its result."""
+    truncated: _builtins.bool
+    """The result was longer than the tool's limit; the model got its beginning."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """How long it took."""
+
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        state: Global___ToolRunState.ValueType = ...,
+        failure_reason: _builtins.str = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        result_byte_count: _builtins.int = ...,
+        truncated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "duration", b"duration", "failure_reason", b"failure_reason", "name", b"name", "result_byte_count", b"result_byte_count", "state", b"state", "truncated", b"truncated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolRun: _TypeAlias = ToolRun  # noqa: Y015
+
+@_typing.final
+class ToolProgress(_message.Message):
+    """A tool that the gateway runs begins, or is done. Its result follows as a part."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    round: _builtins.int
+    """The round, from 1."""
+    @_builtins.property
+    def run(self) -> Global___ToolRun:
+        """The tool."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___ToolRun | None = ...,
+        round: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["round", b"round", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolProgress: _TypeAlias = ToolProgress  # noqa: Y015
+
+@_typing.final
+class ToolRound(_message.Message):
+    """The model was asked, and the tools it called were run. Each round is a call of its own: it has its own id and bill."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETION_ID_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    RUNS_FIELD_NUMBER: _builtins.int
+    completion_id: _builtins.str
+    """The id under which the question to the model is metered and charged."""
+    @_builtins.property
+    def usage(self) -> _usage_pb2.Usage:
+        """What the model used."""
+
+    @_builtins.property
+    def cost(self) -> _usage_pb2.Amount:
+        """What it costs at the provider, in USD."""
+
+    @_builtins.property
+    def charge(self) -> _usage_pb2.Amount:
+        """What the account was charged, in credits."""
+
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolRun]:
+        """What was run after it."""
+
+    def __init__(
+        self,
+        *,
+        completion_id: _builtins.str = ...,
+        usage: _usage_pb2.Usage | None = ...,
+        cost: _usage_pb2.Amount | None = ...,
+        charge: _usage_pb2.Amount | None = ...,
+        runs: _abc.Iterable[Global___ToolRun] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "completion_id", b"completion_id", "cost", b"cost", "runs", b"runs", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolRound: _TypeAlias = ToolRound  # noqa: Y015
+
+@_typing.final
 class CandidateCompleted(_message.Message):
     """One candidate is done."""
 
@@ -1364,6 +1590,8 @@ class GenerationCompleted(_message.Message):
     ACTIONS_FIELD_NUMBER: _builtins.int
     CACHE_LOOKUP_FIELD_NUMBER: _builtins.int
     GUARD_FINDINGS_FIELD_NUMBER: _builtins.int
+    TOOL_ROUND_COUNT_FIELD_NUMBER: _builtins.int
+    TOOL_ROUNDS_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
     """How it ended."""
     provider_response_id: _builtins.str
@@ -1372,6 +1600,8 @@ class GenerationCompleted(_message.Message):
     """The price list entry that the cost comes from."""
     cache_status: Global___CacheStatus.ValueType
     """Whether the answer was kept from before; unset where the call did not ask for that."""
+    tool_round_count: _builtins.int
+    """How often the gateway ran tools."""
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
         """What was used."""
@@ -1408,6 +1638,10 @@ class GenerationCompleted(_message.Message):
     def guard_findings(self) -> _containers.RepeatedCompositeFieldContainer[_guard_pb2.GuardFinding]:
         """What guards found, in the question and in the answer."""
 
+    @_builtins.property
+    def tool_rounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolRound]:
+        """Every question to the model where the gateway runs tools; usage, cost and charge are their sums."""
+
     def __init__(
         self,
         *,
@@ -1424,10 +1658,12 @@ class GenerationCompleted(_message.Message):
         actions: _abc.Iterable[_actions_pb2.Action] | None = ...,
         cache_lookup: Global___CacheLookup | None = ...,
         guard_findings: _abc.Iterable[_guard_pb2.GuardFinding] | None = ...,
+        tool_round_count: _builtins.int = ...,
+        tool_rounds: _abc.Iterable[Global___ToolRound] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache_lookup", b"cache_lookup", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "guard_findings", b"guard_findings", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "attempts", b"attempts", "cache_lookup", b"cache_lookup", "cache_status", b"cache_status", "charge", b"charge", "cost", b"cost", "end_time", b"end_time", "guard_findings", b"guard_findings", "outcome", b"outcome", "price_version", b"price_version", "provider_response_id", b"provider_response_id", "tool_round_count", b"tool_round_count", "tool_rounds", b"tool_rounds", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -125,6 +125,8 @@ class _ToolCallStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ToolCal
     """Its arguments are complete and are a JSON object."""
     TOOL_CALL_STATE_INVALID: _ToolCallState.ValueType  # 3
     """Its arguments are not a JSON object; they are handed on as they came."""
+    TOOL_CALL_STATE_AWAITING_APPROVAL: _ToolCallState.ValueType  # 4
+    """The gateway runs it once somebody has approved it: see `ChatInput.tool_approvals`."""
 
 class ToolCallState(_ToolCallState, metaclass=_ToolCallStateEnumTypeWrapper):
     """How far a tool call is."""
@@ -137,6 +139,8 @@ TOOL_CALL_STATE_READY: ToolCallState.ValueType  # 2
 """Its arguments are complete and are a JSON object."""
 TOOL_CALL_STATE_INVALID: ToolCallState.ValueType  # 3
 """Its arguments are not a JSON object; they are handed on as they came."""
+TOOL_CALL_STATE_AWAITING_APPROVAL: ToolCallState.ValueType  # 4
+"""The gateway runs it once somebody has approved it: see `ChatInput.tool_approvals`."""
 Global___ToolCallState: _TypeAlias = ToolCallState  # noqa: Y015
 
 class _ToolChoiceMode:
@@ -435,7 +439,7 @@ class Blob(_message.Message):
     uri: _builtins.str
     """An https address. Private and local addresses are refused."""
     file_id: _builtins.str
-    """A file that the provider already has."""
+    """A file that was uploaded to FileService (`file_...`), or one that the provider already has."""
     media_type: _builtins.str
     """IANA media type, such as `image/png`. Found from the bytes of an image when left out."""
     filename: _builtins.str
@@ -588,6 +592,7 @@ class ToolCallPart(_message.Message):
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     EXECUTOR_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    APPROVAL_TOKEN_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Ties the result to the call."""
     name: _builtins.str
@@ -598,6 +603,8 @@ class ToolCallPart(_message.Message):
     """Who runs it."""
     state: Global___ToolCallState.ValueType
     """How far it is. Only in answers."""
+    approval_token: _builtins.str
+    """What an approval of this call must carry: for these arguments, once, for an hour. Only in answers."""
     def __init__(
         self,
         *,
@@ -606,10 +613,11 @@ class ToolCallPart(_message.Message):
         arguments_json: _builtins.str = ...,
         executor: Global___ToolExecutor.ValueType = ...,
         state: Global___ToolCallState.ValueType = ...,
+        approval_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "call_id", b"call_id", "executor", b"executor", "name", b"name", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_token", b"approval_token", "arguments_json", b"arguments_json", "call_id", b"call_id", "executor", b"executor", "name", b"name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -746,11 +754,19 @@ class Tool(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FUNCTION_FIELD_NUMBER: _builtins.int
+    TOOL_ID_FIELD_NUMBER: _builtins.int
+    MCP_FIELD_NUMBER: _builtins.int
     HOSTED_FIELD_NUMBER: _builtins.int
     CACHE_HINT_FIELD_NUMBER: _builtins.int
+    tool_id: _builtins.str
+    """A tool that the gateway runs: the id or the name of one that ToolService knows. Needs the scope `tools:run`."""
     @_builtins.property
     def function(self) -> Global___FunctionTool:
         """A function that the caller runs."""
+
+    @_builtins.property
+    def mcp(self) -> Global___McpTools:
+        """Tools of an MCP server, which the gateway runs. Needs the scope `tools:run`."""
 
     @_builtins.property
     def hosted(self) -> Global___HostedTool:
@@ -764,14 +780,16 @@ class Tool(_message.Message):
         self,
         *,
         function: Global___FunctionTool | None = ...,
+        tool_id: _builtins.str = ...,
+        mcp: Global___McpTools | None = ...,
         hosted: Global___HostedTool | None = ...,
         cache_hint: Global___CacheHint | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_hint", b"cache_hint", "function", b"function", "hosted", b"hosted", "kind", b"kind"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_hint", b"cache_hint", "function", b"function", "hosted", b"hosted", "kind", b"kind", "mcp", b"mcp", "tool_id", b"tool_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_hint", b"cache_hint", "function", b"function", "hosted", b"hosted", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_hint", b"cache_hint", "function", b"function", "hosted", b"hosted", "kind", b"kind", "mcp", b"mcp", "tool_id", b"tool_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["function", "hosted"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["function", "tool_id", "mcp", "hosted"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -812,6 +830,34 @@ class FunctionTool(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__strict) -> _WhichOneofReturnType__strict | None: ...
 
 Global___FunctionTool: _TypeAlias = FunctionTool  # noqa: Y015
+
+@_typing.final
+class McpTools(_message.Message):
+    """Tools of an MCP server that McpService knows. The model sees them as `server__tool`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_FIELD_NUMBER: _builtins.int
+    TOOL_NAMES_FIELD_NUMBER: _builtins.int
+    server: _builtins.str
+    """The id or the name of the server."""
+    @_builtins.property
+    def tool_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Which of its tools, by the server's own names. Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        server: _builtins.str = ...,
+        tool_names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server", b"server", "tool_names", b"tool_names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___McpTools: _TypeAlias = McpTools  # noqa: Y015
 
 @_typing.final
 class HostedTool(_message.Message):

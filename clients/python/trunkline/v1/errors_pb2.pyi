@@ -130,6 +130,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DEADLINE_EXCEEDED: the job had not ended when its time was over."""
     ERROR_REASON_JOB_POISONED: _ErrorReason.ValueType  # 51
     """ABORTED: too many workers were lost while they were at the job."""
+    ERROR_REASON_TOOL_FAILED: _ErrorReason.ValueType  # 60
+    """UNAVAILABLE: a tool did not do what it was asked; its owner has to look."""
+    ERROR_REASON_TOOL_CHANGED: _ErrorReason.ValueType  # 61
+    """FAILED_PRECONDITION: the server tells something else of this tool than was approved."""
     ERROR_REASON_CONFIRMATION_REQUIRED: _ErrorReason.ValueType  # 70
     """FAILED_PRECONDITION: the action has to be confirmed with a token of ValidateAction."""
 
@@ -240,6 +244,10 @@ ERROR_REASON_JOB_EXPIRED: ErrorReason.ValueType  # 50
 """DEADLINE_EXCEEDED: the job had not ended when its time was over."""
 ERROR_REASON_JOB_POISONED: ErrorReason.ValueType  # 51
 """ABORTED: too many workers were lost while they were at the job."""
+ERROR_REASON_TOOL_FAILED: ErrorReason.ValueType  # 60
+"""UNAVAILABLE: a tool did not do what it was asked; its owner has to look."""
+ERROR_REASON_TOOL_CHANGED: ErrorReason.ValueType  # 61
+"""FAILED_PRECONDITION: the server tells something else of this tool than was approved."""
 ERROR_REASON_CONFIRMATION_REQUIRED: ErrorReason.ValueType  # 70
 """FAILED_PRECONDITION: the action has to be confirmed with a token of ValidateAction."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

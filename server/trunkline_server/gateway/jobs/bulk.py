@@ -26,6 +26,7 @@ from trunkline_server.gateway.jobs.kind import Bench, Done, JobOffer, NotYet
 from trunkline_server.gateway.jobs.long_work import MAY_HAVE_BEGUN, unknown
 from trunkline_server.gateway.jobs.offers import offered_at
 from trunkline_server.gateway.routes import Route
+from trunkline_server.gateway.tools.toolbox import has_rounds
 from trunkline_server.providers.bulk import Bulk
 from trunkline_server.store.bulk import ROWS, Carried
 from trunkline_server.store.operations import Operations
@@ -49,6 +50,9 @@ class BulkJob:
         if spec.WhichOneof("work") != "chat":
             raise invalid("spec", "providers' own batches take chat calls only", Reason.CAPABILITY_UNSUPPORTED)
         question.check(spec.chat, self.items.policy)
+        if has_rounds(spec.chat):
+            message = "providers' own batches are not for calls in which the gateway runs tools"
+            raise TrunklineError(Reason.CAPABILITY_UNSUPPORTED, message)
         admission = self.items.gateway.admission
         route, _ = _way(admission.candidates.first(call, spec.chat))
         work = ChatWork(spec.chat)

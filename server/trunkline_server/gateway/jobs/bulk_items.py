@@ -86,7 +86,9 @@ class BulkItems:
         """Raises what the question cannot be asked for, and BUDGET_EXCEEDED."""
         admission, call = self.gateway.admission, call_of(item)
         input = jobs_pb2.JobSpec.FromString(item.spec).chat
-        work = ChatWork(await self.media.inline(input, takes_urls=route.upstream.provider.takes_urls))
+        work = ChatWork(
+            await self.media.inline(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
+        )
         self.require_unguarded(call, work)
         account = await admission.account(call, route)
         offer = admission.offer(work, route, charged=not account.unlimited)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trunkline.v1 import chat_pb2, jobs_pb2
@@ -11,14 +11,17 @@ from trunkline_server.core import question
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.call import Call
 from trunkline_server.gateway.chat_work import ChatWork
-from trunkline_server.gateway.completions import folded
+from trunkline_server.gateway.completions import fold
 from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.gateway.jobs.kind import Bench, Done, JobOffer
 from trunkline_server.gateway.jobs.long_work import LongWork, stay
 from trunkline_server.gateway.jobs.offers import fallback, offered
 from trunkline_server.gateway.jobs.wakes import Wakes
-from trunkline_server.gateway.journal import Journal
+from trunkline_server.gateway.journal import UNWRITTEN, Journal
 from trunkline_server.gateway.media import Media
+from trunkline_server.gateway.tools.loop import ToolLoop
+from trunkline_server.gateway.tools.plain import PlainGate
+from trunkline_server.gateway.tools.toolbox import SCOPE, has_rounds
 from trunkline_server.store.operations import Operations
 
 KEEP_MAX: Final = 64
@@ -30,6 +33,7 @@ class ChatJob:
     """Whole answers, or their events for those who watch."""
 
     gateway: Gateway
+    tools: ToolLoop
     media: Media
     policy: EgressPolicy
     operations: Operations
@@ -37,7 +41,8 @@ class ChatJob:
 
     async def offer(self, call: Call, spec: jobs_pb2.JobSpec) -> JobOffer:
         question.check(spec.chat, self.policy)
-        return await offered(self.gateway.admission, call, ChatWork(spec.chat))
+        asked = await self.tools.offered(call, spec.chat)
+        return await offered(self.gateway.admission, call, ChatWork(asked))
 
     async def run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench) -> Done:
         if spec.chat.provider_options_json:  # without a word of its own no provider takes its own time
@@ -48,39 +53,32 @@ class ChatJob:
 
     async def _run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench, journal: Journal) -> Done:
         first = self.gateway.admission.candidates.first(call, spec.chat)
-        input = await self.media.inline(spec.chat, takes_urls=first.upstream.provider.takes_urls)
+        input = await self.media.inline(call.caller.tenant_id, spec.chat, takes_urls=first.upstream.provider.takes_urls)
         await bench.progress(0.0, f"asking {first.provider}/{first.model}")
         result = jobs_pb2.JobResult()
+        ordered, tools = _as_ordered(call), self._tools(input, journal)
         if bench.streams:
-            await self._stream(call, ChatWork(input, streaming=True, journal=journal), bench, result.completion)
+            await self._stream(ordered, input, tools, bench, result.completion)
         else:
-            run = await self.gateway.complete(call, input, journal)
-            run.write(result.completion)
+            answered = await tools.complete(ordered, input)
+            answered.write(result.completion)
         return Done(result, fallback(first, call))
 
-    async def _stream(self, call: Call, work: ChatWork, bench: Bench, completion: chat_pb2.Completion) -> None:
+    def _tools(self, input: chat_pb2.ChatInput, journal: Journal) -> ToolLoop:
+        """A journal has one page: it is for an answer in one round."""
+        return replace(self.tools, gate=PlainGate(self.gateway, UNWRITTEN if has_rounds(input) else journal))
+
+    async def _stream(
+        self, call: Call, input: chat_pb2.ChatInput, tools: ToolLoop, bench: Bench, completion: chat_pb2.Completion
+    ) -> None:
         told: list[chat_pb2.ChatEvent] = []
-        async with aclosing(self.gateway.stream(call, work)) as events:
+        async with aclosing(tools.stream(call, input)) as events:
             async for event in events:
                 told.append(event)
                 await bench.keep((event,))
-        _fold(told, completion)
+        fold(told, completion)
 
 
-def _fold(events: list[chat_pb2.ChatEvent], completion: chat_pb2.Completion) -> None:
-    """The whole answer, as a call in one piece would have it."""
-    started, completed = events[0].started, events[-1].completed
-    completion.completion_id = started.completion_id
-    completion.provider, completion.model = started.provider, started.model
-    completion.create_time.CopyFrom(started.create_time)
-    completion.end_time.CopyFrom(completed.end_time)
-    completion.candidates.extend(folded(events))
-    completion.usage.CopyFrom(completed.usage)
-    completion.cost.CopyFrom(completed.cost)
-    completion.charge.CopyFrom(completed.charge)
-    completion.attempts.extend(completed.attempts)
-    completion.warnings.extend(completed.warnings)
-    completion.guard_findings.extend(completed.guard_findings)
-    completion.outcome = completed.outcome
-    completion.provider_response_id = completed.provider_response_id
-    completion.price_version = completed.price_version
+def _as_ordered(call: Call) -> Call:
+    """With the right to run tools, which was asked for when the job was ordered."""
+    return replace(call, caller=replace(call.caller, scopes=frozenset((SCOPE,))))

@@ -18,6 +18,7 @@ from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_chat.quirks import OPENAI_SAMPLING
 from trunkline_server.wire.pieces import Limits
+from trunkline_server.wire.stored_files import StoredFiles
 
 TIMES: Final = "timestamp_granularities"
 
@@ -61,6 +62,7 @@ PROVIDER: Final = Provider(
         ),
     },
     bulk=MistralBulk(),
+    files=StoredFiles(),
     voices=VoiceList(path="/audio/voices?limit=100"),
     limit_headers=LimitHeaders(
         "x-ratelimit-{part}-{unit}",

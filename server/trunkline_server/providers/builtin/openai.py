@@ -17,6 +17,7 @@ from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
 from trunkline_server.wire.openai_responses.background import BackgroundResponses
 from trunkline_server.wire.openai_videos import OpenAIVideos
+from trunkline_server.wire.stored_files import StoredFiles, VectorStores
 
 # the newer ones tell what they used, and how to speak can be told to them
 INSTRUCTED: Final = ("gpt-4o-mini-tts",)
@@ -36,6 +37,8 @@ PROVIDER: Final = Provider(
         Operation.AUDIO_TRANSLATION: Translation(),
     },
     bulk=OpenAIBulk(),
+    files=StoredFiles(),
+    stores=VectorStores(),
     background=BackgroundResponses(),
     voices=voices("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"),
     limit_headers=limit_headers.OPENAI,

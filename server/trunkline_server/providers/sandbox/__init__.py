@@ -25,6 +25,7 @@ from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
 from trunkline_server.wire.openai_images.quirks import COMPATIBLE_MODELS
 from trunkline_server.wire.openai_videos import OpenAIVideos
 from trunkline_server.wire.rerank import Rerank
+from trunkline_server.wire.stored_files import StoredFiles, VectorStores
 
 __all__ = ["SANDBOX", "SandboxTransport"]
 
@@ -46,6 +47,8 @@ SANDBOX: Final = Provider(
         Operation.MODERATION: OpenAIModeration(),
     },
     bulk=OpenAIBulk(poll_s=0.05),
+    files=StoredFiles(),
+    stores=VectorStores(),
     voices=voices("tone"),
     transport=lambda _: SandboxTransport(),
 )

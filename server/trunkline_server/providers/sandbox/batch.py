@@ -58,11 +58,11 @@ _LINE: Final = msgspec.json.Decoder(Line)
 
 
 class Batches:
-    """`ask` answers a question of a batch as if it had come alone."""
+    """`ask` answers a question of a batch as if it had come alone. `files` by name, in lines."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._files: OrderedDict[str, list[bytes]] = OrderedDict()
+        self.files: OrderedDict[str, list[bytes]] = OrderedDict()
         self._begun: OrderedDict[str, Begun] = OrderedDict()
         self._count = 0
 
@@ -73,13 +73,13 @@ class Batches:
             raise Refusal(400, "invalid_request", "the form has no file")
         self._count += 1
         name = f"file-{self._count}"
-        _keep(self._files, name, lines)
+        _keep(self.files, name, lines)
         return replies.body({"id": name, "object": "file", "purpose": "batch"})
 
     def begun(self, request: HttpRequest) -> Reply:
         """A batch is begun. Raises Refusal."""
         try:
-            lines = self._files[_WANTED.decode(request.body).input_file_id]
+            lines = self.files[_WANTED.decode(request.body).input_file_id]
         except (KeyError, ValueError, RecursionError) as error:
             raise Refusal(400, "invalid_request", "the body names no file that is here") from error
         self._count += 1

@@ -25,6 +25,7 @@ from trunkline_server.providers.sandbox.refusal import Refusal
 from trunkline_server.providers.sandbox.reply import Reply
 from trunkline_server.providers.sandbox.script import MODELS, Models, Script, healed, script_of
 from trunkline_server.providers.sandbox.speech import speech_of
+from trunkline_server.providers.sandbox.stores import Stores
 from trunkline_server.providers.sandbox.turn import CREATED_S, Turn
 from trunkline_server.providers.sandbox.work import Task, Workshop, read
 from trunkline_server.wire.http import HttpRequest
@@ -49,6 +50,7 @@ class SandboxTransport:
         self._failures: OrderedDict[str, int] = OrderedDict()
         self._films = Films()
         self._batches = Batches(self._chat)
+        self._stores = Stores(self._batches.files)
         self._makers = dict(self._posts())
 
     @asynccontextmanager
@@ -63,21 +65,32 @@ class SandboxTransport:
         """There is nothing to close."""
 
     def _reply(self, request: HttpRequest) -> Reply:
-        path = request.path.partition("?")[0]
         try:
-            if request.method == "POST" and path in self._makers:
-                return self._makers[path](request)
-            if request.method == "GET" and path.startswith("/videos/"):
-                return self._films.shown(path)
-            if request.method == "GET" and path.startswith(("/batches/", "/files/")):
-                return self._batches.shown(path)
-            if request.method == "POST" and path.startswith("/batches/"):
-                return self._batches.cancelled(path)
-            if (request.method, path) == ("GET", "/models"):
-                return replies.body(_MODEL_LIST)
-            raise Refusal(404, "not_found", f"there is no {request.method} {path} here")
+            return self._answered(request, request.path.partition("?")[0])
         except Refusal as refusal:
             return replies.body(replies.error(refusal.status, refusal.code, refusal.message), refusal.status)
+
+    def _answered(self, request: HttpRequest, path: str) -> Reply:
+        """Raises Refusal."""
+        if self._stores.takes(request):
+            return self._stores.answer(request)
+        if request.method == "POST" and path in self._makers:
+            return self._makers[path](request)
+        if request.method == "POST" and path.startswith("/batches/"):
+            return self._batches.cancelled(path)
+        if request.method == "GET":
+            return self._shown(path)
+        raise Refusal(404, "not_found", f"there is no {request.method} {path} here")
+
+    def _shown(self, path: str) -> Reply:
+        """Raises Refusal."""
+        if path.startswith("/videos/"):
+            return self._films.shown(path)
+        if path.startswith(("/batches/", "/files/")):
+            return self._batches.shown(path)
+        if path == "/models":
+            return replies.body(_MODEL_LIST)
+        raise Refusal(404, "not_found", f"there is no GET {path} here")
 
     def _posts(self) -> Iterator[tuple[str, Maker]]:
         """Who answers what is posted, by path."""

@@ -1,0 +1,92 @@
+"""Tools behind addresses: a signed POST through the guarded dial, with the tool's own secrets and nothing of ours."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+import orjson
+
+from trunkline.v1 import tools_pb2
+from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.sealing import SealBroken
+from trunkline_server.core.webhook import signature
+from trunkline_server.gateway.tools.tool import READ_BYTES_MAX, Ask, Said, Tool
+from trunkline_server.providers.egress import Egress
+from trunkline_server.store.tools import Tools
+
+SIGNING: str = ":signing"
+"""The name of the signing secret among a tool's secrets; no header can be called so."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTools:
+    """Secrets are read when they are sent."""
+
+    tools: Tools
+    egress: Egress
+
+    def tool(self, tenant_id: UUID, registered: tools_pb2.RegisteredTool) -> Tool:
+        uri = registered.spec.http.uri
+        return Tool(registered.spec, partial(self._run, tenant_id, registered.tool_id, uri))
+
+    async def _run(self, tenant_id: UUID, tool_id: str, uri: str, ask: Ask) -> Said:
+        body = (ask.arguments_json or "{}").encode()
+        headers = signed(await self._secrets(tenant_id, tool_id), ask.call_id, body)
+        async with self.egress.exchange("POST", uri, body, headers, field="tool") as answer:
+            if not 200 <= answer.status < 300:
+                raise tool_failed("the tool answered with an error", httpStatus=str(answer.status))
+            read = await read_all(answer.pieces)
+        return _said(read, answer.headers.get("content-type", ""))
+
+    async def _secrets(self, tenant_id: UUID, tool_id: str) -> dict[str, str]:
+        try:
+            return await self.tools.secrets(tenant_id, tool_id)
+        except SealBroken:
+            _log.error("tool.sealed tool=%s", tool_id)
+            raise tool_failed("the tool's secrets cannot be opened") from None
+
+
+def signed(secrets: dict[str, str], call_id: str, body: bytes) -> dict[str, str]:
+    """The headers of a call, as Standard Webhooks has them."""
+    now_s = int(time.time())
+    own = {name: value for name, value in secrets.items() if name != SIGNING}
+    return own | {
+        "content-type": "application/json",
+        "accept": "application/json, text/plain",
+        "webhook-id": call_id,
+        "webhook-timestamp": str(now_s),
+        "webhook-signature": signature(secrets[SIGNING], call_id, now_s, body),
+    }
+
+
+async def read_all(pieces: AsyncIterator[bytes]) -> bytes:
+    """Raises TOOL_FAILED where there is more than anybody would use."""
+    data = bytearray()
+    async for piece in pieces:
+        data += piece
+        if len(data) > READ_BYTES_MAX:
+            raise tool_failed(f"the tool sent more than {READ_BYTES_MAX} bytes")
+    return bytes(data)
+
+
+def tool_failed(message: str, **metadata: str) -> TrunklineError:
+    return TrunklineError(Reason.TOOL_FAILED, message, metadata=metadata)
+
+
+def _said(read: bytes, content_type: str) -> Said:
+    text = read.decode("utf-8", "replace")
+    return Said(text, is_json="json" in content_type.lower() and _is_json(text))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return True

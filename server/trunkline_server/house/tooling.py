@@ -1,0 +1,97 @@
+"""Puts tools together: those installed, tenants' own, their service, and the loop around whoever asks models."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Self
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from trunkline.v1 import mcp_pb2, tools_pb2
+from trunkline_server.config import Settings
+from trunkline_server.core.address import EgressPolicy
+from trunkline_server.core.page_token import PageTokens
+from trunkline_server.gateway.gateway import Gateway
+from trunkline_server.gateway.live import LiveCalls
+from trunkline_server.gateway.tools.approvals import Approvals
+from trunkline_server.gateway.tools.http_tools import HttpTools
+from trunkline_server.gateway.tools.installed import installed
+from trunkline_server.gateway.tools.loop import Gate, ToolLoop
+from trunkline_server.gateway.tools.mcp_desk import McpDesk
+from trunkline_server.gateway.tools.plain import PlainGate
+from trunkline_server.gateway.tools.runner import Runner, ToolSettings
+from trunkline_server.gateway.tools.toolbox import Toolbox
+from trunkline_server.providers.egress import Egress, EgressTimeouts
+from trunkline_server.providers.mcp.link import Link
+from trunkline_server.providers.mcp.stdio_link import StdioLink
+from trunkline_server.services.mcp import McpService
+from trunkline_server.services.tools import ToolService
+from trunkline_server.store.database import Database
+from trunkline_server.store.mcp_servers import McpServers
+from trunkline_server.store.tenant_keys import TenantKeys
+from trunkline_server.store.tools import Tools
+
+
+@dataclass(frozen=True)
+class Tooling:
+    """`egress` is for tools alone: they are given more time than pictures."""
+
+    live: LiveCalls
+    policy: EgressPolicy
+    toolbox: Toolbox
+    runner: Runner
+    approvals: Approvals
+
+    @classmethod
+    async def open(
+        cls,
+        settings: Settings,
+        database: Database,
+        keys: TenantKeys,
+        policy: EgressPolicy,
+        stack: AsyncExitStack,
+        *,
+        secret: bytes,
+        live: LiveCalls,
+    ) -> Self:
+        given = settings.tools
+        egress = Egress(policy, EgressTimeouts(connect_s=5.0, total_s=given.timeout_s))
+        stack.push_async_callback(egress.close)
+        tools = Tools(database, keys)
+        desk = await _open_desk(settings, McpServers(database, keys), egress, stack)
+        return cls(
+            live=live,
+            policy=policy,
+            toolbox=Toolbox({tool.spec.name: tool for tool in installed()}, HttpTools(tools, egress), desk),
+            runner=Runner(ToolSettings(given.rounds_max, given.parallel_max, given.timeout_s, given.result_bytes_max)),
+            approvals=Approvals.derive(tools, secret),
+        )
+
+    def loop(self, gate: Gate) -> ToolLoop:
+        return ToolLoop(gate, self.live, self.toolbox, self.runner, self.approvals)
+
+    def plain(self, gateway: Gateway) -> ToolLoop:
+        """For calls that no kept answer will do for."""
+        return self.loop(PlainGate(gateway))
+
+    def services(self, tokens: PageTokens) -> list[tuple[ServiceDescriptor, object]]:
+        """What callers may ask of it."""
+        tools, desk = self.toolbox.http.tools, self.toolbox.mcp
+        return [
+            (
+                tools_pb2.DESCRIPTOR.services_by_name["ToolService"],
+                ToolService(tools, self.toolbox, self.runner, tokens, self.policy),
+            ),
+            (mcp_pb2.DESCRIPTOR.services_by_name["McpService"], McpService(desk, self.runner, tokens, self.policy)),
+        ]
+
+
+async def _open_desk(settings: Settings, servers: McpServers, egress: Egress, stack: AsyncExitStack) -> McpDesk:
+    """The operator's programs start when somebody first asks for them, and end with the house."""
+    links: dict[str, Link] = {}
+    for name, given in settings.mcp_servers.items():
+        await servers.keep_operators(mcp_pb2.McpServerSpec(name=name, needs_approval=given.needs_approval))
+        links[name] = StdioLink(given.command, given.seen)
+        stack.push_async_callback(links[name].close)
+    return McpDesk(servers, egress, links, settings.tools.timeout_s)

@@ -1,0 +1,1 @@
+"""MCP servers as we reach them: over streamable HTTP, or as a program of the operator's."""
