@@ -68,7 +68,8 @@ final class ClientTest extends TestCase
 
     public function testDeadline(): void
     {
-        $failure = $this->failure(fn () => $this->scripted(['head_ms' => 60_000])->within(0.5)->send('late'));
+        $endless = $this->scripted(['endless' => true, 'pace_ms' => 20])->within(0.5);
+        $failure = $this->failure(fn () => iterator_to_array($endless->stream('word'), false));
 
         self::assertSame('deadline_exceeded', $failure->status);
         self::assertSame('DEADLINE', $failure->reason);

@@ -4,7 +4,7 @@ use tokio_stream::StreamExt;
 use tonic::{Code, Request, Status};
 use trunkline::v1::{
     chat_event, job_result, job_spec, ChatInput, CompleteRequest, CreateJobRequest, GetBalanceRequest,
-    GetCompletionRequest, JobSpec, Outcome,
+    GetCompletionRequest, JobSpec, Outcome, StreamRequest,
 };
 use trunkline::{question, text_of, Failure, Options, Trunkline};
 
@@ -69,11 +69,17 @@ async fn dropping_the_stream_stops_the_provider() -> Done {
 
 #[tokio::test]
 async fn deadline() {
-    let input = scripted("late", r#"{"head_ms": 60000}"#);
-    let mut request = Request::new(CompleteRequest { input: Some(input), ..Default::default() });
+    let input = scripted("word", r#"{"endless": true, "pace_ms": 20}"#);
+    let mut request = Request::new(StreamRequest { input: Some(input), ..Default::default() });
     request.set_timeout(Duration::from_millis(500));
-    let code = failure(gateway().chat().complete(request).await).code;
-    assert!(matches!(code, Code::DeadlineExceeded | Code::Cancelled), "{code:?}");
+    let mut answers = gateway().chat().stream(request).await.expect("its first words come in time").into_inner();
+    let ended = loop {
+        match answers.message().await {
+            Ok(Some(_)) => {}
+            other => break failure(other),
+        }
+    };
+    assert!(matches!(ended.code, Code::DeadlineExceeded | Code::Cancelled), "{ended:?}");
 }
 
 #[tokio::test]
