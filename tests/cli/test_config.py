@@ -59,6 +59,8 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
     harmless |= {"guard.action", "guard.moderation_model"}
     harmless |= {f"files.{name}" for name in ("store", "folder", "bucket", "bucket_endpoint", "bucket_region")}
     harmless |= {"files.bucket_prefix"}
+    harmless |= {"collections.store", "collections.qdrant_url", "grpc.health_address", "telemetry.otlp_endpoint"}
+    harmless |= {f"tls.{name}" for name in ("certificate_file", "key_file", "client_ca_file", "client_auth")}
     own = config.ProviderSection(
         base_url="http://h",
         wire="openai",
@@ -72,7 +74,7 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
     given["TRUNKLINE_PROVIDERS__OWN__WEBHOOK_SECRET"] = SECRET
     masked = {"database_url", "redis_url", "auth.pepper", "providers.own.api_key", "providers.own.headers.a"}
     masked |= {"providers.own.query.a", "providers.own.webhook_secret"}
-    masked |= {"files.bucket_access_key", "files.bucket_secret_key"}
+    masked |= {"files.bucket_access_key", "files.bucket_secret_key", "collections.qdrant_api_key"}
     assert texts == harmless | masked
     assert SECRET not in typed("config", "check", given=given).output
 

@@ -143,11 +143,10 @@ async def ask(gateway: RunningGateway, name: str, request: Message, metadata: Me
 
 def fresh(request: Message) -> Message:
     """Under a request id of its own; what it makes, under a name of its own."""
-    fields = request.DESCRIPTOR.fields_by_name
     making = request.DESCRIPTOR.name.startswith("Create")
-    for name in ("request_id", *(["name"] if making else [])):
-        if name in fields:
-            request = Place((name,), is_repeated=False).filled(request, f"n{secrets.token_hex(8)}")
+    for path in (("request_id",), *([("name",), ("persona", "name")] if making else [])):
+        if path[0] in request.DESCRIPTOR.fields_by_name:
+            request = Place(path, is_repeated=False).filled(request, f"n{secrets.token_hex(8)}")
     return request
 
 

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from trunkline.content import Words
 from trunkline.question import Question
-from trunkline.v1 import audio_pb2, chat_pb2, embeddings_pb2, images_pb2, jobs_pb2, tasks_pb2, video_pb2
+from trunkline.v1 import audio_pb2, chat_pb2, collections_pb2, embeddings_pb2, images_pb2, jobs_pb2, tasks_pb2, video_pb2
 
 _Input = (
     chat_pb2.ChatInput
@@ -22,6 +22,7 @@ _Input = (
     | audio_pb2.TranscriptionInput
     | video_pb2.VideoInput
     | tasks_pb2.TaskInput
+    | collections_pb2.UpsertInput
 )
 Work: TypeAlias = Words | _Input | jobs_pb2.JobSpec
 Request = TypeVar("Request", bound=Message)
