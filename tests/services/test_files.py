@@ -138,11 +138,12 @@ async def test_an_upload_that_broke_off_goes_on(gateway: RunningGateway) -> None
 async def test_the_same_upload_sent_again_goes_on_in_its_file(gateway: RunningGateway) -> None:
     data = pattern(2 * PIECE_BYTES + 100)
     begun = await begin(gateway, data, request_id="one")
-    assert (await get(gateway, request_id="one")).file_id == begun.file_id
+    asked = await get(gateway, upload_request_id="one")
+    assert (asked.file_id, asked.state) == (begun.file_id, files_pb2.FILE_STATE_UPLOADING)
     again = await upload(gateway, data, request_id="one")
     assert (again.file_id, again.sha256) == (begun.file_id, hashlib.sha256(data).hexdigest())
     assert (await download(gateway, begun.file_id))[1] == data
-    assert (await upload(gateway, data, request_id="one")) == again
+    assert (await upload(gateway, data, request_id="one")) == again == await get(gateway, upload_request_id="one")
 
 
 async def test_a_request_id_is_good_for_one_file(gateway: RunningGateway) -> None:
@@ -208,7 +209,7 @@ async def test_of_two_who_send_the_same_one_wins(gateway: RunningGateway) -> Non
     assert len(failed) < 2
     # grpcio's own word where it was still sending
     assert all(each.code() in (grpc.StatusCode.ABORTED, grpc.StatusCode.INTERNAL) for each in failed)
-    file = await get(gateway, request_id="one")
+    file = await get(gateway, upload_request_id="one")
     assert (await download(gateway, file.file_id))[1] == data
 
 
@@ -250,7 +251,7 @@ async def test_anothers_file_is_none(gateway: RunningGateway) -> None:
     file, metadata = await upload(gateway, b"words", request_id="one"), await another_tenant(gateway)
     calls = (
         gateway.files.GetFile(files_pb2.GetFileRequest(file_id=file.file_id), metadata=metadata),
-        gateway.files.GetFile(files_pb2.GetFileRequest(request_id="one"), metadata=metadata),
+        gateway.files.GetFile(files_pb2.GetFileRequest(upload_request_id="one"), metadata=metadata),
         gateway.files.DeleteFile(files_pb2.DeleteFileRequest(file_id=file.file_id), metadata=metadata),
         gateway.files.UploadFile(iter([files_pb2.UploadFileRequest(file_id=file.file_id)]), metadata=metadata),
         gateway.files.DownloadFile(files_pb2.DownloadFileRequest(file_id=file.file_id), metadata=metadata).read(),

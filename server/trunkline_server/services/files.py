@@ -52,8 +52,8 @@ class FileService:
 
     async def get_file(self, call: Call, request: files_pb2.GetFileRequest) -> files_pb2.GetFileResponse:
         caller, files = call.caller, self.archive.files
-        if request.WhichOneof("which") == "request_id":
-            file = await files.begun(caller.tenant_id, caller.principal, request.request_id)
+        if request.WhichOneof("which") == "upload_request_id":
+            file = await files.begun(caller.tenant_id, caller.principal, request.upload_request_id)
         else:
             file = await self._find(call, request.file_id)
         told = file.message()

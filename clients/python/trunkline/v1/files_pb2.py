@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18trunkline/v1/files.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x02\n\x08\x46ileSpec\x12\x1c\n\x08\x66ilename\x18\x01 \x01(\tB\x00R\x08\x66ilename\x12\x1f\n\nmedia_type\x18\x02 \x01(\tB\x00R\tmediaType\x12\x1f\n\nsize_bytes\x18\x03 \x01(\x03\x42\x00R\tsizeBytes\x12\x18\n\x06sha256\x18\x04 \x01(\tB\x00R\x06sha256\x12-\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x03ttl\x12<\n\x06labels\x18\x06 \x03(\x0b\x32\".trunkline.v1.FileSpec.LabelsEntryB\x00R\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xab\x01\n\x0cProviderFile\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12(\n\x10provider_file_id\x18\x02 \x01(\tR\x0eproviderFileId\x12\x18\n\x07purpose\x18\x03 \x01(\tR\x07purpose\x12;\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\xe7\x02\n\x04\x46ile\x12\x17\n\x07\x66ile_id\x18\x01 \x01(\tR\x06\x66ileId\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x16.trunkline.v1.FileSpecR\x04spec\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x17.trunkline.v1.FileStateR\x05state\x12%\n\x0ereceived_bytes\x18\x04 \x01(\x03R\rreceivedBytes\x12\x16\n\x06sha256\x18\x05 \x01(\tR\x06sha256\x12\x32\n\x06\x63opies\x18\x06 \x03(\x0b\x32\x1a.trunkline.v1.ProviderFileR\x06\x63opies\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\xb9\x01\n\x11UploadFileRequest\x12,\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x16.trunkline.v1.FileSpecH\x00R\x04\x66ile\x12\x1b\n\x07\x66ile_id\x18\x02 \x01(\tB\x00H\x00R\x06\x66ileId\x12\x18\n\x06offset\x18\x03 \x01(\x03\x42\x00R\x06offset\x12\x14\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x42\x00R\x04\x64\x61ta\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x00R\trequestIdB\x08\n\x06upload\"<\n\x12UploadFileResponse\x12&\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x12.trunkline.v1.FileR\x04\x66ile\"[\n\x0eGetFileRequest\x12\x1b\n\x07\x66ile_id\x18\x01 \x01(\tB\x00H\x00R\x06\x66ileId\x12!\n\nrequest_id\x18\x02 \x01(\tB\x00H\x00R\trequestIdB\t\n\x05which\x12\x00\"9\n\x0fGetFileResponse\x12&\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x12.trunkline.v1.FileR\x04\x66ile\"R\n\x10ListFilesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"e\n\x11ListFilesResponse\x12(\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x12.trunkline.v1.FileR\x05\x66iles\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"J\n\x13\x44ownloadFileRequest\x12\x19\n\x07\x66ile_id\x18\x01 \x01(\tB\x00R\x06\x66ileId\x12\x18\n\x06offset\x18\x02 \x01(\x03\x42\x00R\x06offset\"^\n\x14\x44ownloadFileResponse\x12(\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x12.trunkline.v1.FileH\x00R\x04\x66ile\x12\x14\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00R\x04\x64\x61taB\x06\n\x04part\".\n\x11\x44\x65leteFileRequest\x12\x19\n\x07\x66ile_id\x18\x01 \x01(\tB\x00R\x06\x66ileId\"\x14\n\x12\x44\x65leteFileResponse*W\n\tFileState\x12\x1a\n\x16\x46ILE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46ILE_STATE_UPLOADING\x10\x01\x12\x14\n\x10\x46ILE_STATE_READY\x10\x02\x32\xb3\x03\n\x0b\x46ileService\x12S\n\nUploadFile\x12\x1f.trunkline.v1.UploadFileRequest\x1a .trunkline.v1.UploadFileResponse\"\x00(\x01\x12K\n\x07GetFile\x12\x1c.trunkline.v1.GetFileRequest\x1a\x1d.trunkline.v1.GetFileResponse\"\x03\x90\x02\x01\x12Q\n\tListFiles\x12\x1e.trunkline.v1.ListFilesRequest\x1a\x1f.trunkline.v1.ListFilesResponse\"\x03\x90\x02\x01\x12\\\n\x0c\x44ownloadFile\x12!.trunkline.v1.DownloadFileRequest\x1a\".trunkline.v1.DownloadFileResponse\"\x03\x90\x02\x01\x30\x01\x12Q\n\nDeleteFile\x12\x1f.trunkline.v1.DeleteFileRequest\x1a .trunkline.v1.DeleteFileResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18trunkline/v1/files.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x02\n\x08\x46ileSpec\x12\x1c\n\x08\x66ilename\x18\x01 \x01(\tB\x00R\x08\x66ilename\x12\x1f\n\nmedia_type\x18\x02 \x01(\tB\x00R\tmediaType\x12\x1f\n\nsize_bytes\x18\x03 \x01(\x03\x42\x00R\tsizeBytes\x12\x18\n\x06sha256\x18\x04 \x01(\tB\x00R\x06sha256\x12-\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x03ttl\x12<\n\x06labels\x18\x06 \x03(\x0b\x32\".trunkline.v1.FileSpec.LabelsEntryB\x00R\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xab\x01\n\x0cProviderFile\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12(\n\x10provider_file_id\x18\x02 \x01(\tR\x0eproviderFileId\x12\x18\n\x07purpose\x18\x03 \x01(\tR\x07purpose\x12;\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\xe7\x02\n\x04\x46ile\x12\x17\n\x07\x66ile_id\x18\x01 \x01(\tR\x06\x66ileId\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x16.trunkline.v1.FileSpecR\x04spec\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x17.trunkline.v1.FileStateR\x05state\x12%\n\x0ereceived_bytes\x18\x04 \x01(\x03R\rreceivedBytes\x12\x16\n\x06sha256\x18\x05 \x01(\tR\x06sha256\x12\x32\n\x06\x63opies\x18\x06 \x03(\x0b\x32\x1a.trunkline.v1.ProviderFileR\x06\x63opies\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\xb9\x01\n\x11UploadFileRequest\x12,\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x16.trunkline.v1.FileSpecH\x00R\x04\x66ile\x12\x1b\n\x07\x66ile_id\x18\x02 \x01(\tB\x00H\x00R\x06\x66ileId\x12\x18\n\x06offset\x18\x03 \x01(\x03\x42\x00R\x06offset\x12\x14\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x42\x00R\x04\x64\x61ta\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x00R\trequestIdB\x08\n\x06upload\"<\n\x12UploadFileResponse\x12&\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x12.trunkline.v1.FileR\x04\x66ile\"h\n\x0eGetFileRequest\x12\x1b\n\x07\x66ile_id\x18\x01 \x01(\tB\x00H\x00R\x06\x66ileId\x12.\n\x11upload_request_id\x18\x02 \x01(\tB\x00H\x00R\x0fuploadRequestIdB\t\n\x05which\x12\x00\"9\n\x0fGetFileResponse\x12&\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x12.trunkline.v1.FileR\x04\x66ile\"R\n\x10ListFilesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"e\n\x11ListFilesResponse\x12(\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x12.trunkline.v1.FileR\x05\x66iles\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"J\n\x13\x44ownloadFileRequest\x12\x19\n\x07\x66ile_id\x18\x01 \x01(\tB\x00R\x06\x66ileId\x12\x18\n\x06offset\x18\x02 \x01(\x03\x42\x00R\x06offset\"^\n\x14\x44ownloadFileResponse\x12(\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x12.trunkline.v1.FileH\x00R\x04\x66ile\x12\x14\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00R\x04\x64\x61taB\x06\n\x04part\".\n\x11\x44\x65leteFileRequest\x12\x19\n\x07\x66ile_id\x18\x01 \x01(\tB\x00R\x06\x66ileId\"\x14\n\x12\x44\x65leteFileResponse*W\n\tFileState\x12\x1a\n\x16\x46ILE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46ILE_STATE_UPLOADING\x10\x01\x12\x14\n\x10\x46ILE_STATE_READY\x10\x02\x32\xb3\x03\n\x0b\x46ileService\x12S\n\nUploadFile\x12\x1f.trunkline.v1.UploadFileRequest\x1a .trunkline.v1.UploadFileResponse\"\x00(\x01\x12K\n\x07GetFile\x12\x1c.trunkline.v1.GetFileRequest\x1a\x1d.trunkline.v1.GetFileResponse\"\x03\x90\x02\x01\x12Q\n\tListFiles\x12\x1e.trunkline.v1.ListFilesRequest\x1a\x1f.trunkline.v1.ListFilesResponse\"\x03\x90\x02\x01\x12\\\n\x0c\x44ownloadFile\x12!.trunkline.v1.DownloadFileRequest\x1a\".trunkline.v1.DownloadFileResponse\"\x03\x90\x02\x01\x30\x01\x12Q\n\nDeleteFile\x12\x1f.trunkline.v1.DeleteFileRequest\x1a .trunkline.v1.DeleteFileResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,8 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILESERVICE'].methods_by_name['ListFiles']._serialized_options = b'\220\002\001'
   _globals['_FILESERVICE'].methods_by_name['DownloadFile']._loaded_options = None
   _globals['_FILESERVICE'].methods_by_name['DownloadFile']._serialized_options = b'\220\002\001'
-  _globals['_FILESTATE']._serialized_start=1777
-  _globals['_FILESTATE']._serialized_end=1864
+  _globals['_FILESTATE']._serialized_start=1790
+  _globals['_FILESTATE']._serialized_end=1877
   _globals['_FILESPEC']._serialized_start=108
   _globals['_FILESPEC']._serialized_end=408
   _globals['_FILESPEC_LABELSENTRY']._serialized_start=351
@@ -56,21 +56,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPLOADFILERESPONSE']._serialized_start=1134
   _globals['_UPLOADFILERESPONSE']._serialized_end=1194
   _globals['_GETFILEREQUEST']._serialized_start=1196
-  _globals['_GETFILEREQUEST']._serialized_end=1287
-  _globals['_GETFILERESPONSE']._serialized_start=1289
-  _globals['_GETFILERESPONSE']._serialized_end=1346
-  _globals['_LISTFILESREQUEST']._serialized_start=1348
-  _globals['_LISTFILESREQUEST']._serialized_end=1430
-  _globals['_LISTFILESRESPONSE']._serialized_start=1432
-  _globals['_LISTFILESRESPONSE']._serialized_end=1533
-  _globals['_DOWNLOADFILEREQUEST']._serialized_start=1535
-  _globals['_DOWNLOADFILEREQUEST']._serialized_end=1609
-  _globals['_DOWNLOADFILERESPONSE']._serialized_start=1611
-  _globals['_DOWNLOADFILERESPONSE']._serialized_end=1705
-  _globals['_DELETEFILEREQUEST']._serialized_start=1707
-  _globals['_DELETEFILEREQUEST']._serialized_end=1753
-  _globals['_DELETEFILERESPONSE']._serialized_start=1755
-  _globals['_DELETEFILERESPONSE']._serialized_end=1775
-  _globals['_FILESERVICE']._serialized_start=1867
-  _globals['_FILESERVICE']._serialized_end=2302
+  _globals['_GETFILEREQUEST']._serialized_end=1300
+  _globals['_GETFILERESPONSE']._serialized_start=1302
+  _globals['_GETFILERESPONSE']._serialized_end=1359
+  _globals['_LISTFILESREQUEST']._serialized_start=1361
+  _globals['_LISTFILESREQUEST']._serialized_end=1443
+  _globals['_LISTFILESRESPONSE']._serialized_start=1445
+  _globals['_LISTFILESRESPONSE']._serialized_end=1546
+  _globals['_DOWNLOADFILEREQUEST']._serialized_start=1548
+  _globals['_DOWNLOADFILEREQUEST']._serialized_end=1622
+  _globals['_DOWNLOADFILERESPONSE']._serialized_start=1624
+  _globals['_DOWNLOADFILERESPONSE']._serialized_end=1718
+  _globals['_DELETEFILEREQUEST']._serialized_start=1720
+  _globals['_DELETEFILEREQUEST']._serialized_end=1766
+  _globals['_DELETEFILERESPONSE']._serialized_start=1768
+  _globals['_DELETEFILERESPONSE']._serialized_end=1788
+  _globals['_FILESERVICE']._serialized_start=1880
+  _globals['_FILESERVICE']._serialized_end=2315
 # @@protoc_insertion_point(module_scope)

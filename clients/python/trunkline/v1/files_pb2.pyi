@@ -278,22 +278,22 @@ class GetFileRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FILE_ID_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UPLOAD_REQUEST_ID_FIELD_NUMBER: _builtins.int
     file_id: _builtins.str
     """By its id."""
-    request_id: _builtins.str
+    upload_request_id: _builtins.str
     """By the `request_id` of its upload."""
     def __init__(
         self,
         *,
         file_id: _builtins.str = ...,
-        request_id: _builtins.str = ...,
+        upload_request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["file_id", b"file_id", "request_id", b"request_id", "which", b"which"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file_id", b"file_id", "upload_request_id", b"upload_request_id", "which", b"which"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_id", b"file_id", "request_id", b"request_id", "which", b"which"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_id", b"file_id", "upload_request_id", b"upload_request_id", "which", b"which"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_which: _TypeAlias = _typing.Literal["file_id", "request_id"]  # noqa: Y015
+    _WhichOneofReturnType_which: _TypeAlias = _typing.Literal["file_id", "upload_request_id"]  # noqa: Y015
     _WhichOneofArgType_which: _TypeAlias = _typing.Literal["which", b"which"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_which) -> _WhichOneofReturnType_which | None: ...
 
