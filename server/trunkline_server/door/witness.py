@@ -12,6 +12,7 @@ from typing import Final
 from google.protobuf.message import Message
 
 from trunkline_server.core.call import Call
+from trunkline_server.core.text import legible
 from trunkline_server.store.acting import acting
 from trunkline_server.store.audit_log import AuditLog
 
@@ -57,4 +58,4 @@ def _named(request: Message) -> str:
     """What the request is about, by the ids and names in it."""
     fields = request.DESCRIPTOR.fields_by_name
     named = [getattr(request, name) for name in _NAMING if name in fields]
-    return "/".join(each for each in named if isinstance(each, str) and each)[:_NAMES_MAX]
+    return legible("/".join(each for each in named if isinstance(each, str) and each)[:_NAMES_MAX])
