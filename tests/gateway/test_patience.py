@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import uvloop
 
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
@@ -41,6 +42,21 @@ async def test_silence_after_the_first_word() -> None:
 async def test_one_attempt_has_a_limit_of_its_own() -> None:
     with pytest.raises(UpstreamFailure), Patience(Limits(FOREVER, FOREVER, attempt_s=0.01), in_s(FOREVER)):
         await never()
+
+
+def test_a_timer_that_is_due_a_little_early_tells_of_the_deadline_too() -> None:
+    """As those of uvloop, which count milliseconds."""
+
+    async def wait(seconds: float) -> Reason:
+        with pytest.raises(TrunklineError) as caught, Patience(Limits(FOREVER, FOREVER), in_s(seconds)):
+            await never()
+        return caught.value.reason
+
+    async def waits() -> set[Reason]:
+        each = [wait(SETTLE_RESERVE_S + 0.01 + number / 10_000) for number in range(20)]
+        return set(await asyncio.gather(*each))
+
+    assert uvloop.run(waits()) == {Reason.DEADLINE}
 
 
 async def test_the_deadline_of_the_call_comes_first() -> None:

@@ -15,6 +15,8 @@ from trunkline_server.core.failure import FailureKind, UpstreamFailure
 
 SETTLE_RESERVE_S: Final = 0.1
 """Kept back from the caller's deadline, so that the bill can still be told."""
+_TICK_S: Final = 0.001
+"""Timers of the event loop count milliseconds, so that they may be due a little before their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,6 @@ class Patience:
             self._task.cancel()
 
     def _what_ran_out(self, now: float) -> Exception:
-        if now >= self._deadline:
+        if now + _TICK_S >= self._deadline:
             return TrunklineError(Reason.DEADLINE, "the call's time is over", metadata={"stage": "provider"})
         return UpstreamFailure(FailureKind.TIMEOUT_IDLE if self._heard else FailureKind.TIMEOUT_FIRST_TOKEN)
