@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from trunkline.v1 import content_pb2 as trunkline_dot_v1_dot_content__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18trunkline/v1/tools.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atrunkline/v1/content.proto\"\xbe\x02\n\x08ToolSpec\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\"\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x00R\x0b\x64\x65scription\x12\x36\n\x16parameters_json_schema\x18\x03 \x01(\tB\x00R\x14parametersJsonSchema\x12,\n\x04http\x18\x04 \x01(\x0b\x32\x16.trunkline.v1.HttpToolH\x00R\x04http\x12%\n\x0eneeds_approval\x18\x05 \x01(\x08R\rneedsApproval\x12\x35\n\x07timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x07timeout\x12*\n\x10result_bytes_max\x18\x07 \x01(\x05\x42\x00R\x0eresultBytesMaxB\x08\n\x06target\"\x1e\n\x08HttpTool\x12\x12\n\x03uri\x18\x01 \x01(\tB\x00R\x03uri\"\xb0\x01\n\x0eRegisteredTool\x12\x17\n\x07tool_id\x18\x01 \x01(\tR\x06toolId\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x16.trunkline.v1.ToolSpecR\x04spec\x12\x1c\n\tinstalled\x18\x03 \x01(\x08R\tinstalled\x12;\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\x81\x02\n\x11\x43reateToolRequest\x12,\n\x04spec\x18\x01 \x01(\x0b\x32\x16.trunkline.v1.ToolSpecB\x00R\x04spec\x12[\n\x0esecret_headers\x18\x02 \x03(\x0b\x32\x32.trunkline.v1.CreateToolRequest.SecretHeadersEntryB\x00R\rsecretHeaders\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x00R\trequestId\x1a@\n\x12SecretHeadersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"m\n\x12\x43reateToolResponse\x12\x30\n\x04tool\x18\x01 \x01(\x0b\x32\x1c.trunkline.v1.RegisteredToolR\x04tool\x12%\n\x0esigning_secret\x18\x02 \x01(\tR\rsigningSecret\"&\n\x0eGetToolRequest\x12\x14\n\x04tool\x18\x01 \x01(\tB\x00R\x04tool\"C\n\x0fGetToolResponse\x12\x30\n\x04tool\x18\x01 \x01(\x0b\x32\x1c.trunkline.v1.RegisteredToolR\x04tool\"R\n\x10ListToolsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"o\n\x11ListToolsResponse\x12\x32\n\x05tools\x18\x01 \x03(\x0b\x32\x1c.trunkline.v1.RegisteredToolR\x05tools\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n\x11\x44\x65leteToolRequest\x12\x14\n\x04tool\x18\x01 \x01(\tB\x00R\x04tool\"\x14\n\x12\x44\x65leteToolResponse\"s\n\x11InvokeToolRequest\x12\x14\n\x04tool\x18\x01 \x01(\tB\x00R\x04tool\x12\'\n\x0e\x61rguments_json\x18\x02 \x01(\tB\x00R\rargumentsJson\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x00R\trequestId\"\x7f\n\x12InvokeToolResponse\x12\x34\n\x06result\x18\x01 \x01(\x0b\x32\x1c.trunkline.v1.ToolResultPartR\x06result\x12\x33\n\x07outcome\x18\x02 \x01(\x0b\x32\x19.trunkline.v1.ToolOutcomeR\x07outcome\"\x8e\x01\n\x0bToolOutcome\x12\x35\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\x12*\n\x11result_byte_count\x18\x02 \x01(\x03R\x0fresultByteCount\x12\x1c\n\ttruncated\x18\x03 \x01(\x08R\ttruncated2\xa6\x03\n\x0bToolService\x12Q\n\nCreateTool\x12\x1f.trunkline.v1.CreateToolRequest\x1a .trunkline.v1.CreateToolResponse\"\x00\x12K\n\x07GetTool\x12\x1c.trunkline.v1.GetToolRequest\x1a\x1d.trunkline.v1.GetToolResponse\"\x03\x90\x02\x01\x12Q\n\tListTools\x12\x1e.trunkline.v1.ListToolsRequest\x1a\x1f.trunkline.v1.ListToolsResponse\"\x03\x90\x02\x01\x12Q\n\nDeleteTool\x12\x1f.trunkline.v1.DeleteToolRequest\x1a .trunkline.v1.DeleteToolResponse\"\x00\x12Q\n\nInvokeTool\x12\x1f.trunkline.v1.InvokeToolRequest\x1a .trunkline.v1.InvokeToolResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18trunkline/v1/tools.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atrunkline/v1/content.proto\"\xbe\x02\n\x08ToolSpec\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\"\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x00R\x0b\x64\x65scription\x12\x36\n\x16parameters_json_schema\x18\x03 \x01(\tB\x00R\x14parametersJsonSchema\x12,\n\x04http\x18\x04 \x01(\x0b\x32\x16.trunkline.v1.HttpToolH\x00R\x04http\x12%\n\x0eneeds_approval\x18\x05 \x01(\x08R\rneedsApproval\x12\x35\n\x07timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x07timeout\x12*\n\x10result_bytes_max\x18\x07 \x01(\x05\x42\x00R\x0eresultBytesMaxB\x08\n\x06target\"\x1e\n\x08HttpTool\x12\x12\n\x03uri\x18\x01 \x01(\tB\x00R\x03uri\"\xb0\x01\n\x0eRegisteredTool\x12\x17\n\x07tool_id\x18\x01 \x01(\tR\x06toolId\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x16.trunkline.v1.ToolSpecR\x04spec\x12\x1c\n\tinstalled\x18\x03 \x01(\x08R\tinstalled\x12;\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\xe0\x01\n\x11\x43reateToolRequest\x12,\n\x04spec\x18\x01 \x01(\x0b\x32\x16.trunkline.v1.ToolSpecB\x00R\x04spec\x12[\n\x0esecret_headers\x18\x02 \x03(\x0b\x32\x32.trunkline.v1.CreateToolRequest.SecretHeadersEntryB\x00R\rsecretHeaders\x1a@\n\x12SecretHeadersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"m\n\x12\x43reateToolResponse\x12\x30\n\x04tool\x18\x01 \x01(\x0b\x32\x1c.trunkline.v1.RegisteredToolR\x04tool\x12%\n\x0esigning_secret\x18\x02 \x01(\tR\rsigningSecret\"&\n\x0eGetToolRequest\x12\x14\n\x04tool\x18\x01 \x01(\tB\x00R\x04tool\"C\n\x0fGetToolResponse\x12\x30\n\x04tool\x18\x01 \x01(\x0b\x32\x1c.trunkline.v1.RegisteredToolR\x04tool\"R\n\x10ListToolsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"o\n\x11ListToolsResponse\x12\x32\n\x05tools\x18\x01 \x03(\x0b\x32\x1c.trunkline.v1.RegisteredToolR\x05tools\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n\x11\x44\x65leteToolRequest\x12\x14\n\x04tool\x18\x01 \x01(\tB\x00R\x04tool\"\x14\n\x12\x44\x65leteToolResponse\"s\n\x11InvokeToolRequest\x12\x14\n\x04tool\x18\x01 \x01(\tB\x00R\x04tool\x12\'\n\x0e\x61rguments_json\x18\x02 \x01(\tB\x00R\rargumentsJson\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x00R\trequestId\"\x7f\n\x12InvokeToolResponse\x12\x34\n\x06result\x18\x01 \x01(\x0b\x32\x1c.trunkline.v1.ToolResultPartR\x06result\x12\x33\n\x07outcome\x18\x02 \x01(\x0b\x32\x19.trunkline.v1.ToolOutcomeR\x07outcome\"\x8e\x01\n\x0bToolOutcome\x12\x35\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\x12*\n\x11result_byte_count\x18\x02 \x01(\x03R\x0fresultByteCount\x12\x1c\n\ttruncated\x18\x03 \x01(\x08R\ttruncated2\xa6\x03\n\x0bToolService\x12Q\n\nCreateTool\x12\x1f.trunkline.v1.CreateToolRequest\x1a .trunkline.v1.CreateToolResponse\"\x00\x12K\n\x07GetTool\x12\x1c.trunkline.v1.GetToolRequest\x1a\x1d.trunkline.v1.GetToolResponse\"\x03\x90\x02\x01\x12Q\n\tListTools\x12\x1e.trunkline.v1.ListToolsRequest\x1a\x1f.trunkline.v1.ListToolsResponse\"\x03\x90\x02\x01\x12Q\n\nDeleteTool\x12\x1f.trunkline.v1.DeleteToolRequest\x1a .trunkline.v1.DeleteToolResponse\"\x00\x12Q\n\nInvokeTool\x12\x1f.trunkline.v1.InvokeToolRequest\x1a .trunkline.v1.InvokeToolResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,29 +47,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTEREDTOOL']._serialized_start=489
   _globals['_REGISTEREDTOOL']._serialized_end=665
   _globals['_CREATETOOLREQUEST']._serialized_start=668
-  _globals['_CREATETOOLREQUEST']._serialized_end=925
-  _globals['_CREATETOOLREQUEST_SECRETHEADERSENTRY']._serialized_start=861
-  _globals['_CREATETOOLREQUEST_SECRETHEADERSENTRY']._serialized_end=925
-  _globals['_CREATETOOLRESPONSE']._serialized_start=927
-  _globals['_CREATETOOLRESPONSE']._serialized_end=1036
-  _globals['_GETTOOLREQUEST']._serialized_start=1038
-  _globals['_GETTOOLREQUEST']._serialized_end=1076
-  _globals['_GETTOOLRESPONSE']._serialized_start=1078
-  _globals['_GETTOOLRESPONSE']._serialized_end=1145
-  _globals['_LISTTOOLSREQUEST']._serialized_start=1147
-  _globals['_LISTTOOLSREQUEST']._serialized_end=1229
-  _globals['_LISTTOOLSRESPONSE']._serialized_start=1231
-  _globals['_LISTTOOLSRESPONSE']._serialized_end=1342
-  _globals['_DELETETOOLREQUEST']._serialized_start=1344
-  _globals['_DELETETOOLREQUEST']._serialized_end=1385
-  _globals['_DELETETOOLRESPONSE']._serialized_start=1387
-  _globals['_DELETETOOLRESPONSE']._serialized_end=1407
-  _globals['_INVOKETOOLREQUEST']._serialized_start=1409
-  _globals['_INVOKETOOLREQUEST']._serialized_end=1524
-  _globals['_INVOKETOOLRESPONSE']._serialized_start=1526
-  _globals['_INVOKETOOLRESPONSE']._serialized_end=1653
-  _globals['_TOOLOUTCOME']._serialized_start=1656
-  _globals['_TOOLOUTCOME']._serialized_end=1798
-  _globals['_TOOLSERVICE']._serialized_start=1801
-  _globals['_TOOLSERVICE']._serialized_end=2223
+  _globals['_CREATETOOLREQUEST']._serialized_end=892
+  _globals['_CREATETOOLREQUEST_SECRETHEADERSENTRY']._serialized_start=828
+  _globals['_CREATETOOLREQUEST_SECRETHEADERSENTRY']._serialized_end=892
+  _globals['_CREATETOOLRESPONSE']._serialized_start=894
+  _globals['_CREATETOOLRESPONSE']._serialized_end=1003
+  _globals['_GETTOOLREQUEST']._serialized_start=1005
+  _globals['_GETTOOLREQUEST']._serialized_end=1043
+  _globals['_GETTOOLRESPONSE']._serialized_start=1045
+  _globals['_GETTOOLRESPONSE']._serialized_end=1112
+  _globals['_LISTTOOLSREQUEST']._serialized_start=1114
+  _globals['_LISTTOOLSREQUEST']._serialized_end=1196
+  _globals['_LISTTOOLSRESPONSE']._serialized_start=1198
+  _globals['_LISTTOOLSRESPONSE']._serialized_end=1309
+  _globals['_DELETETOOLREQUEST']._serialized_start=1311
+  _globals['_DELETETOOLREQUEST']._serialized_end=1352
+  _globals['_DELETETOOLRESPONSE']._serialized_start=1354
+  _globals['_DELETETOOLRESPONSE']._serialized_end=1374
+  _globals['_INVOKETOOLREQUEST']._serialized_start=1376
+  _globals['_INVOKETOOLREQUEST']._serialized_end=1491
+  _globals['_INVOKETOOLRESPONSE']._serialized_start=1493
+  _globals['_INVOKETOOLRESPONSE']._serialized_end=1620
+  _globals['_TOOLOUTCOME']._serialized_start=1623
+  _globals['_TOOLOUTCOME']._serialized_end=1765
+  _globals['_TOOLSERVICE']._serialized_start=1768
+  _globals['_TOOLSERVICE']._serialized_end=2190
 # @@protoc_insertion_point(module_scope)

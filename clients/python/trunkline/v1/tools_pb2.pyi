@@ -139,7 +139,9 @@ Global___RegisteredTool: _TypeAlias = RegisteredTool  # noqa: Y015
 
 @_typing.final
 class CreateToolRequest(_message.Message):
-    """Request of CreateTool."""
+    """Request of CreateTool. It has no `request_id`, because answers that are kept for retries have no secrets in them: a
+    retry is told that the name is taken.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -165,9 +167,6 @@ class CreateToolRequest(_message.Message):
 
     SPEC_FIELD_NUMBER: _builtins.int
     SECRET_HEADERS_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    request_id: _builtins.str
-    """Makes a retry safe. 1 to 255 printable ASCII characters."""
     @_builtins.property
     def spec(self) -> Global___ToolSpec:
         """What it is. Needs a target."""
@@ -181,11 +180,10 @@ class CreateToolRequest(_message.Message):
         *,
         spec: Global___ToolSpec | None = ...,
         secret_headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "secret_headers", b"secret_headers", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["secret_headers", b"secret_headers", "spec", b"spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
