@@ -21,7 +21,7 @@ from trunkline_server.core import redaction
 from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
-from trunkline_server.door.contract import Contract
+from trunkline_server.door.contract import warm_contract
 from trunkline_server.door.journal import Journal
 from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.replays import Replays
@@ -160,8 +160,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.live.stop_all)
     journal = _open_journal(stack)
     offered = Offered(settings, engine, drain, keys=keys, tenants=tenants, results=results)
-    contract = Contract()
-    contract.warm()
+    contract = warm_contract()
     pressure = Pressure(pressure_settings(settings))
     meters, traffic = Meters.open(settings, stack), Traffic()
     meters.watch(engine.gateway.settlement)

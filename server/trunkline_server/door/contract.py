@@ -85,6 +85,14 @@ class Contract:
             self._validator.collect_violations(empty)
 
 
+@cache
+def warm_contract() -> Contract:
+    """The one of this process, ready for calls: it never changes."""
+    contract = Contract()
+    contract.warm()
+    return contract
+
+
 def _describe(method: MethodDescriptor, scope: str) -> Method:
     name = f"/{method.containing_service.full_name}/{method.name}"
     level = method.GetOptions().idempotency_level
