@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import grpc
@@ -404,7 +405,26 @@ async def test_a_gateway_that_is_closed_under_a_running_call_writes_its_bill(
     await gateway.house.server.stop(0)
     await gateway.house.gateway.drained()
     assert len(gateway.house.gateway.live) == 0
-    assert await _settled(books)
+    await until(partial(_settled, books))  # the ledger was told; it writes what it was told even as it is closed
+    assert len(await books.charges()) == 1
+
+
+@pytest.mark.parametrize("ticks", range(6))
+async def test_a_call_that_is_cancelled_again_while_it_ends_has_its_bill(
+    books: Books, start_gateway: StartGateway, upstream: Upstream, ticks: int
+) -> None:
+    gateway = await start_gateway(DIALECTS[0].environment(upstream.url))
+    desk = Desk(gateway, upstream, books, DIALECTS[0])
+    upstream.stream([desk.dialect.opening(), desk.dialect.delta("word"), asyncio.Event()])
+    call = desk.stream()
+    assert (await call.read()).event.HasField("started")
+    [live] = gateway.house.gateway.live._calls.values()
+    live.task.cancel()
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    live.task.cancel()
+    await gateway.house.gateway.drained()
+    await until(partial(_settled, books))
     assert len(await books.charges()) == 1
 
 

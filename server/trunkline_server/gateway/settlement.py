@@ -50,8 +50,10 @@ class Settlement:
         basis = self._bill(run)
         if run.left is not None and self.drains.take(run, run.left, partial(self._close, run, error_reason)):
             return
-        await run.let_go()
-        await self._write(run, row_of(run, basis, error_reason))
+        try:
+            await run.let_go()
+        finally:  # whoever is cancelled once more meanwhile still has a bill
+            await self._write(run, row_of(run, basis, error_reason))
 
     async def _close(self, run: Run[Any], error_reason: str) -> None:
         """The bill as it has become meanwhile."""

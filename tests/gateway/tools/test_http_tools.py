@@ -111,7 +111,7 @@ async def test_a_tool_that_redirects_without_end(start_gateway: StartGateway, up
 
 async def test_a_tool_that_is_slow_is_left(start_gateway: StartGateway, upstream: Upstream) -> None:
     gateway = await near(start_gateway, upstream)
-    await register(gateway, upstream.url, timeout=Duration(nanos=50_000_000))
+    await register(gateway, upstream.url, timeout=Duration(seconds=1))
     answer = upstream.hang()
     assert await refusal(invoke(gateway, "add", a=1, b=2)) == Refusal("DEADLINE_EXCEEDED", "DEADLINE")
     await answer.client_left()
