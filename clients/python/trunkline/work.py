@@ -12,7 +12,16 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from trunkline.content import Words
 from trunkline.question import Question
-from trunkline.v1 import audio_pb2, chat_pb2, collections_pb2, embeddings_pb2, images_pb2, jobs_pb2, tasks_pb2, video_pb2
+from trunkline.v1 import (
+    audio_pb2,
+    chat_pb2,
+    collections_pb2,
+    embeddings_pb2,
+    images_pb2,
+    jobs_pb2,
+    tasks_pb2,
+    video_pb2,
+)
 
 _Input = (
     chat_pb2.ChatInput
