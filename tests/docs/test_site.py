@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.docs.page import ROOT, bare, page, tables
+from tests.fixtures.browser import Browser, browser
 from tools.site.site import Site
 from trunkline_server.core.errors import Reason
 from trunkline_server.door.contract import Contract
 from trunkline_server.providers import builtin
 from trunkline_server.providers.sandbox import SANDBOX
+
+__all__ = ["browser"]
 
 SETTINGS = [bare(row[0]) for row in tables(page("configuration.md"), "key")]
 
@@ -38,9 +41,14 @@ class Read(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Read]:
-    folder = tmp_path_factory.mktemp("site")
-    Site(ROOT, folder).build()
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("site")
+    Site(ROOT, made).build()
+    return made
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path) -> Mapping[str, Read]:
     return {path.relative_to(folder).as_posix(): Read(path.read_text("utf-8")) for path in folder.rglob("*.html")}
 
 
@@ -73,6 +81,16 @@ def test_no_link_leads_nowhere(site: Mapping[str, Read]) -> None:
 def test_nothing_is_loaded_from_elsewhere(site: Mapping[str, Read]) -> None:
     assert {Path(each).name for read in site.values() for each in read.loaded} == {"style.css", "site.js", "found.js"}
     assert not [each for read in site.values() for each in read.loaded if ":" in each]
+
+
+async def test_what_is_searched_for_is_found_without_a_server(folder: Path, browser: Browser) -> None:
+    await browser.go(folder.joinpath("docs", "money.html").as_uri())
+    await browser.until("typeof FOUND === 'object' && document.readyState === 'complete'")
+    await browser.type("#search", "credit_insuf")
+    await browser.until("document.querySelector('#hits a')?.textContent.startsWith('CREDIT_INSUFFICIENT')")
+    found = await browser.ask("document.querySelector('#hits a').href")
+    assert found == folder.joinpath("reference", "errors", "CREDIT_INSUFFICIENT.html").as_uri()
+    assert browser.visited == {""}
 
 
 def is_there(site: Mapping[str, Read], at: str, link: str) -> bool:

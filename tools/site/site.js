@@ -56,4 +56,7 @@ document.getElementById("theme").addEventListener("click", () => {
   theme.kept = theme.isDark ? "light" : "dark";
   theme.show();
 });
+if (matchMedia("(max-width: 52rem)").matches) {
+  for (const part of document.querySelectorAll("nav details:not(:has([aria-current]))")) part.open = false;
+}
 document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest" });
