@@ -28,8 +28,17 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         read = tomllib.loads(root.joinpath("docs", "site.toml").read_text("utf-8"))
-        self.parts = [Part(each["title"], each["pages"]) for each in read["part"]]
+        named = [Part(each["title"], each["pages"]) for each in read["part"]]
+        self.parts = [*named, *self._others(named)]
         self.shown: set[str] = set()
+
+    def _others(self, named: Sequence[Part]) -> Iterator[Part]:
+        """A part for the pages that no part names."""
+        known = {HOME, *(page for part in named for page in part.pages)}
+        found = [*self.root.glob("*.md"), *self.root.joinpath("docs").rglob("*.md")]
+        others = {path.relative_to(self.root).as_posix() for path in found} - known
+        if others:
+            yield Part("More", sorted(others))
 
     @property
     def pages(self) -> Iterator[str]:
