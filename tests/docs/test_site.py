@@ -19,6 +19,8 @@ from trunkline_server.providers.sandbox import SANDBOX
 
 __all__ = ["browser"]
 
+pytestmark = pytest.mark.timeout(180)
+
 SETTINGS = [bare(row[0]) for row in tables(page("configuration.md"), "key")]
 
 

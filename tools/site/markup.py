@@ -3,7 +3,6 @@ contract, of settings and of errors that lead to their pages."""
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -98,9 +97,8 @@ def _environment(place: str, source: str, told: Rendered) -> Env:
 
 
 def between(place: str, target: str) -> str:
-    """The way from one place of the site to another."""
-    path, hash_, anchor = target.partition("#")
-    return posixpath.relpath(path, posixpath.dirname(place) or ".") + hash_ + anchor
+    """The way from one place of the site to another: up to its root, and down."""
+    return "../" * place.count("/") + target
 
 
 def coloured(code: str, language: str) -> str:
