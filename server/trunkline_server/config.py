@@ -24,7 +24,7 @@ from trunkline_server.providers.builtin import NAMES
 from trunkline_server.providers.settings import ProviderSettings
 
 PREFIX: Final = "TRUNKLINE_"
-CLIENT_NAMES: Final = ("TRUNKLINE_ADDRESS", "TRUNKLINE_API_KEY")
+CLIENT_NAMES: Final = tuple(PREFIX + name for name in ("ADDRESS", "API_KEY", "CA", "CERT", "CERT_KEY"))
 """Names that are not settings: clients on the same machine read them."""
 
 SHARED_NAMES: Final = ("PATH", "HOME", "LANG", "TMPDIR")
