@@ -41,6 +41,7 @@ from trunkline_server.house.engine import open_engine
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.levels import Levels
 from trunkline_server.house.limiting import pressure_settings
+from trunkline_server.house.lookout import open_lookout
 from trunkline_server.house.securing import open_tls, strangers_of, tls_chores
 from trunkline_server.house.services import Offered, deadlines_of
 from trunkline_server.house.start import StartError, first_key
@@ -118,11 +119,14 @@ async def _work(settings: Settings) -> None:
         with _starting():
             engine = await open_engine(settings, stack)
             await engine.follow(stack)
-            working = await engine.background.begin_work()
-        stack.push_async_callback(engine.gateway.drained)
-        stack.push_async_callback(working.end)
+            meters = Meters.open(settings, stack)
+            meters.watch(engine.gateway.settlement)
+            working = await engine.background.begin_work(meters.tracer)
+            stack.push_async_callback(engine.gateway.drained)
+            seen_at = await open_lookout(settings, engine, meters, lambda: not working.task.done(), stack)
+            stack.push_async_callback(working.end)
         _end_on_signals(working.task)
-        _say("trunkline works")
+        _say(f"trunkline works, and is seen on {seen_at}" if seen_at else "trunkline works")
         with suppress(asyncio.CancelledError):
             await working.task
 
@@ -205,7 +209,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     grpc_address = await server.start()
     stack.push_async_callback(engine.gateway.drained)
     if settings.jobs.worker:
-        stack.push_async_callback((await engine.background.begin_work()).end)
+        stack.push_async_callback((await engine.background.begin_work(meters.tracer)).end)
     stack.push_async_callback(server.stop, 0)
     stack.push_async_callback(http.stop, 0)
     http_address = await http.start()

@@ -196,6 +196,7 @@ class JobsSection(Section, frozen=True):
     tenant_running_max: Count = 0
     user_running_max: Count = 0
     model_running_max: Count = 0
+    http_address: str = ""
 
 
 class EventsSection(Section, frozen=True):
@@ -300,6 +301,14 @@ class TelemetrySection(Section, frozen=True):
 
     def __repr__(self) -> str:
         return f"TelemetrySection(metrics={self.metrics})"
+
+
+class HealthSection(Section, frozen=True):
+    """When a replica says that it is not well: shares of what there is."""
+
+    disk_free_min: Ratio = 0.05
+    memory_max: Ratio = 0.85
+    connections_max: Ratio = 1.0
 
 
 class EgressSection(Section, frozen=True):
@@ -415,6 +424,7 @@ class Settings(Section, frozen=True):
     guard: GuardSection = field(default_factory=GuardSection)
     overload: OverloadSection = field(default_factory=OverloadSection)
     telemetry: TelemetrySection = field(default_factory=TelemetrySection)
+    health: HealthSection = field(default_factory=HealthSection)
     egress: EgressSection = field(default_factory=EgressSection)
     tools: ToolsSection = field(default_factory=ToolsSection)
     mcp_servers: dict[McpServerName, McpServerSection] = field(default_factory=dict)
@@ -526,9 +536,9 @@ def _check(settings: Settings) -> None:
                 raise ValueError("must not be negative")
         except ValueError as error:
             raise ConfigError(f"{key}: {error}") from None
-    health = settings.grpc.health_address
     addresses = {"grpc.address": settings.grpc.address, "http.address": settings.http.address}
-    for key, address in (addresses | ({"grpc.health_address": health} if health else {})).items():
+    optional = {"grpc.health_address": settings.grpc.health_address, "jobs.http_address": settings.jobs.http_address}
+    for key, address in (addresses | {key: given for key, given in optional.items() if given}).items():
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise ConfigError(f"{key}: {address!r} is not host:port")

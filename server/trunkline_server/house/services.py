@@ -42,7 +42,7 @@ from trunkline_server.door.status import to_status
 from trunkline_server.gateway.cache.recall import Recall
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.stops import Stops
-from trunkline_server.gateway.vitals import Vitals
+from trunkline_server.gateway.vitals import Thresholds, Vitals
 from trunkline_server.house.actions import CALL_TIMEOUT_S
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import cache_settings
@@ -163,7 +163,7 @@ class Offered:
 
     def vitals(self) -> Vitals:
         """Each counts the load between its own looks."""
-        engine, settings = self._engine, self._settings
+        engine, settings, health = self._engine, self._settings, self._settings.health
         return Vitals(
             engine.database,
             self._is_embedded,
@@ -173,6 +173,7 @@ class Offered:
             engine.live,
             lambda: self._drain.draining,
             memory_share,
+            Thresholds(health.disk_free_min, health.memory_max, health.connections_max),
         )
 
     @property

@@ -6,6 +6,7 @@ leave as they are, for the caller to read.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from trunkline_server.store.confined import Confined
 from trunkline_server.store.connection import Connection, DatabaseSettings, server_settings
 from trunkline_server.store.held import Held
 from trunkline_server.store.listener import Callback, Listener
-from trunkline_server.store.outage import outage_told
+from trunkline_server.store.outage import cancellation_kept, outage_told
 from trunkline_server.store.statements import Statements
 
 __all__ = ["Connection", "Database", "DatabaseSettings", "Held", "PoolFigures"]
@@ -112,7 +113,7 @@ class Database(Statements):
 
     @asynccontextmanager
     async def borrowed(self) -> AsyncIterator[Connection]:
-        with outage_told():
+        with outage_told(), cancellation_kept() as kept:
             async with self._pool.acquire(timeout=self._settings.acquire_timeout_s) as connection:
                 try:
                     if actor := ACTOR.get():
@@ -121,6 +122,9 @@ class Database(Statements):
                             yield connection
                     else:
                         yield connection
+                except asyncio.CancelledError as cancelled:
+                    kept.append(cancelled)
+                    raise
                 except TimeoutError:
                     connection.terminate()  # a server that hangs would hold the release up as well
                     raise

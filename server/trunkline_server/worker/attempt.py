@@ -16,11 +16,13 @@ from google.rpc import status_pb2
 from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.trace import Tracer
 from trunkline_server.gateway.jobs.kind import Done, JobKind, NotYet, call_of
 from trunkline_server.store.job import JobChange, JobRow
 from trunkline_server.store.jobs import Jobs
 from trunkline_server.store.lane import Op
 from trunkline_server.store.leased_ledger import Tab, paying
+from trunkline_server.worker.spans import traced
 from trunkline_server.worker.verdict import Later, judge
 
 _log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class Shop:
     jobs: Jobs
     works: Mapping[str, JobKind]
     describe: Describe
+    tracer: Tracer | None = None
 
 
 class Attempt:
@@ -132,9 +135,10 @@ class Attempt:
         if work is None:
             raise TrunklineError(Reason.CAPABILITY_UNSUPPORTED, "this gateway does no such work")
         spec = jobs_pb2.JobSpec.FromString(self.job.spec)
-        with paying(self._tab):
+        call = call_of(self.job)
+        with traced(self._shop.tracer, call), paying(self._tab):
             async with asyncio.timeout(self.job.timeout_s):
-                return await work.run(call_of(self.job), spec, self)
+                return await work.run(call, spec, self)
 
     def _stopped(self) -> JobChange | None:
         match self._stop:
