@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 import trunkline_server.store
+from tests.fixtures.usage_rows import fill
 from trunkline.v1 import prompts_pb2
 from trunkline_server.core.ids import new_uuid
 from trunkline_server.store.acting import acting
@@ -73,6 +74,13 @@ async def test_nothing_of_others_is_changed(database: Database, prompts: Prompts
     assert await database.fetchval("SELECT count(*) FROM prompt") == 1
 
 
+async def test_what_others_spend_is_not_seen(database: Database, tenant: UUID, other: UUID) -> None:
+    await fill(database, other, 10, 1)
+    for table in ("usage", "usage_line", "usage_timing"):
+        assert await database.of(other).fetchval(f"SELECT count(*) FROM {table}") >= 10
+        assert await database.of(tenant).fetchval(f"SELECT count(*) FROM {table}") == 0
+
+
 async def test_without_a_tenant_there_is_nothing(database: Database, prompts: Prompts) -> None:
     async with database.transaction() as connection:
         await connection.execute(f"SET LOCAL ROLE {ROLE}")
@@ -122,6 +130,8 @@ async def test_the_role_may_nothing_where_no_policy_holds_it(database: Database)
         """
         SELECT relname FROM pg_class
         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+          AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)
+          AND relname <> 'rollup' -- which days were summed, of all tenants alike
           AND has_any_column_privilege($1, oid, 'SELECT, INSERT, UPDATE')
           AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid AND NOT polpermissive)
         """,
