@@ -60,7 +60,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
 TO trunkline_tenant;
 GRANT SELECT, INSERT, UPDATE ON file, collection TO trunkline_tenant;
 GRANT INSERT ON event TO trunkline_tenant;
-GRANT SELECT ON vector_store, vector_store_file, usage, custom_event, audit_entry TO trunkline_tenant;
+GRANT SELECT ON vector_store, vector_store_file, usage, custom_event, audit_entry, event_wish TO trunkline_tenant;
 
 -- Entries of the audit are written with the rights of the tables' owner: whoever is confined could not write them.
 DO $$ BEGIN
