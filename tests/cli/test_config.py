@@ -56,7 +56,7 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
     harmless |= {"chat.unknown_price", "providers.own.base_url", "providers.own.key_header", "providers.own.wire"}
     harmless |= {"routing.strategy", "routing.universal_fallback", "cache.hit_price", "cache.embedding_model"}
     harmless |= {"guard.input_harm", "guard.input_personal_data", "guard.output_harm", "guard.output_personal_data"}
-    harmless |= {"guard.action", "guard.moderation_model"}
+    harmless |= {"guard.action", "guard.moderation_model", "jobs.http_address"}
     harmless |= {f"files.{name}" for name in ("store", "folder", "bucket", "bucket_endpoint", "bucket_region")}
     harmless |= {"files.bucket_prefix"}
     harmless |= {"collections.store", "collections.qdrant_url", "grpc.health_address", "telemetry.otlp_endpoint"}
