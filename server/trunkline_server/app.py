@@ -177,6 +177,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
         witness=Witness(engine.audit),
         meter=meters.calls,
         tracer=meters.tracer,
+        streams=engine.streams,
     )
     tls = open_tls(settings)
     server, http = open_doors(
@@ -204,6 +205,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     keep(stack, pressure.watch(), for_all.run(), *engine.background.listeners(), *own)
     grpc_address = await server.start()
     stack.push_async_callback(engine.gateway.drained)
+    stack.push_async_callback(engine.streams.ended)
     if settings.jobs.worker:
         stack.push_async_callback((await engine.background.begin_work()).end)
     stack.push_async_callback(server.stop, 0)

@@ -12,6 +12,7 @@ from trunkline_server.gateway.limits.book import Book
 from trunkline_server.gateway.limits.limiter import Limiter
 from trunkline_server.gateway.limits.local import LocalCounters
 from trunkline_server.gateway.limits.shared import HERE_AGAIN_S, SharingCounters
+from trunkline_server.gateway.streams.streams import StreamSettings
 from trunkline_server.store.database import Database
 from trunkline_server.store.redis import RedisSettings, SharedMemory
 from trunkline_server.worker.chores import Chore
@@ -49,6 +50,13 @@ def cache_settings(settings: Settings) -> CacheSettings:
     given = settings.cache
     return CacheSettings(
         given.ttl_s, given.stale_s, given.answer_bytes_max, from_decimal_text(given.hit_price), given.embedding_model
+    )
+
+
+def stream_settings(settings: Settings) -> StreamSettings:
+    given = settings.streams
+    return StreamSettings(
+        given.grace_s, given.keep_s, given.bytes_max, given.memory_bytes_max, settings.grpc.heartbeat_s
     )
 
 
