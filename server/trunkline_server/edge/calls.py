@@ -37,6 +37,10 @@ class Spelling(ABC):
     def refuse(self, visit: Visit, error: TrunklineError) -> Reply:
         """An error before anything was sent."""
 
+    def silence(self, visit: Visit) -> Reply | None:
+        """A stream that has nothing to say; None where it ends like any other."""
+        return None
+
     def begin(self, visit: Visit, first: Message | None) -> Headers:
         """The headers of a stream."""
         return visit.trailers
@@ -104,6 +108,9 @@ async def _stream(exchange: Exchange, visit: Visit, request: Message, spelling: 
             await exchange.write(data)
 
     await visit.many(request, send)
+    if not exchange.begun and (reply := spelling.silence(visit)) is not None:
+        exchange.respond(reply)
+        return
     if not exchange.begun:
         exchange.begin(200, spelling.begin(visit, None))
     exchange.end(spelling.end(visit))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,7 @@ import orjson
 from wsproto.utilities import generate_accept_token
 
 from trunkline_server.core.errors import TrunklineError
+from trunkline_server.door.boundary import Procedure
 from trunkline_server.edge.calls import Calls, metadata_of
 from trunkline_server.edge.exchange import Exchange, Headers, Reply
 from trunkline_server.edge.limits import Limits
@@ -23,6 +25,8 @@ from trunkline_server.edge.rpc.errors import spell
 from trunkline_server.edge.status import http_status
 
 STREAM: Final = "/trunkline.v1.ChatService/Stream"
+RESUME: Final = "/trunkline.v1.ChatService/ResumeStream"
+ACTION: Final = "/trunkline.v1.ActionService/ExecuteAction"
 PROTOCOL: Final = "trunkline.v1"
 KEY_PROTOCOL: Final = "trunkline.key."
 """A page cannot set headers on a WebSocket; it offers its key as a protocol, which is not taken up."""
@@ -31,7 +35,7 @@ _OWN_TO_EACH_CALL: Final = frozenset(("x-request-id", "idempotency-key"))
 
 @dataclass(frozen=True, slots=True)
 class LiveDoor:
-    """Both are the RPC `Stream`."""
+    """Both are the RPC `Stream`, and what goes with it."""
 
     calls: Calls
     places: Places
@@ -47,15 +51,16 @@ class LiveDoor:
 
     async def stream(self, exchange: Exchange) -> None:
         with ExitStack() as taken:
-            await self.calls.serve(exchange, STREAM, Events(exchange, self.places, taken))
+            await self.calls.serve(
+                exchange, STREAM, Events(exchange, self.places, taken, self.calls.procedures[RESUME])
+            )
 
     async def websocket(self, exchange: Exchange) -> None:
         if refusal := self._refusal(exchange):
             exchange.respond(refusal)
             return
-        procedure = self.calls.procedures[STREAM]
         metadata = _metadata(exchange)
-        visit = self.calls.boundary.visit(procedure, metadata, None, exchange.certificate)
+        visit = self.calls.boundary.visit(self.calls.procedures[STREAM], metadata, None, exchange.certificate)
         with ExitStack() as taken:
             try:
                 await visit.identify()
@@ -66,7 +71,14 @@ class LiveDoor:
                 return
             socket = WebSocket(exchange, self.limits)
             exchange.switch(_accepted(exchange), socket)
-            await socket.run(Conversation(self.calls.boundary, procedure, metadata, exchange.certificate, socket.send))
+            await socket.run(
+                Conversation(self.calls.boundary, self._kinds(), metadata, exchange.certificate, socket.send)
+            )
+
+    def _kinds(self) -> Mapping[str, Procedure]:
+        """What a page may ask for, by the word for it."""
+        procedures = self.calls.procedures
+        return {"start": procedures[STREAM], "resume": procedures[RESUME], "action": procedures[ACTION]}
 
     def _refusal(self, exchange: Exchange) -> Reply | None:
         upgrades = exchange.head.upgrades and exchange.header("upgrade").lower() == "websocket"

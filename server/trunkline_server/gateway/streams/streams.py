@@ -63,7 +63,7 @@ class Streams:
 
     def __init__(self, settings: StreamSettings, shared: SharedMemory | None = None) -> None:
         self._settings = settings
-        self._tapes = Tapes(shared, settings.keep_s, settings.grace_s) if shared is not None else None
+        self._tapes = Tapes(shared, settings.keep_s) if shared is not None else None
         self._readings: dict[Name, _Reading] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._copying: set[asyncio.Task[None]] = set()

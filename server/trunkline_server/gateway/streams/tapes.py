@@ -24,6 +24,7 @@ COALESCE_S: Final = 0.05
 """What is said meanwhile is written and read together."""
 RENEW_S: Final = 5.0
 ALIVE_S: Final = 20
+"""How long who writes, and who listens, counts as there after a sign of it."""
 AGAIN_S: Final = 1.0
 ENDINGS_MAX: Final = 30
 """How often the end of a stream is tried to be written."""
@@ -71,12 +72,11 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Tapes:
-    """`keep_s` is how long a copy outlives its stream; `heard_s`, how long who listens counts as there."""
+    """`keep_s` is how long a copy outlives its stream."""
 
-    def __init__(self, shared: SharedMemory, keep_s: float, heard_s: float) -> None:
+    def __init__(self, shared: SharedMemory, keep_s: float) -> None:
         self._shared = shared
         self._keep_s = keep_s
-        self._heard_s = heard_s
 
     async def copy(self, name: Name, recording: Recording, trailers: Mapping[str, str]) -> None:
         """As long as there is something to copy; what Redis does not take now it gets later."""
@@ -146,7 +146,7 @@ class Tapes:
         pipe: Any = self._shared.client.pipeline()
         pipe.zrangebyscore(name.key, f"({heard}", "inf", 0, READ_MAX)
         pipe.exists(name.key)
-        pipe.set(_heard(name), b"", px=round(self._heard_s * 1000))
+        pipe.set(_heard(name), b"", px=ALIVE_S * 1000)
         told, alive, _ = cast("tuple[list[bytes], int, object]", await self._ask(pipe.execute))
         return told, bool(alive)
 
