@@ -18,6 +18,7 @@ import uvloop
 
 from trunkline_server.config import Settings
 from trunkline_server.core import redaction
+from trunkline_server.core.browser_token import BrowserTokens
 from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
@@ -155,7 +156,12 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     keys, tenants, results = Keys(database, engine.secret), Tenants(database), Idempotency(database)
     admin_key = await first_key(settings.data_path, keys, tenants)
     callers = Callers(
-        keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time, strangers_of(settings, stack)
+        keys,
+        tenants,
+        settings.auth.cache_ttl_s,
+        asyncio.get_running_loop().time,
+        strangers_of(settings, stack),
+        pages=BrowserTokens.derive(engine.secret),
     )
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.live.stop_all)
     journal = _open_journal(stack)

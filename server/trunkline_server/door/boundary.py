@@ -23,6 +23,7 @@ from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.ids import new_uuid
 from trunkline_server.core.priority import at_most
 from trunkline_server.core.trace import Trace, Tracer
+from trunkline_server.door.browser import require_bound
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract, Method
 from trunkline_server.door.journal import Journal
@@ -172,6 +173,8 @@ class Visit:
             self._said.tokens, self.procedure.method.scope, self._certificate
         )
         self._said.check()
+        if caller.token is not None:
+            require_bound(caller.token, self.procedure.method.name, self._said)
         if caller.user_id:
             self.call.user_id = _own(caller.user_id, self.call.user_id)
         priority = at_most(caller.priority, self._said.name(PRIORITY))

@@ -25,6 +25,10 @@ class Spelling(ABC):
 
     takes_files = False
 
+    def metadata(self, exchange: Exchange) -> Headers:
+        """What the caller says beside the request."""
+        return metadata_of(exchange)
+
     @abstractmethod
     async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
         """What is asked, which may be another RPC than the path says. The caller is known by then."""
@@ -69,7 +73,7 @@ class Calls:
     async def serve(self, exchange: Exchange, name: str, spelling: Spelling) -> None:
         """The whole of a call."""
         procedure = self.procedures[name]
-        visit = self.boundary.visit(procedure, metadata_of(exchange), None, exchange.certificate)
+        visit = self.boundary.visit(procedure, spelling.metadata(exchange), None, exchange.certificate)
         try:
             procedure, request = await self._enter(exchange, visit, procedure, spelling)
             if procedure.method.streams:

@@ -40,6 +40,7 @@ def limit_chores(limiter: Limiter) -> list[Chore]:
     chores = [
         Chore("refresh_limits", 300, limiter.book.refresh),
         Chore("expire_budget_holds", 60, limiter.book.budgets.expire),
+        Chore("purge_browser_tokens", 600, limiter.book.lent.purge),
     ]
     if isinstance(limiter.counters, SharingCounters):
         chores.append(Chore("count_replicas", HERE_AGAIN_S, limiter.counters.count_replicas))

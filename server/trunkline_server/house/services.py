@@ -34,6 +34,7 @@ from trunkline.v1 import (
 )
 from trunkline_server import __version__
 from trunkline_server.config import Settings
+from trunkline_server.core.browser_token import BrowserTokens
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.door.boundary import Deadlines
 from trunkline_server.door.pressure import memory_share
@@ -137,7 +138,15 @@ class Offered:
                 engine.talks.conversations, engine.talks.minutes.messages, tokens, engine.errands.policy
             ),
             audit_pb2: AuditService(engine.audit, tokens),
-            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf, self.vitals()),
+            admin_pb2: AdminService(
+                self._tenants,
+                self._keys,
+                tokens,
+                self._replica(),
+                engine.shelf,
+                self.vitals(),
+                BrowserTokens.derive(engine.secret),
+            ),
         }
 
     @cached_property

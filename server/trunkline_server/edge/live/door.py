@@ -13,11 +13,12 @@ from wsproto.utilities import generate_accept_token
 
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.door.boundary import Procedure
-from trunkline_server.edge.calls import Calls, metadata_of
+from trunkline_server.edge.calls import Calls
 from trunkline_server.edge.exchange import Exchange, Headers, Reply
 from trunkline_server.edge.limits import Limits
 from trunkline_server.edge.live.conversation import Conversation
 from trunkline_server.edge.live.events import Events
+from trunkline_server.edge.live.pages import metadata_of_page
 from trunkline_server.edge.live.places import Places
 from trunkline_server.edge.live.socket import WebSocket
 from trunkline_server.edge.router import JSON, Route
@@ -64,7 +65,7 @@ class LiveDoor:
         with ExitStack() as taken:
             try:
                 await visit.identify()
-                taken.enter_context(self.places.take(visit.call.caller.principal, "websocket"))
+                taken.enter_context(self.places.take(visit.call.caller.holder, "websocket"))
             except TrunklineError as error:
                 told = visit.failed(error)
                 exchange.respond(Reply(http_status(told), JSON, spell(told, visit.call.request_id)))
@@ -101,7 +102,7 @@ def _offered(exchange: Exchange) -> list[str]:
 
 
 def _metadata(exchange: Exchange) -> Headers:
-    given = [pair for pair in metadata_of(exchange) if pair[0] not in _OWN_TO_EACH_CALL]
+    given = [pair for pair in metadata_of_page(exchange) if pair[0] not in _OWN_TO_EACH_CALL]
     keys = [each.removeprefix(KEY_PROTOCOL) for each in _offered(exchange) if each.startswith(KEY_PROTOCOL)]
     return [*given, *(("authorization", f"Bearer {key}") for key in keys)]
 

@@ -19,6 +19,7 @@ from trunkline_server.edge import sse
 from trunkline_server.edge.calls import Spelling
 from trunkline_server.edge.exchange import Exchange, Headers, Reply
 from trunkline_server.edge.facts import answer_headers, error_headers
+from trunkline_server.edge.live.pages import metadata_of_page
 from trunkline_server.edge.live.places import Places
 from trunkline_server.edge.reading import text
 from trunkline_server.edge.router import JSON
@@ -38,8 +39,11 @@ class Events(Spelling):
         self._places = places
         self._taken = taken
 
+    def metadata(self, exchange: Exchange) -> Headers:
+        return metadata_of_page(exchange)
+
     async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
-        self._taken.enter_context(self._places.take(visit.call.caller.principal, "sse"))
+        self._taken.enter_context(self._places.take(visit.call.caller.holder, "sse"))
         if heard := self._exchange.header("last-event-id"):
             return self._resume, _resumed(heard)
         if self._exchange.head.method != "GET":
