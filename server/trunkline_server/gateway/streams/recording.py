@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from trunkline.v1 import chat_pb2
@@ -90,6 +90,8 @@ class Recording:
         finally:
             self._listeners.discard(listener)
             _tell(self._heard)
+        if isinstance(self.error, TrunklineError):
+            raise replace(self.error)
         if self.error is not None:
             raise self.error
 

@@ -114,6 +114,8 @@ class Streams:
             error = TrunklineError(Reason.CANCELLED, "nobody listened to the stream any more")
         except TimeoutError:
             error = TrunklineError(Reason.DEADLINE, "the call's time is over", metadata={"stage": "call"})
+        except TrunklineError as told:
+            error = replace(told)  # without the frames and causes that hang on it
         except Exception as fault:  # noqa: BLE001 - whoever listens is told
             error = fault
         self._end(reading, error)
