@@ -161,7 +161,8 @@ class Tapes:
         """Until there is something new, or it is time to say that the writer is alive."""
         if recording.last == copied and not recording.ended:
             try:
-                await asyncio.wait_for(recording.news(), RENEW_S)
+                async with asyncio.timeout(RENEW_S):
+                    await recording.news()
             except TimeoutError:
                 return
         if not recording.ended:
