@@ -148,6 +148,15 @@ class ChatSection(Section, frozen=True):
     unknown_price: Literal["reject", "free"] = "reject"
 
 
+class StreamsSection(Section, frozen=True):
+    """Streams that callers may come back to."""
+
+    grace_s: Seconds = 60.0
+    keep_s: Seconds = 300.0
+    bytes_max: Positive = 1024 * 1024
+    memory_bytes_max: Count = 64 * 1024 * 1024
+
+
 class RoutingSection(Section, frozen=True):
     """Which providers are asked for a call, and in which order."""
 
@@ -409,6 +418,7 @@ class Settings(Section, frozen=True):
     secrets: SecretsSection = field(default_factory=SecretsSection)
     database: DatabaseSection = field(default_factory=DatabaseSection)
     chat: ChatSection = field(default_factory=ChatSection)
+    streams: StreamsSection = field(default_factory=StreamsSection)
     routing: RoutingSection = field(default_factory=RoutingSection)
     breakers: BreakersSection = field(default_factory=BreakersSection)
     credits: CreditsSection = field(default_factory=CreditsSection)

@@ -38,6 +38,7 @@ class Question:
     request_id: str = ""
     toolbox: Toolbox = field(default_factory=lambda: Toolbox({}))
     rounds_max: int = ROUNDS_MAX
+    resumable: bool = False
     attached: Sequence[content_pb2.Part] = ()
     """Go with the next words of the user."""
 
@@ -225,6 +226,11 @@ class Fluent(ABC, Generic[ChatT]):
     def request_id(self, name: str) -> ChatT:
         """The same name and question give the same answer for a day, charged once. Each call gets one unasked."""
         return self._ask(replace(self._known(), request_id=name))
+
+    def resumable(self) -> ChatT:
+        """A stream whose connection breaks goes on where it was. One that is left early is read on for a while, and
+        charged for that."""
+        return self._ask(replace(self._known(), resumable=True))
 
     def with_input(self, addition: chat_pb2.ChatInput) -> ChatT:
         """Anything else that the contract knows."""

@@ -30,6 +30,7 @@ from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.own_accounts import OwnAccounts
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.gateway.settlement import Settlement
+from trunkline_server.gateway.streams.streams import Streams
 from trunkline_server.gateway.sync import Sync
 from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
@@ -40,7 +41,7 @@ from trunkline_server.house.filing import open_archive
 from trunkline_server.house.guarding import house_guard
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.keeping import keep
-from trunkline_server.house.limiting import open_limiter, open_shared
+from trunkline_server.house.limiting import open_limiter, open_shared, stream_settings
 from trunkline_server.house.routing import open_routes, require_known_chains, strategies_of
 from trunkline_server.house.start import StartError
 from trunkline_server.house.tooling import Tooling
@@ -79,6 +80,7 @@ class Engine:
     limiter: Limiter
     shelf: Shelf
     gateway: Gateway
+    streams: Streams
     teller: Teller
     guards: Guards
     errands: Errands
@@ -146,6 +148,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         limiter=limiter,
         shelf=Shelf(Memory(settings.cache.memory_bytes_max), shared, database),
         gateway=gateway,
+        streams=Streams(stream_settings(settings), shared),
         teller=teller,
         guards=guards,
         errands=errands,

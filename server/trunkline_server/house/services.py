@@ -34,6 +34,7 @@ from trunkline.v1 import (
 )
 from trunkline_server import __version__
 from trunkline_server.config import Settings
+from trunkline_server.core.browser_token import BrowserTokens
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.door.boundary import Deadlines
 from trunkline_server.door.pressure import memory_share
@@ -137,7 +138,15 @@ class Offered:
                 engine.talks.conversations, engine.talks.minutes.messages, tokens, engine.errands.policy
             ),
             audit_pb2: AuditService(engine.audit, tokens),
-            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf, self.vitals()),
+            admin_pb2: AdminService(
+                self._tenants,
+                self._keys,
+                tokens,
+                self._replica(),
+                engine.shelf,
+                self.vitals(),
+                BrowserTokens.derive(engine.secret),
+            ),
         }
 
     @cached_property
@@ -156,6 +165,7 @@ class Offered:
             tools=engine.tooling.loop(self._recall),
             completions=Completions(Usage(engine.database), self._results, engine.live),
             stops=self.stops,
+            streams=engine.streams,
             media=engine.errands.media,
             policy=engine.errands.policy,
             describe=to_status,
@@ -202,7 +212,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
         **dict.fromkeys(METHODS, MANY_TIMEOUT_S),
         **dict.fromkeys(_KEPT_ABROAD, MEDIA_TIMEOUT_S),
         **dict.fromkeys(_TRANSFERS, TRANSFER_TIMEOUT_S),
-        "Stream": settings.chat.stream_timeout_s,
+        **dict.fromkeys(("Stream", "ResumeStream"), settings.chat.stream_timeout_s),
         "CompleteMany": MANY_TIMEOUT_S,
         **dict.fromkeys(_COLLECTING, COLLECTING_TIMEOUT_S),
         "ExecuteAction": CALL_TIMEOUT_S,
