@@ -132,7 +132,7 @@ class Offered:
             actions_pb2: engine.actions.service(tokens),
             tasks_pb2: self._tasks(),
             prompts_pb2: PromptService(engine.talks.cast.prompts, tokens, engine.errands.policy),
-            assistants_pb2: AssistantService(engine.talks.cast.assistants, tokens),
+            assistants_pb2: AssistantService(engine.talks.cast.assistants, engine.archive.files, tokens),
             conversations_pb2: ConversationService(
                 engine.talks.conversations, engine.talks.minutes.messages, tokens, engine.errands.policy
             ),
