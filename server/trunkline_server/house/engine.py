@@ -11,6 +11,7 @@ from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.audit_chain import HeadKey
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KeyRing
+from trunkline_server.gateway.actions.by_tool import ByTool
 from trunkline_server.gateway.admission import Admission
 from trunkline_server.gateway.breaker_news import BreakerNews
 from trunkline_server.gateway.cache.memory import Memory
@@ -150,7 +151,9 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         guards=guards,
         errands=errands,
         collecting=collecting,
-        actions=Actions.open(database, tenant_keys, secret, policy, stack),
+        actions=Actions.open(
+            database, tenant_keys, secret, policy, stack, by_tool=ByTool(tooling.toolbox, tooling.runner)
+        ),
         archive=archive,
         copies=Copies(archive, routes),
         talks=talks,
