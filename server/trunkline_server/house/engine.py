@@ -129,7 +129,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     stack.push_async_callback(talks.drained)
     tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, live=live)
     background = await Background.open(
-        settings, database, errands, ledger, hooks, collecting=collecting, tools=tooling.plain(gateway)
+        settings, database, errands, ledger, hooks, collecting=collecting, talks=talks, tools=tooling.plain(gateway)
     )
     return Engine(
         replica_id=replica_id,

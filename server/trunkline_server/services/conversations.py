@@ -17,7 +17,7 @@ from trunkline_server.core.errors import Reason, invalid, not_found
 from trunkline_server.core.moment import timestamp
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
-from trunkline_server.store.conversation_messages import ConversationMessages, Stats
+from trunkline_server.store.conversation_messages import ConversationMessages, Saying, Stats
 from trunkline_server.store.conversations import Conversation, Conversations, Draft, Reader
 
 
@@ -99,7 +99,7 @@ class ConversationService:
         settings = conversations_pb2.ConversationSettings.FromString(found.settings)
         is_titled = settings.auto_title != conversations_pb2.AUTO_TITLE_OFF
         title = history.title_of(each.message for each in kept) if is_titled else ""
-        last = await self.messages.append(found.conversation_id, kept, title=title)
+        last = await self.messages.append(Saying(found.conversation_id, kept, title))
         if last is None:
             raise not_found("conversation", request.conversation_id)
         return conversations_pb2.AppendMessagesResponse(

@@ -6,6 +6,14 @@ SELECT place, verdict, made_id, available FROM job_enqueue($1) ORDER BY place
 -- name: call_back
 INSERT INTO job_callback (job_id, uri, with_progress) SELECT id, $2, $3 FROM job WHERE id = $1
 
+-- name: take_place
+INSERT INTO conversation_job (job_id, conversation_id) SELECT id, $2 FROM job WHERE id = $1
+
+-- name: ahead
+SELECT count(*) FROM (
+    SELECT 1 FROM conversation_job WHERE conversation_id = $2 AND job_id < $1 LIMIT $3
+) AS earlier
+
 -- name: callback
 SELECT uri, with_progress FROM job_callback WHERE job_id = $1
 

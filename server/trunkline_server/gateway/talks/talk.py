@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from trunkline.v1 import chat_pb2, content_pb2, conversations_pb2
@@ -16,7 +16,7 @@ from trunkline_server.core.call import Call
 from trunkline_server.gateway.talks.overheard import Overheard
 from trunkline_server.gateway.talks.told import answered, asked, first_said
 from trunkline_server.gateway.talks.turn import Turn
-from trunkline_server.store.conversation_messages import ConversationMessages
+from trunkline_server.store.conversation_messages import ConversationMessages, Saying
 from trunkline_server.store.conversations import Conversation, Conversations
 from trunkline_server.store.usage import Usage
 
@@ -30,13 +30,15 @@ class Minutes:
     conversations: Conversations
     messages: ConversationMessages
     usage: Usage
+    turn_id: UUID | None = None
+    """Of the turn, where it is known before it is taken."""
+    keeps_broken: ClassVar[bool] = True
+    """Also of an answer that broke off."""
     _writing: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def write(self, talk: Talk, reply: conversations_pb2.ConversationMessage) -> None:
         """The question and its answer, together and in this order; the turn ends with them."""
-        kept = [*asked(talk.new, reply.user_id, reply.completion_id), reply]
-        title = history.title_of(talk.new) if talk.settings.auto_title in BY_FIRST_MESSAGE else ""
-        await self._whole(self._append(talk, kept, title))
+        await self._whole(self._append(talk.saying(reply)))
 
     async def release(self, talk: Talk) -> None:
         """Nothing was said."""
@@ -45,14 +47,26 @@ class Minutes:
     async def drained(self) -> None:
         await asyncio.gather(*self._writing, return_exceptions=True)
 
-    async def _append(self, talk: Talk, kept: Sequence[conversations_pb2.ConversationMessage], title: str) -> None:
-        await self.messages.append(talk.conversation_id, kept, title=title, turn_id=talk.turn_id)
+    async def _append(self, saying: Saying) -> None:
+        await self.messages.append(saying)
 
     async def _whole(self, writing: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(writing)
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
         await asyncio.shield(task)
+
+
+@dataclass
+class Dictated(Minutes):
+    """Of a job: what was said is written by whatever ends the job, so a job that is done twice has spoken once, and one
+    that fails has not spoken."""
+
+    keeps_broken: ClassVar[bool] = False
+    saying: Saying | None = None
+
+    async def write(self, talk: Talk, reply: conversations_pb2.ConversationMessage) -> None:
+        self.saying = talk.saying(reply)
 
 
 class Talk(Turn):
@@ -99,6 +113,12 @@ class Talk(Turn):
     def conversation_id(self) -> UUID:
         return self.kept.conversation_id
 
+    def saying(self, reply: conversations_pb2.ConversationMessage) -> Saying:
+        """The question and its answer as they are kept."""
+        kept = [*asked(self.new, reply.user_id, reply.completion_id), reply]
+        title = history.title_of(self.new) if self.settings.auto_title in BY_FIRST_MESSAGE else ""
+        return Saying(self.conversation_id, kept, title, self.turn_id)
+
     async def told(self, completion: chat_pb2.Completion) -> None:
         completion.conversation_id = ids.spell("conv", self.conversation_id)
         if self._prompt is not None:
@@ -125,7 +145,7 @@ class Talk(Turn):
         if self.is_kept:
             return None
         message = self._overheard.message()
-        if not message.parts:
+        if not (message.parts and self._minutes.keeps_broken):
             return await self._minutes.release(self)
         completion = self._overheard.completion
         left = isinstance(broken_by, asyncio.CancelledError | GeneratorExit)
