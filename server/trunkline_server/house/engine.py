@@ -49,6 +49,7 @@ from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
 from trunkline_server.store.archive import Archive
 from trunkline_server.store.audit_log import AuditLog
+from trunkline_server.store.conversation_tails import ConversationTails
 from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.embedded import EmbeddedPostgres
 from trunkline_server.store.installation import installation_secret
@@ -125,7 +126,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     archive = open_archive(settings, database, stack)
     errands = Errands(gateway, Media(Egress(policy), archive, VectorStores(database)), policy)
     collecting = Collecting.open(settings.collections, database, errands, stack)
-    talks = Talks.over(database, gateway, collecting.finding)
+    tails = ConversationTails(shared if settings.conversations.tails_in_redis else None)
+    talks = Talks.over(database, tails, gateway, collecting.finding)
     stack.push_async_callback(talks.drained)
     tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, live=live)
     background = await Background.open(

@@ -39,6 +39,14 @@ class Saying:
     turn_id: UUID | None = None
 
 
+class Placed(NamedTuple):
+    """How a conversation stands behind what was appended."""
+
+    last_position: int
+    message_count: int
+    update_time: datetime
+
+
 class Stats(NamedTuple):
     """What is in a conversation."""
 
@@ -61,10 +69,10 @@ class ConversationMessages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def append(self, saying: Saying) -> int | None:
-        """All or none, behind what is there; the last position, or None where the conversation is gone."""
-        placed: int | None = await self._database.fetchval(_SQL.append, *_appended(saying))
-        return placed
+    async def append(self, saying: Saying) -> Placed | None:
+        """All or none, behind what is there; None where the conversation is gone."""
+        row = await self._database.fetchrow(_SQL.append, *_appended(saying))
+        return Placed(*row) if row else None
 
     async def tail(self, conversation_id: UUID, messages_max: int, tokens_max: int) -> list[Earlier]:
         """The newest, oldest of them first."""

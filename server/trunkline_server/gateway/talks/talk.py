@@ -16,7 +16,8 @@ from trunkline_server.core.call import Call
 from trunkline_server.gateway.talks.overheard import Overheard
 from trunkline_server.gateway.talks.told import answered, asked, first_said
 from trunkline_server.gateway.talks.turn import Turn
-from trunkline_server.store.conversation_messages import ConversationMessages, Saying
+from trunkline_server.store.conversation_messages import ConversationMessages, Earlier, Saying
+from trunkline_server.store.conversation_tails import ConversationTails
 from trunkline_server.store.conversations import Conversation, Conversations
 from trunkline_server.store.usage import Usage
 
@@ -29,6 +30,7 @@ class Minutes:
 
     conversations: Conversations
     messages: ConversationMessages
+    tails: ConversationTails
     usage: Usage
     turn_id: UUID | None = None
     """Of the turn, where it is known before it is taken."""
@@ -38,23 +40,30 @@ class Minutes:
 
     async def write(self, talk: Talk, reply: conversations_pb2.ConversationMessage) -> None:
         """The question and its answer, together and in this order; the turn ends with them."""
-        await self._whole(self._append(talk.saying(reply)))
+        await self._whole(self._append(talk, talk.saying(reply)))
 
     async def release(self, talk: Talk) -> None:
         """Nothing was said."""
         await self._whole(self.conversations.release(talk.conversation_id, talk.turn_id))
 
     async def drained(self) -> None:
-        await asyncio.gather(*self._writing, return_exceptions=True)
+        while self._writing:
+            await asyncio.gather(*self._writing, return_exceptions=True)
 
-    async def _append(self, saying: Saying) -> None:
-        await self.messages.append(saying)
+    async def _append(self, talk: Talk, saying: Saying) -> None:
+        """Nobody waits for the copy of it: a call that comes before that reads it from where it is."""
+        placed = await self.messages.append(saying)
+        if placed is not None and self.tails.are_kept:
+            self._begun(self.tails.keep(talk.kept, talk.tail, saying.messages, placed))
 
     async def _whole(self, writing: Coroutine[Any, Any, None]) -> None:
+        await asyncio.shield(self._begun(writing))
+
+    def _begun(self, writing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(writing)
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
-        await asyncio.shield(task)
+        return task
 
 
 @dataclass
@@ -70,7 +79,7 @@ class Dictated(Minutes):
 
 
 class Talk(Turn):
-    """`new` is what the caller said; `warning` tells what of the history was left out."""
+    """`new` is what the caller said; `tail` is what was read of the history, `warning` tells what was left out."""
 
     __slots__ = (
         "_began",
@@ -82,6 +91,7 @@ class Talk(Turn):
         "kept",
         "new",
         "settings",
+        "tail",
         "turn_id",
         "warning",
     )
@@ -101,6 +111,7 @@ class Talk(Turn):
         self.kept = kept
         self.settings = conversations_pb2.ConversationSettings.FromString(kept.settings)
         self.turn_id = turn_id
+        self.tail: Sequence[Earlier] = ()
         self.warning: chat_pb2.Warning | None = None
         self.is_kept = False
         self._began = time.perf_counter()

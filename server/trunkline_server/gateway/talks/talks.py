@@ -31,6 +31,7 @@ from trunkline_server.gateway.talks.turn import MarkedTurn, Turn
 from trunkline_server.gateway.talks.turns import Turns
 from trunkline_server.store.assistants import Assistants
 from trunkline_server.store.conversation_messages import ConversationMessages
+from trunkline_server.store.conversation_tails import ConversationTails
 from trunkline_server.store.conversations import Conversations, Reader
 from trunkline_server.store.database import Database
 from trunkline_server.store.prompts import Prompts
@@ -52,16 +53,16 @@ class Talks:
     grounding: Grounding
 
     @classmethod
-    def over(cls, database: Database, gateway: Gateway, finding: Finding) -> Self:
+    def over(cls, database: Database, tails: ConversationTails, gateway: Gateway, finding: Finding) -> Self:
         conversations, messages = Conversations(database), ConversationMessages(database)
         aside = Aside(gateway)
         summaries = Summaries(aside, conversations, messages)
         return cls(
             cast=Cast(Prompts(database), Assistants(database)),
             conversations=conversations,
-            recollection=Recollection(messages, gateway.admission.candidates, summaries),
+            recollection=Recollection(messages, tails, gateway.admission.candidates, summaries),
             turns=Turns(conversations),
-            minutes=Minutes(conversations, messages, Usage(database)),
+            minutes=Minutes(conversations, messages, tails, Usage(database)),
             titles=Titles(aside, conversations),
             grounding=Grounding(finding),
         )
@@ -74,7 +75,7 @@ class Talks:
 
     def dictated(self, job_id: UUID) -> Dictated:
         """For a job, whose turn is the same whoever does it."""
-        return Dictated(self.conversations, self.minutes.messages, self.minutes.usage, job_id)
+        return Dictated(self.conversations, self.minutes.messages, self.minutes.tails, self.minutes.usage, job_id)
 
     async def question(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
         """The whole question that a call would ask now, without what it would read in a collection."""
@@ -85,8 +86,7 @@ class Talks:
         if not filled.conversation_id:
             return filled
         kept = await self.conversations.find(_reader(call), _conversation_id(filled))
-        whole, _ = await self.recollection.whole(call, filled, kept, only_looks=True)
-        return whole
+        return (await self.recollection.whole(call, filled, kept, only_looks=True)).whole
 
     async def drained(self) -> None:
         """What was said is kept."""
@@ -118,7 +118,7 @@ class Talks:
         async with self.turns.taken(_reader(call), _conversation_id(input), minutes.turn_id) as (turn_id, kept):
             talk = Talk(call, input, kept, turn_id, minutes, prompt=prompt)
             try:
-                talk.input, talk.warning = await self.recollection.whole(call, input, kept)
+                talk.input, talk.warning, talk.tail = await self.recollection.whole(call, input, kept)
                 yield talk
             except BaseException as error:
                 await talk.end(error)
