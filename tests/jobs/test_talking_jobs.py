@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.fixtures.books import Books
@@ -83,6 +84,8 @@ async def test_assistants_and_prompts_work_in_jobs(gateway: RunningGateway) -> N
 async def test_jobs_of_one_conversation_speak_in_the_order_in_which_they_were_made(gateway: RunningGateway) -> None:
     ada = Speaker(gateway, "ada")
     talk = await ada.begin()
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    await create(gateway, said_in(talk, "later"), schedule_time=tomorrow)
     slow = said_in(talk, "a", script={"text": "a", "first_token_ms": 200})
     made = [await create(gateway, spec) for spec in (slow, said_in(talk, "b"), said_in(talk, "c"))]
     for each in reversed(made):

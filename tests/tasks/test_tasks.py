@@ -291,22 +291,30 @@ async def test_what_lies_between_fields_is_checked(reading: RunningGateway, read
 # Guards.
 
 
-async def guarded(gateway: RunningGateway, action: guard_pb2.GuardAction.ValueType) -> None:
+def guard(action: guard_pb2.GuardAction.ValueType) -> guard_pb2.Guard:
     rule = guard_pb2.GuardRule(personal_data=guard_pb2.GUARD_LEVEL_STANDARD, action=action)
-    held = guard_pb2.GuardPolicy(guard=guard_pb2.Guard(output=rule))
-    request = moderation_pb2.SetGuardPolicyRequest(policy=held)
-    await gateway.moderation.SetGuardPolicy(request, metadata=gateway.metadata())
+    return guard_pb2.Guard(output=rule)
 
 
 async def test_results_are_guarded_by_the_tenants_policy(reading: RunningGateway) -> None:
     fields = [tasks_pb2.ExtractField(name="from")]
-    await guarded(reading, guard_pb2.GUARD_ACTION_REDACT)
+    policy = guard_pb2.GuardPolicy(guard=guard(guard_pb2.GUARD_ACTION_REDACT))
+    request = moderation_pb2.SetGuardPolicyRequest(policy=policy)
+    await reading.moderation.SetGuardPolicy(request, metadata=reading.metadata())
     told = await extract(reading, "from: ann@example.org", fields=fields)
     assert told.result.fields[0].text == "[EMAIL]"
     (call,) = told.receipt.calls
     assert [(each.kind, each.in_answer, each.count) for each in call.guard_findings] == [("EMAIL", True, 1)]
-    await guarded(reading, guard_pb2.GUARD_ACTION_REFUSE)
-    assert await refused(extract(reading, "from: ann@example.org", fields=fields)) == "OUTPUT_INVALID"
+
+
+async def test_a_task_may_ask_for_a_guard_of_its_own(reading: RunningGateway, reader: Reader) -> None:
+    masking = guard_pb2.Guard(input=guard(guard_pb2.GUARD_ACTION_MASK).output)
+    told = await translate(reading, "To ann@example.org", guard=masking)
+    assert "example" not in reader.texts[0]
+    (call,) = told.receipt.calls
+    assert [(each.kind, each.in_answer) for each in call.guard_findings] == [("EMAIL", False)]
+    refusing = guard(guard_pb2.GUARD_ACTION_REFUSE)
+    assert await refused(translate(reading, "To ann@example.org", guard=refusing)) == "OUTPUT_INVALID"
 
 
 # Jobs.
