@@ -228,10 +228,11 @@ class DashboardSection(Section, frozen=True):
 
 
 class ConversationsSection(Section, frozen=True):
-    """How long conversations are kept. 0: for ever, of those in which nobody speaks."""
+    """How long conversations are kept, 0: for ever, of those in which nobody speaks; and what of them is near by."""
 
     deleted_keep_days: Positive = 30
     idle_keep_days: Count = 0
+    tails_in_redis: bool = False
 
 
 class CollectionsSection(Section, frozen=True):
