@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from trunkline_server.cli import settings
+from trunkline_server.core.preset import presets
 
 MASK: Final = "***"
 _SECRET: Final = (
@@ -41,6 +42,17 @@ def check() -> None:
     """
     for name, value in _flat(msgspec.to_builtins(settings.load())):
         click.echo(f"{name} = {value}")
+
+
+@command.command("presets")
+def show_presets() -> None:
+    """What `preset` can be, and what each sets where nothing else does."""
+    for name, preset in presets().items():
+        click.echo(f"{name}: {preset.about}")
+        for key in preset.needs:
+            click.echo(f"  {key} must be set")
+        for key, value in _flat(preset.settings):
+            click.echo(f"  {key} = {value}")
 
 
 def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
