@@ -20,7 +20,8 @@ from tests.fixtures.postgres import database, postgres_server, postgres_url
 
 __all__ = ["database", "gateway", "postgres_server", "postgres_url", "start_gateway"]
 
-PAGES = ["python.md", "migrating/litellm.md", "migrating/laravel.md"]
+LARAVEL = [f"migrating/laravel-ai{name}.md" for name in ("", "-assistant", "-engine", "-integration")]
+PAGES = ["python.md", "migrating/litellm.md", *LARAVEL]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CLAIM = re.compile(r"^.*print\(.*\)  # (.+)$", re.MULTILINE)
 
