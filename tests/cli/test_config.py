@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 
 import msgspec
@@ -190,3 +191,25 @@ def test_every_preset_is_told_and_can_be_taken(typed: Typed) -> None:
     assert [line.partition(":")[0] for line in told.splitlines() if not line.startswith(" ")] == list(presets())
     assert "\n  auth.pepper must be set\n" in told
     assert '\n  http.address = "0.0.0.0:8080"\n' in told
+
+
+def test_a_beginning_has_secrets_that_only_its_owner_reads(typed: Typed, quiet_place: Path) -> None:
+    assert typed("config", "init", "--preset", "production").exit_code == 0
+    file = quiet_place / "trunkline.toml"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert typed("config", "check").stderr.startswith("trunkline: database_url: is missing")
+
+    settings = config.load({"TRUNKLINE_DATABASE_URL": "postgresql:///there"})
+    assert len(settings.auth.pepper) >= 32
+    assert [len(key) for key in settings.secrets.keys.values()] == [32]
+
+    written = file.read_text()
+    again = typed("config", "init")
+    assert (again.exit_code, file.read_text()) == (1, written)
+    assert again.stderr == "trunkline: trunkline.toml: cannot be made (file exists)\n"
+
+
+def test_a_beginning_without_secrets_serves_as_it_is(typed: Typed, quiet_place: Path) -> None:
+    given = {"TRUNKLINE_CONFIG": str(quiet_place / "own.toml")}
+    assert typed("config", "init", given=given).exit_code == 0
+    assert config.load(given).log_level == "debug"
