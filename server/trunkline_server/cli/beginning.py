@@ -13,8 +13,8 @@ from trunkline_server.core.preset import presets
 from trunkline_server.core.sealing import KEY_BYTES
 
 _HEAD: Final = """\
-# `trunkline config check` shows the settings in effect, docs/configuration.md says what each means. The environment wins
-# over this file: `[auth] pepper` is TRUNKLINE_AUTH__PEPPER there.
+# `trunkline config check` shows the settings in effect, docs/configuration.md says what each means.
+# The environment wins over this file: `[auth] pepper` is TRUNKLINE_AUTH__PEPPER there.
 """
 _DATABASE: Final = 'database_url = "" # needed: "postgresql://user:password@host:5432/name"\n'
 
