@@ -9,6 +9,7 @@ import inspect
 import io
 import re
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from tests.fixtures.postgres import database, postgres_server, postgres_url
 
 __all__ = ["database", "gateway", "postgres_server", "postgres_url", "start_gateway"]
 
-PAGES = ["python.md", "migrating/litellm.md", "migrating/laravel.md"]
+LARAVEL = [f"migrating/laravel-ai{name}.md" for name in ("", "-assistant", "-engine", "-integration")]
+PAGES = ["python.md", "migrating/litellm.md", *LARAVEL]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CLAIM = re.compile(r"^.*print\(.*\)  # (.+)$", re.MULTILINE)
 
@@ -27,9 +29,10 @@ _CLAIM = re.compile(r"^.*print\(.*\)  # (.+)$", re.MULTILINE)
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", PAGES)
 async def test_the_examples_do_what_the_page_says(
-    name: str, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+    name: str, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TRUNKLINE_API_KEY", gateway.key)
+    monkeypatch.chdir(tmp_path)
     blocks = [block.replace("localhost:50051", gateway.house.grpc_address) for block in _BLOCK.findall(page(name))]
     names: dict[str, Any] = {}
 
