@@ -39,7 +39,7 @@ clients: $(READY) ## make the clients of other languages (LANGUAGES="go rust"; a
 	@$(BIN)/python -m tools.clients $(LANGUAGES)
 
 test-clients: clients ## drive each of them against a running server
-	@LANGUAGES="$(LANGUAGES)" $(BIN)/pytest -n 0 tests/clients/every_language.py $(ARGS)
+	@LANGUAGES="$(LANGUAGES)" $(BIN)/pytest -n 0 $(AGAIN) tests/clients/every_language.py $(ARGS)
 
 docs: $(READY) ## build the documentation as pages that need no network, into build/site
 	@$(BIN)/python -m tools.site

@@ -66,6 +66,21 @@ def test_probes_ask_for_what_is_served() -> None:
         assert (asked["port"], asked.get("service", LIVENESS)) == (ports["grpc"], service)
 
 
+def test_workers_show_themselves() -> None:
+    found = manifests()
+    template = found["worker.yaml"]["spec"]["template"]
+    [container] = template["spec"]["containers"]
+    [port] = container["ports"]
+    assert {"name": "TRUNKLINE_JOBS__HTTP_ADDRESS", "value": f"0.0.0.0:{port['containerPort']}"} in container["env"]
+    for probe in ("startupProbe", "livenessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/healthz", "port": port["name"]}
+    service = found["workers.yaml"]["spec"]
+    assert service["selector"].items() <= template["metadata"]["labels"].items()
+    assert [each["targetPort"] for each in service["ports"]] == [
+        found["servicemonitor.yaml"]["spec"]["endpoints"][0]["port"]
+    ]
+
+
 def test_jobs_are_done_by_the_workers() -> None:
     assert not SETTINGS.jobs.worker
     assert SETTINGS.limits.replicas_min == manifests()["horizontalpodautoscaler.yaml"]["spec"]["minReplicas"]

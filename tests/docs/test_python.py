@@ -12,6 +12,7 @@ import re
 import socket
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +23,9 @@ from tests.fixtures.postgres import database, postgres_server, postgres_url
 
 __all__ = ["database", "postgres_server", "postgres_url", "start_gateway"]
 
-TUTORIALS = ["quickstart", "streaming", "budgets", "jobs", "retrieval"]
-PAGES = ["python.md", "migrating/litellm.md", "migrating/laravel.md", *(f"tutorials/{name}.md" for name in TUTORIALS)]
+LARAVEL = [f"migrating/laravel-ai{name}.md" for name in ("", "-assistant", "-engine", "-integration")]
+TUTORIALS = [f"tutorials/{name}.md" for name in ("quickstart", "streaming", "budgets", "jobs", "retrieval")]
+PAGES = ["python.md", "migrating/litellm.md", *LARAVEL, *TUTORIALS]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CLAIM = re.compile(r"^.*print\(.*\)  # (.+)$", re.MULTILINE)
 
@@ -40,11 +42,12 @@ def listener_port() -> Iterator[int]:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", PAGES)
 async def test_the_examples_do_what_the_page_says(
-    name: str, start_gateway: StartGateway, listener_port: int, monkeypatch: pytest.MonkeyPatch
+    name: str, start_gateway: StartGateway, listener_port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     hosts = json.dumps([f"127.0.0.1:{listener_port}"])
     gateway = await start_gateway(egress={"allow_http_hosts": hosts, "allow_private_hosts": hosts})
     monkeypatch.setenv("TRUNKLINE_API_KEY", gateway.key)
+    monkeypatch.chdir(tmp_path)
     text = page(name).replace("localhost:50051", gateway.house.grpc_address)
     blocks = _BLOCK.findall(text.replace("8099", str(listener_port)))
     names: dict[str, Any] = {}
