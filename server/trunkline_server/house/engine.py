@@ -126,7 +126,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     collecting = Collecting.open(settings.collections, database, errands, stack)
     talks = Talks.over(database, gateway, collecting.finding)
     stack.push_async_callback(talks.drained)
-    tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, live=live)
+    tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, gateway=gateway)
     background = await Background.open(
         settings, database, errands, ledger, hooks, collecting=collecting, tools=tooling.plain(gateway)
     )

@@ -56,7 +56,7 @@ class ChatJob:
         input = await self.media.inline(call.caller.tenant_id, spec.chat, takes_urls=first.upstream.provider.takes_urls)
         await bench.progress(0.0, f"asking {first.provider}/{first.model}")
         result = jobs_pb2.JobResult()
-        ordered, tools = _as_ordered(call), self._tools(input, journal)
+        ordered, tools = _as_ordered(call), self._tools(input, bench, journal)
         if bench.streams:
             await self._stream(ordered, input, tools, bench, result.completion)
         else:
@@ -64,9 +64,10 @@ class ChatJob:
             answered.write(result.completion)
         return Done(result, fallback(first, call))
 
-    def _tools(self, input: chat_pb2.ChatInput, journal: Journal) -> ToolLoop:
+    def _tools(self, input: chat_pb2.ChatInput, bench: Bench, journal: Journal) -> ToolLoop:
         """A journal has one page: it is for an answer in one round."""
-        return replace(self.tools, gate=PlainGate(self.gateway, UNWRITTEN if has_rounds(input) else journal))
+        gate = PlainGate(self.gateway, UNWRITTEN if has_rounds(input) else journal)
+        return replace(self.tools, gate=gate, queued=replace(self.tools.queued, idle=bench.idle))
 
     async def _stream(
         self, call: Call, input: chat_pb2.ChatInput, tools: ToolLoop, bench: Bench, completion: chat_pb2.Completion
