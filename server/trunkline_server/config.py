@@ -157,6 +157,7 @@ class RoutingSection(Section, frozen=True):
     weights: dict[str, Annotated[float, Meta(ge=0)]] = field(default_factory=dict)
     provider_calls_max: Positive = 256
     hedging: bool = False
+    check_every_s: Annotated[float, Meta(ge=0)] = 300.0
 
 
 class BreakersSection(Section, frozen=True):
