@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from uuid import UUID
 
 import pytest
 
@@ -15,6 +16,8 @@ from tests.fixtures.tooling import complete, kinds, near, register, results, scr
 from tests.fixtures.until import until
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import admin_pb2, chat_pb2, jobs_pb2, tools_pb2
+from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.store.jobs import Jobs
 
 CALL = ("add", {"a": 1, "b": 2})
 QUEUE = "workshop"
@@ -86,6 +89,22 @@ async def test_a_model_calls_tools_that_run_elsewhere(books: Books, gateway: Run
     [run] = answer.tool_rounds[0].runs
     assert (run.call_id, run.state) == (called.tool_call.call_id, chat_pb2.TOOL_RUN_STATE_SUCCEEDED)
     assert [(job.state, job.user_id) for job in await queued(gateway)] == [(SUCCEEDED, USER)]
+
+
+async def test_a_database_that_is_away_for_a_moment_is_asked_again(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, looks = Jobs.revision, iter((True,))
+
+    async def revision(jobs: Jobs, tenant_id: UUID, job_id: UUID) -> tuple[int, bool]:
+        if next(looks, False):
+            raise TrunklineError(Reason.STORE_UNAVAILABLE, "the store does not answer, try again")
+        return await look(jobs, tenant_id, job_id)
+
+    monkeypatch.setattr(Jobs, "revision", revision)
+    answer = await complete(gateway, using("add", tool_queue=QUEUE))
+    assert text_of(answer) == 'The tool says: {"sum": 3}'
+    assert next(looks, None) is None
 
 
 async def test_no_more_run_elsewhere_than_may_run_at_once(gateway: RunningGateway, upstream: Upstream) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from trunkline.v1 import jobs_pb2
 from trunkline_server.core import ids
@@ -13,7 +14,7 @@ from trunkline_server.gateway.tools.runner import Runner, check_arguments, told
 from trunkline_server.gateway.tools.tool import Ask
 from trunkline_server.gateway.tools.toolbox import Toolbox, require_scope
 
-TOOL: str = "spec.tool.tool"
+TOOL: Final = "spec.tool.tool"
 
 
 @dataclass(frozen=True)

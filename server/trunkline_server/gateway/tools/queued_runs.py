@@ -6,7 +6,7 @@ The job of a caller who leaves is cancelled; that of a gateway that dies ends wi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +19,7 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.gateway.jobs.orders import Orders, Wish, made
 from trunkline_server.gateway.tools.runner import Ran, failed, retold
-from trunkline_server.store.job import JobRow
+from trunkline_server.store.job import JobOrder, JobRow
 from trunkline_server.store.jobs import Jobs
 from trunkline_server.store.news import News, heard
 
@@ -52,27 +52,38 @@ class QueuedRuns:
         left_s = call.deadline - asyncio.get_running_loop().time()
         wish = Wish(queue=queue, priority=PRIORITY, max_attempts=1, life_s=max(left_s, 1.0))
         order = await self.orders.make(call, spec, wish)
-        job_id = made(order, await self.jobs.enqueue(order))
+        making = asyncio.ensure_future(self.jobs.enqueue(order))
         try:
-            row = await self._ended(call, job_id)
-        except BaseException:
-            await asyncio.shield(self._cancelled(call, job_id))
+            job_id = made(order, await asyncio.shield(making))
+            return _said(await self._ended(call.caller.tenant_id, job_id))
+        except asyncio.CancelledError:
+            await asyncio.shield(self._cancelled(making, order))
             raise
-        return _said(row)
 
-    async def _ended(self, call: Call, job_id: UUID) -> JobRow:
-        tenant_id = call.caller.tenant_id
+    async def _ended(self, tenant_id: UUID, job_id: UUID) -> JobRow:
         with self.news.watched() as news:
             while True:
                 news.clear()
-                if (await self.jobs.revision(tenant_id, job_id))[1]:
-                    return await self.jobs.get(tenant_id, job_id)
+                if (row := await self._over(tenant_id, job_id)) is not None:
+                    return row
                 await heard(news, LOOK_S)
                 await asyncio.sleep(PAUSE_S)
 
-    async def _cancelled(self, call: Call, job_id: UUID) -> None:
+    async def _over(self, tenant_id: UUID, job_id: UUID) -> JobRow | None:
+        """None while it is not, and while the database does not say."""
+        try:
+            _, is_over = await self.jobs.revision(tenant_id, job_id)
+            return await self.jobs.get(tenant_id, job_id) if is_over else None
+        except TrunklineError as error:
+            if error.reason is not Reason.STORE_UNAVAILABLE:
+                raise
+            return None
+
+    async def _cancelled(self, making: Awaitable[object], order: JobOrder) -> None:
+        """Not before it is made: an order that is on its way cannot be taken back."""
         with suppress(TrunklineError):
-            await self.jobs.cancel(call.caller.tenant_id, job_id)
+            await making
+            await self.jobs.cancel(order.tenant_id, order.id)
 
 
 def _said(row: JobRow) -> tools_pb2.InvokeToolResponse:
