@@ -24,10 +24,17 @@ from trunkline_server.providers.registry import Registry
 from trunkline_server.store.database import Database
 from trunkline_server.store.provider_checks import Check
 
-DISK_FREE_SHARE_MIN: Final = 0.05
-MEMORY_SHARE_MAX: Final = 0.85
 CHECK_FAILURES_MIN: Final = 2
 """A provider that did not answer once may have been restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Shares of what there is, beyond which something is not as it should be."""
+
+    disk_free_min: float = 0.05
+    memory_max: float = 0.85
+    connections_max: float = 1.0
 
 
 @dataclass
@@ -43,6 +50,7 @@ class Vitals:
     draining: Callable[[], bool]
     memory_share: Callable[[], float]
     checks: Callable[[], Awaitable[Sequence[Check]]]
+    thresholds: Thresholds = Thresholds()
     _began_s: float = field(default_factory=time.monotonic)
     _asked: tuple[float, float] = (0.0, 0.0)
     """When it was asked last, and the processor time until then."""
@@ -64,7 +72,7 @@ class Vitals:
             breakers=[breaker_of(gate, self.lines.clock()) for gate in self.lines.not_closed()[:BREAKERS_MAX]],
             provider_checks=await self._checks(),
         )
-        health.problems.extend(_problems(health, self.memory_share()))
+        health.problems.extend(_problems(health, self.memory_share(), self.thresholds))
         health.status = self._status(health)
         return health
 
@@ -116,19 +124,21 @@ def resident_memory_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def _problems(health: admin_pb2.SystemHealth, memory_share: float) -> Iterator[admin_pb2.SystemProblem.ValueType]:
+def _problems(
+    health: admin_pb2.SystemHealth, memory_share: float, thresholds: Thresholds
+) -> Iterator[admin_pb2.SystemProblem.ValueType]:
     database = health.database
     if not database.ok:
         yield admin_pb2.SYSTEM_PROBLEM_DATABASE
     if health.breakers:
         yield admin_pb2.SYSTEM_PROBLEM_BREAKERS
-    if health.disk_free_bytes < DISK_FREE_SHARE_MIN * health.disk_size_bytes:
+    if health.disk_free_bytes < thresholds.disk_free_min * health.disk_size_bytes:
         yield admin_pb2.SYSTEM_PROBLEM_DISK
-    in_use = database.connection_count - database.idle_connection_count
-    full = any(pool.in_use_count >= pool.max_count for pool in health.provider_pools)
-    if full or in_use >= database.max_connection_count:
+    pools = [(pool.in_use_count, pool.max_count) for pool in health.provider_pools]
+    pools.append((database.connection_count - database.idle_connection_count, database.max_connection_count))
+    if any(in_use >= thresholds.connections_max * most for in_use, most in pools):
         yield admin_pb2.SYSTEM_PROBLEM_CONNECTIONS
-    if memory_share > MEMORY_SHARE_MAX:
+    if memory_share > thresholds.memory_max:
         yield admin_pb2.SYSTEM_PROBLEM_MEMORY
     if any(check.failure_count >= CHECK_FAILURES_MIN for check in health.provider_checks):
         yield admin_pb2.SYSTEM_PROBLEM_PROVIDERS
