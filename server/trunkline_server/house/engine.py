@@ -11,6 +11,7 @@ from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.audit_chain import HeadKey
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KeyRing
+from trunkline_server.gateway.actions.by_tool import ByTool
 from trunkline_server.gateway.admission import Admission
 from trunkline_server.gateway.breaker_news import BreakerNews
 from trunkline_server.gateway.cache.memory import Memory
@@ -49,6 +50,7 @@ from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
 from trunkline_server.store.archive import Archive
 from trunkline_server.store.audit_log import AuditLog
+from trunkline_server.store.conversation_tails import ConversationTails
 from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.embedded import EmbeddedPostgres
 from trunkline_server.store.installation import installation_secret
@@ -126,11 +128,12 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     archive = open_archive(settings, database, stack)
     errands = Errands(gateway, Media(Egress(policy), archive, VectorStores(database)), policy)
     collecting = Collecting.open(settings.collections, database, errands, stack)
-    talks = Talks.over(database, gateway, collecting.finding)
+    tails = ConversationTails(shared if settings.conversations.tails_in_redis else None)
+    talks = Talks.over(database, tails, gateway, collecting.finding)
     stack.push_async_callback(talks.drained)
     tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, live=live)
     background = await Background.open(
-        settings, database, errands, ledger, hooks, collecting=collecting, tools=tooling.plain(gateway)
+        settings, database, errands, ledger, hooks, collecting=collecting, talks=talks, tools=tooling.plain(gateway)
     )
     return Engine(
         replica_id=replica_id,
@@ -153,7 +156,9 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         guards=guards,
         errands=errands,
         collecting=collecting,
-        actions=Actions.open(database, tenant_keys, secret, policy, stack),
+        actions=Actions.open(
+            database, tenant_keys, secret, policy, stack, by_tool=ByTool(tooling.toolbox, tooling.runner)
+        ),
         archive=archive,
         copies=Copies(archive, routes),
         talks=talks,

@@ -133,9 +133,13 @@ class Offered:
             actions_pb2: engine.actions.service(tokens),
             tasks_pb2: self._tasks(),
             prompts_pb2: PromptService(engine.talks.cast.prompts, tokens, engine.errands.policy),
-            assistants_pb2: AssistantService(engine.talks.cast.assistants, tokens),
+            assistants_pb2: AssistantService(engine.talks.cast.assistants, engine.archive.files, tokens),
             conversations_pb2: ConversationService(
-                engine.talks.conversations, engine.talks.minutes.messages, tokens, engine.errands.policy
+                engine.talks.conversations,
+                engine.talks.minutes.messages,
+                engine.talks.minutes.tails,
+                tokens,
+                engine.errands.policy,
             ),
             audit_pb2: AuditService(engine.audit, tokens),
             admin_pb2: AdminService(
