@@ -18,6 +18,7 @@ import uvloop
 
 from trunkline_server.config import Settings
 from trunkline_server.core import redaction
+from trunkline_server.core.browser_token import BrowserTokens
 from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
@@ -161,7 +162,12 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     keys, tenants, results = Keys(database, engine.secret), Tenants(database), Idempotency(database)
     admin_key = await first_key(settings.data_path, keys, tenants)
     callers = Callers(
-        keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time, strangers_of(settings, stack)
+        keys,
+        tenants,
+        settings.auth.cache_ttl_s,
+        asyncio.get_running_loop().time,
+        strangers_of(settings, stack),
+        pages=BrowserTokens.derive(engine.secret),
     )
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.live.stop_all)
     journal = _open_journal(stack)
@@ -183,6 +189,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
         witness=Witness(engine.audit),
         meter=meters.calls,
         tracer=meters.tracer,
+        streams=engine.streams,
     )
     tls = open_tls(settings)
     server, http = open_doors(
@@ -210,6 +217,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     keep(stack, pressure.watch(), for_all.run(), *engine.background.listeners(), *own)
     grpc_address = await server.start()
     stack.push_async_callback(engine.gateway.drained)
+    stack.push_async_callback(engine.streams.ended)
     if settings.jobs.worker:
         stack.push_async_callback((await engine.background.begin_work(meters.tracer)).end)
     stack.push_async_callback(server.stop, 0)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 import kubernetes_validate
 import pytest
-import yaml
 
+from tests.deploy.base import FOLDER, NOT_KUBERNETES_OWN, VERSIONS, manifests
 from trunkline_server import config
 from trunkline_server.cli import COMMANDS
 from trunkline_server.door.server import LIVENESS, READINESS
 
-FOLDER: Final = Path(__file__).parents[2] / "deploy" / "kubernetes"
-VERSIONS: Final = ("1.30", "1.34")
-NOT_KUBERNETES_OWN: Final = frozenset(("Kustomization", "ServiceMonitor"))
 SETTINGS: Final = config.load({"TRUNKLINE_CONFIG": str(FOLDER / "trunkline.toml")})
-
-
-def manifests() -> dict[str, Any]:
-    return {path.name: yaml.safe_load(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.yaml"))}
 
 
 def pods() -> list[Any]:

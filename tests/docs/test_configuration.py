@@ -11,6 +11,7 @@ import pytest
 
 from tests.docs.page import bare, page, tables
 from trunkline_server import config
+from trunkline_server.core.preset import presets
 from trunkline_server.providers import builtin
 from trunkline_server.providers.sandbox import SANDBOX
 
@@ -122,7 +123,7 @@ def test_the_short_names_configure_the_provider(
     assert {name for name, _, _ in said} <= {bare(row[0])}
 
 
-@pytest.mark.parametrize("row", SETTINGS, ids=lambda row: bare(row[0]))
+@pytest.mark.parametrize("row", SETTINGS[1:], ids=lambda row: bare(row[0]))
 def test_the_name_in_the_environment_sets_that_setting_and_no_other(
     row: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +134,27 @@ def test_the_name_in_the_environment_sets_that_setting_and_no_other(
 
     changed = set(values(settings)) - set(values(config.Settings()))
     assert {path for path, _ in changed} == {key}
+
+
+@pytest.mark.parametrize(("at", "name"), list(enumerate(presets(), start=1)))
+def test_what_a_preset_sets_and_needs_stands_there(at: int, name: str) -> None:
+    said = {bare(row[0]): bare(row[at]) for row in tables(PAGE, "sets") if row[at] != "-"}
+
+    assert said == told(presets()[name].settings)
+    assert all(
+        f"`{key}`" in PAGE.partition("- **`production`**")[2].partition("\n- ")[0] for key in presets()[name].needs
+    )
+
+
+def told(settings: dict[str, object], path: str = "") -> dict[str, str]:
+    """As the page tells it; providers are told in words."""
+    found: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict) and key != "providers":
+            found |= told(value, f"{path}{key}.")
+        elif key != "providers":
+            found[f"{path}{key}"] = json.dumps(value)
+    return found
 
 
 def values(section: msgspec.Struct, path: str = "") -> Iterator[tuple[str, str]]:

@@ -25,6 +25,7 @@ from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
 from trunkline_server.gateway.jobs.speech import SpeechJob
 from trunkline_server.gateway.jobs.task import TaskJob
 from trunkline_server.gateway.jobs.upsert import UpsertJob
+from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.tools.loop import ToolLoop
 from trunkline_server.house.collecting import Collecting
 from trunkline_server.house.hooks import Hooks
@@ -76,6 +77,7 @@ class Background:
         hooks: Hooks,
         *,
         collecting: Collecting,
+        talks: Talks,
         tools: ToolLoop,
     ) -> Background:
         """Hears of news once this returns."""
@@ -85,7 +87,9 @@ class Background:
         items = BulkItems(errands.gateway, errands.media, errands.policy, carriage, jobs, to_status)
         bulk = BulkJob(items, operations)
         works: dict[str, JobKind] = {
-            "chat": ChatJob(errands.gateway, tools, errands.media, errands.policy, operations, hooks.wakes),
+            "chat": ChatJob(
+                errands.gateway, talks, tools, errands.media, errands.policy, operations, jobs, hooks.wakes
+            ),
             "speech": SpeechJob(errands),
             "task": TaskJob(tasks_over(settings.tasks, database, errands.gateway)),
             "upsert": UpsertJob(collecting.intake),

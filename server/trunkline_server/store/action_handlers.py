@@ -23,7 +23,7 @@ _SQL = queries.load(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A row. Either `uri` or `entry_point` is empty; the secret stays sealed."""
+    """A row. Of `uri`, `entry_point` and `tool` two are empty; the secret stays sealed."""
 
     handler_id: UUID
     tenant_id: UUID
@@ -34,6 +34,7 @@ class Handler:
     needs_confirmation: bool
     uri: str
     entry_point: str
+    tool: str
     create_time: datetime
     key_version: int
     secret: bytes = field(repr=False)
@@ -54,6 +55,7 @@ class NewHandler:
     needs_confirmation: bool
     uri: str
     entry_point: str
+    tool: str
     created_by: str
 
 
@@ -70,7 +72,7 @@ class ActionHandlers:
         secret = new_secret() if new.uri else ""
         sealed = await self._sealed(tenant_id, handler_id, secret) if secret else (0, b"")
         matched = (new.name, new.action_pattern, list(new.types), new.priority, new.needs_confirmation)
-        target = (new.uri, new.entry_point)
+        target = (new.uri, new.entry_point, new.tool)
         async with self._database.of(tenant_id).transaction() as connection:
             row = await connection.fetchrow(
                 _SQL.create, handler_id, tenant_id, *matched, *target, *sealed, new.created_by

@@ -35,6 +35,7 @@ class Conversation:
     """A row without its messages; `settings` is a `trunkline.v1.ConversationSettings`."""
 
     conversation_id: UUID
+    tenant_id: UUID
     user_id: str
     title: str
     system_prompt: str
@@ -184,6 +185,7 @@ def _found(row: asyncpg.Record | None, conversation_id: UUID) -> Conversation:
 def _conversation(row: asyncpg.Record) -> Conversation:
     return Conversation(
         conversation_id=row["conversation_id"],
+        tenant_id=row["tenant_id"],
         user_id=row["user_id"],
         title=row["title"],
         system_prompt=row["system_prompt"],
