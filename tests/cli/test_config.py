@@ -65,6 +65,7 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
         "credits.per_usd",
     }
     harmless |= {"chat.unknown_price", "providers.own.base_url", "providers.own.key_header", "providers.own.wire"}
+    harmless |= {"providers.own.webhook_keys_uri"}
     harmless |= {"routing.strategy", "routing.universal_fallback", "cache.hit_price", "cache.embedding_model"}
     harmless |= {"guard.input_harm", "guard.input_personal_data", "guard.output_harm", "guard.output_personal_data"}
     harmless |= {"guard.action", "guard.moderation_model", "jobs.http_address"}

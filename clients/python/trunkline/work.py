@@ -20,6 +20,7 @@ from trunkline.v1 import (
     images_pb2,
     jobs_pb2,
     tasks_pb2,
+    tools_pb2,
     video_pb2,
 )
 
@@ -31,6 +32,7 @@ _Input = (
     | audio_pb2.TranscriptionInput
     | video_pb2.VideoInput
     | tasks_pb2.TaskInput
+    | tools_pb2.ToolInvocation
     | collections_pb2.UpsertInput
 )
 Work: TypeAlias = Words | _Input | jobs_pb2.JobSpec
