@@ -86,6 +86,12 @@ class PgVector:
                     rows = await connection.fetch(query, vector, limit, path, timeout=READ_TIMEOUT_S)
         return [Near(row["chunk_id"], similarity_of(space.metric, row["distance"])) for row in rows]
 
+    async def page(self, space: Space, after: str, limit: int) -> tuple[list[UUID], str]:
+        with gone_told(space.collection_id):
+            rows = await self._database.fetch(_spelled(_SQL.page, space), UUID(after) if after else None, limit)
+        found = [row["chunk_id"] for row in rows]
+        return found, str(found[-1]) if len(found) == limit else ""
+
 
 def _spelled(statement: str, space: Space) -> str:
     """For the collection's own table: nothing that a caller wrote goes into a statement."""

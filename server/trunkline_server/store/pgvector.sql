@@ -39,3 +39,7 @@ FROM collected.vector_{id}
 WHERE facts @@ $3::text::jsonpath
 ORDER BY embedding {distance} $1::real[]::{type}
 LIMIT $2
+
+-- Behind $1.
+-- name: page
+SELECT chunk_id FROM collected.vector_{id} WHERE $1::uuid IS NULL OR chunk_id > $1 ORDER BY chunk_id LIMIT $2
