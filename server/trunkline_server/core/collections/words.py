@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from trunkline.v1 import retrieval_pb2
 from trunkline_server.core.collections import filters
+from trunkline_server.core.collections.filters import is_number
 from trunkline_server.core.collections.metadata import Fact, Facts
 
 
@@ -33,7 +34,7 @@ def words_of(facts: Facts) -> list[str]:
 
 def numbers_of(facts: Facts) -> dict[str, float]:
     """By their fields."""
-    return {field_of(key): fact for key, fact in facts.items() if _is_number(fact)}
+    return {field_of(key): fact for key, fact in facts.items() if is_number(fact)}
 
 
 def field_of(key: str) -> str:
@@ -56,7 +57,7 @@ def test_of(condition: retrieval_pb2.Condition) -> Test:
 
 def _words(key: str, fact: Fact) -> Iterator[str]:
     yield _hashed(key, "there")
-    if _is_number(fact):
+    if is_number(fact):
         yield _hashed(key, "number")
     for each in fact if isinstance(fact, list) else [fact]:
         yield _hashed(key, "is", each)
@@ -64,7 +65,3 @@ def _words(key: str, fact: Fact) -> Iterator[str]:
 
 def _hashed(*parts: Fact) -> str:
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=12).hexdigest()
-
-
-def _is_number(fact: Fact) -> bool:
-    return isinstance(fact, float) and not isinstance(fact, bool)

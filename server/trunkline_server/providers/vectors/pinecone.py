@@ -159,7 +159,7 @@ class Pinecone:
     async def _until(self, there: Callable[[], Any]) -> None:
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                while not await there():
+                while not await there():  # noqa: ASYNC110 - it is looked at over there
                     await asyncio.sleep(self._ready_every_s)
         except TimeoutError as error:
             raise store_unavailable() from error

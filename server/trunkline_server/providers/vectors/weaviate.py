@@ -64,9 +64,8 @@ class Weaviate:
         for start in range(0, len(chunk_ids), BATCH):
             named = [str(each) for each in chunk_ids[start : start + BATCH]]
             where = {"path": ["id"], "operator": "ContainsAny", "valueTextArray": named}
-            told = await self._remote.ask(
-                "DELETE", "/v1/batch/objects", {"match": {"class": _class(space), "where": where}}
-            )
+            match = {"class": _class(space), "where": where}
+            told = await self._remote.ask("DELETE", "/v1/batch/objects", {"match": match})
             if told["results"]["failed"]:
                 raise store_unavailable()
 
