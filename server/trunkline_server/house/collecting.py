@@ -13,6 +13,7 @@ from trunkline_server.core.page_token import PageTokens
 from trunkline_server.gateway.collections.finding import Finding
 from trunkline_server.gateway.collections.intake import Intake
 from trunkline_server.gateway.collections.shelves import Shelves
+from trunkline_server.gateway.collections.sweeping import Sweeping
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.jobs.orders import Orders
 from trunkline_server.house.start import StartError
@@ -27,6 +28,7 @@ from trunkline_server.store.database import Database
 from trunkline_server.store.documents import Documents
 from trunkline_server.store.jobs import Jobs
 from trunkline_server.store.pgvector import PgVector
+from trunkline_server.worker.chores import Chore
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class Collecting:
         stores = stores_of(given, database, stack)
         shelves = Shelves(Collections(database), Documents(database), stores, given.store)
         return cls(shelves, Intake(shelves, errands), Finding(shelves, errands))
+
+    def chores(self) -> list[Chore]:
+        """What one replica does for all."""
+        return [Chore("sweep_collections", 60, Sweeping(self.shelves).next)]
 
     def service(self, tokens: PageTokens, orders: Orders, jobs: Jobs) -> CollectionService:
         """What callers may ask."""

@@ -120,6 +120,21 @@ class Documents:
             rows = await self._database.fetch(_own(_SQL.hits, collection_id), collection_id, list(chunk_ids))
         return {row["chunk_id"]: hit_of(row) for row in rows}
 
+    async def present(self, collection_id: UUID, chunk_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of them that are there."""
+        with gone_told(collection_id):
+            rows = await self._database.fetch(_own(_SQL.present, collection_id), list(chunk_ids))
+        return {row["chunk_id"] for row in rows}
+
+    async def longest(
+        self, collection_id: UUID, filter: retrieval_pb2.MetadataFilter, limit: int
+    ) -> list[collections_pb2.SearchHit]:
+        """The most that a search can bring."""
+        asked = (collection_id, limit, filters.jsonpath(filter))
+        async with self._writing(collection_id) as connection:
+            rows = await connection.fetch(_own(_SQL.longest, collection_id), *asked, timeout=READ_TIMEOUT_S)
+        return [hit_of(row) for row in rows]
+
     async def by_words(
         self, collection_id: UUID, words: str, language: str, filter: retrieval_pb2.MetadataFilter, limit: int
     ) -> dict[UUID, float]:

@@ -118,6 +118,12 @@ class Finding:
                 raise
         return await self._found(search)
 
+    async def longest(self, call: Call, request: Request) -> Sequence[collections_pb2.SearchHit]:
+        """As many as it asks for, each the longest that it could find. Raises RESOURCE_NOT_FOUND, VALIDATION."""
+        found = await self.shelves.find(call.caller.tenant_id, readable("collection", request.collection))
+        options = request.options
+        return await self.shelves.documents.longest(found.collection_id, options.filter, options.limit or LIMIT)
+
     async def _found(self, search: _Search) -> Found:
         request, store = search.request, self.shelves.vectors(search.collection)
         if search.is_plain and isinstance(store, TellingStore):
