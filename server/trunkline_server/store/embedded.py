@@ -156,4 +156,5 @@ async def _end(process: Process) -> None:
             with suppress(ProcessLookupError):
                 process.send_signal(how)
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), STOP_LIMIT_S)
+                async with asyncio.timeout(STOP_LIMIT_S):
+                    await process.wait()
