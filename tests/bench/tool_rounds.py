@@ -1,4 +1,4 @@
-"""`python -m tests.bench.tool_rounds`: what a round of tools adds to a call, in processor time of ours.
+"""`python -m tests.bench.tool_rounds`: what a round of tools adds to a call, in processor time of the event loop.
 
 A call with eight rounds of a tool behind an address, against one with none; model and tool answer at once. It fails
 where a round adds more than 2 ms.
@@ -48,14 +48,14 @@ class Caller:
         await self._tools.CreateTool(tools_pb2.CreateToolRequest(spec=spec), metadata=self._metadata)
 
     async def block(self, rounds: int) -> float:
-        """Milliseconds of this process for each call."""
+        """Milliseconds of the event loop's thread for each call, with the caller's own part of them."""
         request = chat_pb2.CompleteRequest(input=scripted(CALL, max_tool_rounds=rounds))
-        began = time.process_time()
+        began = time.thread_time()
         for _ in range(CALLS):
             completion = (await self._chat.Complete(request, metadata=self._metadata)).completion
             if completion.tool_round_count != rounds:
                 raise RuntimeError(f"{completion.tool_round_count} rounds instead of {rounds}")
-        return (time.process_time() - began) * 1000 / CALLS
+        return (time.thread_time() - began) * 1000 / CALLS
 
 
 async def run(folder: Path, *, profile: bool) -> bool:
@@ -88,7 +88,7 @@ async def _measured(caller: Caller, *, profile: bool) -> bool:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(45)
     blocks = [(await caller.block(0), await caller.block(ROUNDS)) for _ in range(BLOCKS)]
     without, with_rounds = (statistics.median(each) for each in zip(*blocks, strict=True))
-    added = (with_rounds - without) / ROUNDS
+    added: float = (with_rounds - without) / ROUNDS
     print(f"a call {without:.2f} ms, with {ROUNDS} rounds {with_rounds:.2f} ms")
     print(f"a round {added:.2f} ms (at most {OWN_MS_MAX})")
     return added <= OWN_MS_MAX
