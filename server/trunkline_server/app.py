@@ -18,6 +18,7 @@ import uvloop
 
 from trunkline_server.config import Settings
 from trunkline_server.core import redaction
+from trunkline_server.core.browser_token import BrowserTokens
 from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
@@ -41,6 +42,7 @@ from trunkline_server.house.engine import open_engine
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.levels import Levels
 from trunkline_server.house.limiting import pressure_settings
+from trunkline_server.house.lookout import open_lookout
 from trunkline_server.house.securing import open_tls, strangers_of, tls_chores
 from trunkline_server.house.services import Offered, deadlines_of
 from trunkline_server.house.start import StartError, first_key
@@ -120,11 +122,14 @@ async def _work(settings: Settings) -> None:
         with _starting():
             engine = await open_engine(settings, stack)
             await engine.follow(stack)
-            working = await engine.background.begin_work()
-        stack.push_async_callback(engine.gateway.drained)
-        stack.push_async_callback(working.end)
+            meters = Meters.open(settings, stack)
+            meters.watch(engine.gateway.settlement)
+            working = await engine.background.begin_work(meters.tracer)
+            stack.push_async_callback(engine.gateway.drained)
+            seen_at = await open_lookout(settings, engine, meters, lambda: not working.task.done(), stack)
+            stack.push_async_callback(working.end)
         _end_on_signals(working.task)
-        _say("trunkline works")
+        _say(f"trunkline works, and is seen on {seen_at}" if seen_at else "trunkline works")
         with suppress(asyncio.CancelledError):
             await working.task
 
@@ -157,7 +162,12 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     keys, tenants, results = Keys(database, engine.secret), Tenants(database), Idempotency(database)
     admin_key = await first_key(settings.data_path, keys, tenants)
     callers = Callers(
-        keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time, strangers_of(settings, stack)
+        keys,
+        tenants,
+        settings.auth.cache_ttl_s,
+        asyncio.get_running_loop().time,
+        strangers_of(settings, stack),
+        pages=BrowserTokens.derive(engine.secret),
     )
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.live.stop_all)
     journal = _open_journal(stack)
@@ -179,6 +189,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
         witness=Witness(engine.audit),
         meter=meters.calls,
         tracer=meters.tracer,
+        streams=engine.streams,
     )
     tls = open_tls(settings)
     server, http = open_doors(
@@ -206,8 +217,9 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     keep(stack, pressure.watch(), for_all.run(), *engine.background.listeners(), *own)
     grpc_address = await server.start()
     stack.push_async_callback(engine.gateway.drained)
+    stack.push_async_callback(engine.streams.ended)
     if settings.jobs.worker:
-        stack.push_async_callback((await engine.background.begin_work()).end)
+        stack.push_async_callback((await engine.background.begin_work(meters.tracer)).end)
     stack.push_async_callback(server.stop, 0)
     stack.push_async_callback(http.stop, 0)
     http_address = await http.start()
