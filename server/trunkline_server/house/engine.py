@@ -131,7 +131,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     tails = ConversationTails(shared if settings.conversations.tails_in_redis else None)
     talks = Talks.over(database, tails, gateway, collecting.finding)
     stack.push_async_callback(talks.drained)
-    tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, live=live)
+    tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, gateway=gateway)
     background = await Background.open(
         settings, database, errands, ledger, hooks, collecting=collecting, talks=talks, tools=tooling.plain(gateway)
     )
