@@ -24,7 +24,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help setup gen clients test-clients docs baseline lock run test test-fast test-real quality bench overload soak wheels release check check-code check-layers check-contract check-generated format clean
+.PHONY: help setup gen clients test-clients docs baseline lock run test test-fast test-real quality bench bench-collections bench-tools overload soak wheels release check check-code check-layers check-contract check-generated format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,12 @@ soak: $(READY) ## a long run of the ledger: load, kill -9, and the proof (ARGS="
 
 soak-jobs: $(READY) ## jobs under calamities: 5,000 of them while workers and the database die (ARGS="--jobs 500" ...)
 	@$(BIN)/python -m tests.bench.job_soak $(ARGS)
+
+bench-collections: $(READY) ## measure searches among 100,000 documents against plain SQL (ARGS="--documents 3000")
+	@$(BIN)/python -m tests.bench.collections $(ARGS)
+
+bench-tools: $(READY) ## measure what a round of tools adds to a call (ARGS="--profile")
+	@$(BIN)/python -m tests.bench.tool_rounds $(ARGS)
 
 bench-failover: $(READY) ## measure what callers notice when providers fail
 	@$(BIN)/python -m tests.bench.failover $(ARGS)

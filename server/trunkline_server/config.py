@@ -242,9 +242,15 @@ class ConversationsSection(Section, frozen=True):
 class CollectionsSection(Section, frozen=True):
     """Where the vectors of new collections are kept."""
 
-    store: Literal["pgvector", "qdrant"] = "pgvector"
+    store: Literal["pgvector", "qdrant", "weaviate", "pinecone"] = "pgvector"
     qdrant_url: str = ""
     qdrant_api_key: str = ""
+    weaviate_url: str = ""
+    weaviate_api_key: str = ""
+    pinecone_url: str = "https://api.pinecone.io"
+    pinecone_api_key: str = ""
+    pinecone_cloud: str = "aws"
+    pinecone_region: str = "us-east-1"
 
     def __repr__(self) -> str:
         return f"CollectionsSection(store={self.store!r})"

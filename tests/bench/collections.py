@@ -7,29 +7,31 @@ statement in the same run.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import random
 import statistics
+import struct
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 import grpc
+import uvloop
 
 from trunkline.v1 import collections_pb2, collections_pb2_grpc, retrieval_pb2
 from trunkline_server import config
 from trunkline_server.app import House, opened
 from trunkline_server.core import ids
-from trunkline_server.core.collections.vectors import Point
 from trunkline_server.gateway.collections.shelves import Shelves
 from trunkline_server.store.collections import Collection, Collections
 from trunkline_server.store.connection import HNSW_EF_SEARCH
 from trunkline_server.store.database import Database, DatabaseSettings
-from trunkline_server.store.documents import Documents, Written
+from trunkline_server.store.documents import Documents
 from trunkline_server.store.embedded import EmbeddedPostgres
 from trunkline_server.store.pgvector import PgVector
 
@@ -40,7 +42,8 @@ LIMIT: Final = 10
 TOPICS: Final = 200
 TOPIC_WORDS: Final = 40
 DOCUMENT_WORDS: Final = 12
-BATCH: Final = 500
+BATCH: Final = 2000
+INDEX_MIB: Final = 512
 RECALL_MIN: Final = 0.98
 TIMES_MAX: Final = 1.3
 
@@ -64,20 +67,38 @@ class Writer:
         return [self._random.gauss(0, 1) for _ in range(DIMENSIONS)]
 
 
-async def fill(shelves: Shelves, collection: Collection, vectors: Iterator[Vector], count: int) -> None:
-    """In by the stores' own ways, without a model."""
-    number = 0
-    while number < count:
-        batch = [next(vectors) for _ in range(min(BATCH, count - number))]
-        chunk_ids = [ids.new_uuid() for _ in batch]
-        points = [Point(chunk_id, vector) for chunk_id, vector in zip(chunk_ids, batch, strict=True)]
-        await shelves.vectors(collection).put(collection.space, points)
-        heads = [collections_pb2.Document(document_id=each.hex) for each in chunk_ids]
-        written = [
-            Written(head, b"", [(each, f"text of {each.hex}")]) for head, each in zip(heads, chunk_ids, strict=True)
-        ]
-        await shelves.documents.put(collection.collection_id, written, "simple")
-        number += len(batch)
+async def fill(url: str, collection: Collection, vectors: Iterator[Vector], count: int) -> None:
+    """By COPY, without a model, and the index afterwards, as fast as bounded memory lets it be made."""
+    name = collection.collection_id.hex
+    connection = await asyncpg.connect(url)
+    await connection.set_type_codec("vector", encoder=_binary, decoder=bytes, schema="public", format="binary")
+    indexes = await connection.fetch("SELECT indexname, indexdef FROM pg_indexes WHERE indexdef ~ $1", f"{name}.*hnsw")
+    await connection.execute(f"DROP INDEX collected.{indexes[0]['indexname']}")
+    for start in range(0, count, BATCH):
+        await _copy(connection, collection.collection_id, list(islice(vectors, min(BATCH, count - start))))
+    await connection.execute(
+        f"INSERT INTO collected.chunk_{name} SELECT chunk_id, chunk_id::text, 0, 'text of ' || chunk_id, "
+        f"to_tsvector('simple', 'text of ' || chunk_id), facts FROM collected.vector_{name}"
+    )
+    await connection.execute(f"SET maintenance_work_mem = '{INDEX_MIB} MB'")
+    await connection.execute(indexes[0]["indexdef"])
+    await connection.execute("VACUUM ANALYZE")
+    await connection.close()
+
+
+async def _copy(connection: Any, collection_id: UUID, vectors: Sequence[Vector]) -> None:
+    chunk_ids = [ids.new_uuid() for _ in vectors]
+    points = [(chunk_id, "{}", vector) for chunk_id, vector in zip(chunk_ids, vectors, strict=True)]
+    bodies = [collections_pb2.Document(document_id=str(each)).SerializeToString() for each in chunk_ids]
+    rows = [(collection_id, str(each), b"", body, 1) for each, body in zip(chunk_ids, bodies, strict=True)]
+    columns = ("collection_id", "document_id", "digest", "body", "chunk_count")
+    await connection.copy_records_to_table(f"vector_{collection_id.hex}", schema_name="collected", records=points)
+    await connection.copy_records_to_table("collection_document", records=rows, columns=columns)
+
+
+def _binary(vector: Vector) -> bytes:
+    """As pgvector receives it."""
+    return struct.pack(f">HH{len(vector)}f", len(vector), 0, *vector)
 
 
 def through_the_gateway(channel: grpc.aio.Channel, house: House, collection: Collection) -> Find:
@@ -120,10 +141,12 @@ def plainly(connection: Any, collection: Collection) -> Find:
 
 
 async def measured(finders: dict[str, Find], queries: Sequence[Vector]) -> dict[str, list[float]]:
-    """Milliseconds of each, in turns, so that a busy moment strikes all alike."""
+    """Milliseconds of each, in turns, so that a busy moment strikes all alike, and who is first, and finds the pages
+    cold, is each of them as often."""
     took: dict[str, list[float]] = {name: [] for name in finders}
-    for query in queries:
-        for name, find in finders.items():
+    for place, query in enumerate(queries):
+        first = place % len(finders)
+        for name, find in (*islice(finders.items(), first, None), *islice(finders.items(), first)):
             began = time.perf_counter()
             await find(query)
             took[name].append((time.perf_counter() - began) * 1000)
@@ -162,12 +185,12 @@ async def _run(house: House, shelves: Shelves, channel: grpc.aio.Channel, url: s
     collection = await shelves.create(tenant, spec)
     writer = Writer(7)
     began = time.perf_counter()
-    await fill(shelves, collection, iter(writer.vector, None), count)
+    await fill(url, collection, iter(writer.vector, None), count)
     print(
         f"filled with {count} documents of {DIMENSIONS} dimensions in {time.perf_counter() - began:.0f} s", flush=True
     )
     queries = [writer.vector() for _ in range(QUERIES)]
-    await plain.execute(f"SET hnsw.ef_search = {HNSW_EF_SEARCH}; SET hnsw.iterative_scan = strict_order")
+    await plain.execute(f"SET jit = off; SET hnsw.ef_search = {HNSW_EF_SEARCH}; SET hnsw.iterative_scan = strict_order")
     await exact.execute("SET enable_indexscan = off")
     search = through_the_gateway(channel, house, collection)
     finders = {
@@ -197,7 +220,7 @@ def main() -> int:
     parser.add_argument("--documents", type=int, default=DOCUMENTS)
     count: int = parser.parse_args().documents
     with tempfile.TemporaryDirectory() as folder:
-        return 0 if asyncio.run(run(Path(folder), count)) else 1
+        return 0 if uvloop.run(run(Path(folder), count)) else 1
 
 
 if __name__ == "__main__":

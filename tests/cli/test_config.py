@@ -71,7 +71,9 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
     harmless |= {"guard.action", "guard.moderation_model", "jobs.http_address"}
     harmless |= {f"files.{name}" for name in ("store", "folder", "bucket", "bucket_endpoint", "bucket_region")}
     harmless |= {"files.bucket_prefix"}
-    harmless |= {"collections.store", "collections.qdrant_url", "grpc.health_address", "telemetry.otlp_endpoint"}
+    harmless |= {"collections.store", "grpc.health_address", "telemetry.otlp_endpoint"}
+    harmless |= {f"collections.{name}" for name in ("qdrant_url", "weaviate_url", "pinecone_url")}
+    harmless |= {"collections.pinecone_cloud", "collections.pinecone_region"}
     harmless |= {f"tls.{name}" for name in ("certificate_file", "key_file", "client_ca_file", "client_auth")}
     own = config.ProviderSection(
         base_url="http://h",
@@ -86,7 +88,8 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
     given["TRUNKLINE_PROVIDERS__OWN__WEBHOOK_SECRET"] = SECRET
     masked = {"database_url", "redis_url", "auth.pepper", "providers.own.api_key", "providers.own.headers.a"}
     masked |= {"providers.own.query.a", "providers.own.webhook_secret"}
-    masked |= {"files.bucket_access_key", "files.bucket_secret_key", "collections.qdrant_api_key"}
+    masked |= {"files.bucket_access_key", "files.bucket_secret_key"}
+    masked |= {f"collections.{name}_api_key" for name in ("qdrant", "weaviate", "pinecone")}
     assert texts == harmless | masked
     assert SECRET not in typed("config", "check", given=given).output
 

@@ -108,6 +108,28 @@ async def test_a_query_of_its_own_and_words(gateway: RunningGateway) -> None:
     assert completion.retrieved.charge.nanos == 0
 
 
+async def test_quotes_and_counts_know_the_longest_sources_and_charge_nothing(gateway: RunningGateway) -> None:
+    await town(gateway)
+    metadata = gateway.metadata()
+
+    async def counted(input: chat_pb2.ChatInput) -> tuple[int, int]:
+        quoted = await gateway.chat.Quote(chat_pb2.QuoteRequest(input=input), metadata=metadata)
+        told = await gateway.chat.CountTokens(chat_pb2.CountTokensRequest(input=input), metadata=metadata)
+        return quoted.input_tokens, told.input_tokens
+
+    plain = await counted(question(ASKED, "sandbox/echo"))
+    one, two = [await counted(asking(options=retrieval_pb2.SearchOptions(limit=limit))) for limit in (1, 2)]
+    assert all(none + len(HARBOUR.split()) < first < both for none, first, both in zip(plain, one, two, strict=True))
+    completion = await complete(gateway, asking())
+    assert completion.usage.input_tokens <= two[0]
+
+    nothing = retrieval_pb2.Condition(key="place", exists=True)
+    options = retrieval_pb2.SearchOptions(filter=retrieval_pb2.MetadataFilter(must=[nothing]))
+    assert await counted(asking(options=options)) == plain
+    call = gateway.chat.Quote(chat_pb2.QuoteRequest(input=asking()), metadata=metadata)
+    assert "x-trunkline-charge" not in dict(await call.trailing_metadata())
+
+
 async def test_what_cannot_be_read(gateway: RunningGateway) -> None:
     await town(gateway)
     assert await refusal(complete(gateway, asking(collection="nowhere"))) == Refusal("NOT_FOUND", "RESOURCE_NOT_FOUND")

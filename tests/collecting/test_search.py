@@ -154,3 +154,17 @@ async def test_searches_that_cannot_be(gateway: RunningGateway) -> None:
     reader = await town(gateway)
     for fields, path in NO_SEARCHES:
         assert await refusal(reader.search(**fields)) == invalid(path)
+
+
+async def test_a_collection_that_was_made_anew_is_found_under_its_old_name(gateway: RunningGateway) -> None:
+    reader = await town(gateway)
+    assert await reader.found(BAKERY, options=options(limit=1)) == ["bakery"]
+    request = collections_pb2.DeleteCollectionRequest(collection=reader.name)
+    await gateway.collections.DeleteCollection(request, metadata=reader.metadata)
+
+    assert await refusal(reader.search(BAKERY)) == Refusal("NOT_FOUND", "RESOURCE_NOT_FOUND")
+    await reader.make()
+    assert await reader.found(BAKERY) == []
+    await reader.put(document("bakery", BAKERY))
+    assert await reader.found(BAKERY) == ["bakery"]
+    assert await reader.found(vector=query_vector(BAKERY), options=options(min_similarity=0.9)) == ["bakery"]

@@ -1,41 +1,55 @@
-"""What every store of vectors must do. PostgreSQL is the real one; Qdrant is a fake of its documented API."""
+"""What every store of vectors must do. PostgreSQL is the real one; the others are fakes of their documented APIs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final, cast
 from uuid import UUID
 
 import pytest
 
 from tests.collecting.conditions import CONDITIONS, FACTS
+from tests.fixtures.fake_json_server import FakeJsonServer
+from tests.fixtures.fake_pinecone import FakePinecone
 from tests.fixtures.fake_qdrant import FakeQdrant
+from tests.fixtures.fake_weaviate import FakeWeaviate
 from trunkline.v1 import collections_pb2, retrieval_pb2
+from trunkline_server.config import CollectionsSection
 from trunkline_server.core import ids
 from trunkline_server.core.collections import filters
 from trunkline_server.core.collections.vectors import Near, Point, Space, VectorStore
 from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.house.collecting import stores_of
+from trunkline_server.house.start import StartError
 from trunkline_server.providers.client import HttpTransport
-from trunkline_server.providers.vectors.qdrant import Qdrant
+from trunkline_server.providers.vectors.pinecone import API_VERSION, Pinecone, Region
 from trunkline_server.providers.vectors.remote import Remote
-from trunkline_server.store.database import Database
+from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.pgvector import PgVector
 
+NO_DATABASE = cast("Database", None)
 ALL = retrieval_pb2.MetadataFilter()
 EAST, NORTH, NORTH_EAST = [1.0, 0.0], [0.0, 1.0], [3.0, 4.0]
 
 
-@pytest.fixture(params=["pgvector", "qdrant"])
-async def store(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[VectorStore]:
+@pytest.fixture(params=["pgvector", "qdrant", "weaviate", "pinecone"])
+async def store(request: pytest.FixtureRequest, shared_postgres_url: str) -> AsyncIterator[VectorStore]:
     if request.param == "pgvector":
+        database = await Database.open(DatabaseSettings(shared_postgres_url, command_timeout_s=10, acquire_timeout_s=5))
         yield PgVector(database)
+        await database.close()
         return
-    async with FakeQdrant("secret").served() as url:
-        transport = HttpTransport(url, {"api-key": "secret"})
-        yield Qdrant(Remote(transport))
-        await transport.close()
+    async with _FAKES[request.param]("secret").served() as url, AsyncExitStack() as stack:
+        yield reached(request.param, url, stack, "secret")
+
+
+def reached(name: str, url: str, stack: AsyncExitStack, key: str) -> VectorStore:
+    """One of the fakes, as the house reaches it."""
+    given: dict[str, Any] = {"store": name, f"{name}_url": url, f"{name}_api_key": key}
+    return stores_of(CollectionsSection(**given), NO_DATABASE, stack)[name]
 
 
 @pytest.fixture
@@ -137,12 +151,77 @@ async def test_filters_hold_as_they_say(store: VectorStore, space: Space) -> Non
             assert {each for each, facts in FACTS.items() if filters.lets_through(filter, facts)} == expected
 
 
-async def test_a_store_that_does_not_answer_is_told_as_such() -> None:
-    async with FakeQdrant("secret").served() as url:
-        transport = HttpTransport(url, {"api-key": "wrong"})
-        store = Qdrant(Remote(transport))
+async def test_filters_hold_together_as_they_say(store: VectorStore, space: Space) -> None:
+    """All of `must`, one of `should`, none of `must_not`, and both ends of a range that is not to be."""
+    named = {each.chunk_id: document for document, facts in FACTS.items() for each in [point(EAST, **facts)]}
+    await store.put(space, [replace(point(EAST), chunk_id=key, facts=FACTS[name]) for key, name in named.items()])
+    conditions = {name: condition for name, (condition, _) in CONDITIONS.items()}
+    for must, should, must_not in (
+        (["depth there"], ["depth=6", "open"], ["depth>6"]),
+        (["place=north"], [], ["6<=depth<12", "open"]),
+        ([], ["place in", "depth not there"], []),
+        (["any depth", "tags=sea"], ["depth>6", "depth=6"], ["depth not there"]),
+        ([], [], ["6<=depth<12", "any depth"]),
+    ):
+        filter = retrieval_pb2.MetadataFilter(
+            must=[conditions[each] for each in must],
+            should=[conditions[each] for each in should],
+            must_not=[conditions[each] for each in must_not],
+        )
+        expected = {each for each, facts in FACTS.items() if filters.lets_through(filter, facts)}
+        found = await store.nearest(space, EAST, filter, 10)
+        assert {named[each.chunk_id] for each in found} == expected, (must, should, must_not)
+
+
+async def test_a_number_that_no_point_has_is_found_in_none(store: VectorStore, space: Space) -> None:
+    await store.put(space, [point(EAST, place="a")])
+    condition = retrieval_pb2.Condition(key="depth", range=retrieval_pb2.NumberRange(at_least=1))
+    assert await store.nearest(space, EAST, retrieval_pb2.MetadataFilter(must=[condition]), 10) == []
+    assert await store.nearest(space, EAST, retrieval_pb2.MetadataFilter(must_not=[condition]), 10)
+
+
+async def test_all_points_are_told_page_by_page(store: VectorStore, space: Space) -> None:
+    points = [point(EAST) for _ in range(5)]
+    await store.put(space, points)
+    found, after = await store.page(space, "", 2)
+    while after:
+        more, after = await store.page(space, after, 2)
+        found += more
+    assert sorted(found) == sorted(each.chunk_id for each in points)
+
+
+@pytest.mark.parametrize("name", ["qdrant", "weaviate", "pinecone"])
+async def test_a_store_that_does_not_answer_is_told_as_such(name: str) -> None:
+    async with _FAKES[name]("secret").served() as url, AsyncExitStack() as stack:
         with pytest.raises(TrunklineError) as told:
-            await store.create(Space(ids.new_uuid(), 2, collections_pb2.METRIC_COSINE))
-        await transport.close()
+            await reached(name, url, stack, "wrong").create(Space(ids.new_uuid(), 2, collections_pb2.METRIC_COSINE))
     assert told.value.reason == Reason.STORE_UNAVAILABLE
     assert "secret" not in told.value.message
+
+
+async def test_an_index_is_waited_for_until_it_is_ready() -> None:
+    fake, space = FakePinecone("secret", busy_count=3), Space(ids.new_uuid(), 2, collections_pb2.METRIC_COSINE)
+    async with fake.served() as url, AsyncExitStack() as stack:
+
+        def dial(base_url: str) -> Remote:
+            transport = HttpTransport(base_url, {"api-key": "secret", "x-pinecone-api-version": API_VERSION})
+            stack.push_async_callback(transport.close)
+            return Remote(transport)
+
+        store = Pinecone(dial(url), lambda host: dial(f"http://{host}"), Region("aws", "us-east-1"), 0.0)
+        await store.create(space)
+        assert fake.indexes["trunkline-2-cosine"]["asked"] > fake.busy_count
+        assert await nearest(store, space) == []
+
+
+@pytest.mark.parametrize("name", ["qdrant", "weaviate", "pinecone"])
+def test_a_store_that_is_wanted_must_be_set_up(name: Any) -> None:
+    with pytest.raises(StartError, match=f"collections.{name}_"):
+        stores_of(CollectionsSection(store=name), NO_DATABASE, AsyncExitStack())
+
+
+_FAKES: Final[dict[str, Callable[[str], FakeJsonServer]]] = {
+    "qdrant": FakeQdrant,
+    "weaviate": FakeWeaviate,
+    "pinecone": FakePinecone,
+}

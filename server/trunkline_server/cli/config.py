@@ -24,9 +24,11 @@ _SECRET: Final = (
     "headers",
     "kek",
     "pepper",
+    "pinecone_api_key",
     "qdrant_api_key",
     "query",
     "redis_url",
+    "weaviate_api_key",
     "webhook_secret",
 )
 

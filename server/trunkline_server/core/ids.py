@@ -17,6 +17,11 @@ def new_uuid() -> UUID:
     return UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)
 
 
+def made_ms(id_: UUID) -> int:
+    """When one of ours was made, in milliseconds since 1970."""
+    return id_.int >> 80
+
+
 def spell(prefix: str, id_: UUID) -> str:
     """`("cmpl", UUID)` as callers see it: `cmpl_018f...`."""
     return f"{prefix}_{id_.hex}"

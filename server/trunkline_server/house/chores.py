@@ -53,6 +53,7 @@ def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> 
         Chore("purge_conversations", 600, lambda: engine.talks.conversations.purge(*_kept(settings))),
         Chore("sweep_copies", 60, engine.copies.sweep),
         Chore("sweep_files", 60, engine.archive.sweep),
+        *engine.collecting.chores(),
         *engine.background.chores(),
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -78,6 +78,15 @@ class Collections:
         """Documents, and their chunks."""
         row = await self._database.fetchrow(_SQL.counts, collection_id)
         return (row["documents"], row["chunks"]) if row else (0, 0)
+
+    async def due(self, every: timedelta) -> Collection | None:
+        """One that was last swept so long ago; it counts as swept from now on."""
+        row = await self._database.fetchrow(_SQL.due, every)
+        return None if row is None else _collection(row, "")
+
+    async def want_sweep(self, collection_id: UUID) -> None:
+        """Soon: something was left behind in it."""
+        await self._database.execute(_SQL.want_sweep, collection_id)
 
     async def delete(self, tenant_id: UUID, collection_id: UUID) -> None:
         """With what is known of its documents; what is in its own tables is dropped before."""

@@ -16,6 +16,18 @@ WHERE tenant_id = $1 AND ($2::text IS NULL OR name COLLATE "C" > $2)
 ORDER BY name COLLATE "C"
 LIMIT $3
 
+-- The one whose turn it is, which has had it with this; another replica takes the next.
+-- name: due
+UPDATE collection SET sweep_time = now()
+WHERE collection_id = (
+    SELECT collection_id FROM collection WHERE sweep_time < now() - $1::interval
+    ORDER BY sweep_time LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING collection_id, spec, store, create_time
+
+-- name: want_sweep
+UPDATE collection SET sweep_time = '-infinity' WHERE collection_id = $1
+
 -- name: counts
 SELECT count(*) AS documents, coalesce(sum(chunk_count), 0)::bigint AS chunks
 FROM collection_document

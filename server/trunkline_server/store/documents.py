@@ -118,7 +118,22 @@ class Documents:
         """What callers are told of chunks; those that are gone are left out."""
         with gone_told(collection_id):
             rows = await self._database.fetch(_own(_SQL.hits, collection_id), collection_id, list(chunk_ids))
-        return {row["chunk_id"]: _hit(row) for row in rows}
+        return {row["chunk_id"]: hit_of(row) for row in rows}
+
+    async def present(self, collection_id: UUID, chunk_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of them that are there."""
+        with gone_told(collection_id):
+            rows = await self._database.fetch(_own(_SQL.present, collection_id), list(chunk_ids))
+        return {row["chunk_id"] for row in rows}
+
+    async def longest(
+        self, collection_id: UUID, filter: retrieval_pb2.MetadataFilter, limit: int
+    ) -> list[collections_pb2.SearchHit]:
+        """The most that a search can bring."""
+        asked = (collection_id, limit, filters.jsonpath(filter))
+        async with self._writing(collection_id) as connection:
+            rows = await connection.fetch(_own(_SQL.longest, collection_id), *asked, timeout=READ_TIMEOUT_S)
+        return [hit_of(row) for row in rows]
 
     async def by_words(
         self, collection_id: UUID, words: str, language: str, filter: retrieval_pb2.MetadataFilter, limit: int
@@ -182,7 +197,8 @@ def _stored(row: asyncpg.Record) -> collections_pb2.StoredDocument:
     )
 
 
-def _hit(row: asyncpg.Record) -> collections_pb2.SearchHit:
+def hit_of(row: asyncpg.Record) -> collections_pb2.SearchHit:
+    """Without its scores."""
     document = collections_pb2.Document.FromString(row["body"])
     return collections_pb2.SearchHit(
         document_id=row["document_id"],

@@ -87,3 +87,18 @@ CROSS JOIN (SELECT replace(plainto_tsquery($2::text::regconfig, $1)::text, ' & '
 WHERE words @@ wanted AND facts @@ $4::text::jsonpath
 ORDER BY rank DESC, chunk_id
 LIMIT $3
+
+-- name: present
+SELECT chunk_id FROM collected.chunk_{id} WHERE chunk_id = ANY ($1::uuid[])
+
+-- Of those whose facts are as asked. $2: at most so many; $3: what their facts must fulfil, or null.
+-- name: longest
+SELECT chunk_id, chunk.document_id, place, content, body
+FROM (
+    SELECT chunk_id, document_id, place, content
+    FROM collected.chunk_{id}
+    WHERE $3::text IS NULL OR facts @@ $3::text::jsonpath
+    ORDER BY octet_length(content) DESC
+    LIMIT $2
+) AS chunk
+JOIN collection_document AS document ON document.collection_id = $1 AND document.document_id = chunk.document_id

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from trunkline.v1 import collections_pb2, retrieval_pb2
@@ -15,10 +17,11 @@ from trunkline_server.core.collections.vectors import Near, Point, Space, simila
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.store import queries
 from trunkline_server.store.database import Database
-from trunkline_server.store.documents import gone_told
+from trunkline_server.store.documents import gone_told, hit_of
 
 WRITE_TIMEOUT_S: Final = 60.0
 READ_TIMEOUT_S: Final = 5.0
+SPELLED_MAX: Final = 1024
 VECTOR_DIMENSIONS_MAX: Final = 2000
 """Of vectors with whole numbers that an index takes; longer ones are kept with half of the bits."""
 
@@ -77,16 +80,41 @@ class PgVector:
         self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
     ) -> list[Near]:
         path = filters.jsonpath(filter)
+        return [_near(space, row) for row in await self._rows(space, _nearest(path, limit), vector, path)]
+
+    async def told(
+        self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
+    ) -> list[tuple[Near, collections_pb2.SearchHit]]:
+        path = filters.jsonpath(filter)
+        statement = _SQL.told.replace("{nearest}", _nearest(path, limit))
+        return [(_near(space, row), hit_of(row)) for row in await self._rows(space, statement, vector, path)]
+
+    async def _rows(
+        self, space: Space, statement: str, vector: Sequence[float], path: str | None
+    ) -> list[asyncpg.Record]:
+        query = _spelled(statement, space)
         with gone_told(space.collection_id):
             if path is None:
-                rows = await self._database.fetch(_spelled(_SQL.nearest, space), vector, limit)
-            else:
-                async with self._database.patient(READ_TIMEOUT_S) as connection:
-                    query = _spelled(_SQL.nearest_where, space)
-                    rows = await connection.fetch(query, vector, limit, path, timeout=READ_TIMEOUT_S)
-        return [Near(row["chunk_id"], similarity_of(space.metric, row["distance"])) for row in rows]
+                return await self._database.fetch(query, vector)
+            async with self._database.patient(READ_TIMEOUT_S) as connection:
+                return await connection.fetch(query, vector, path, timeout=READ_TIMEOUT_S)
+
+    async def page(self, space: Space, after: str, limit: int) -> tuple[list[UUID], str]:
+        with gone_told(space.collection_id):
+            rows = await self._database.fetch(_spelled(_SQL.page, space), UUID(after) if after else None, limit)
+        found = [row["chunk_id"] for row in rows]
+        return found, str(found[-1]) if len(found) == limit else ""
 
 
+def _nearest(path: str | None, limit: int) -> str:
+    return (_SQL.nearest if path is None else _SQL.nearest_where).replace("{limit}", str(limit))
+
+
+def _near(space: Space, row: asyncpg.Record) -> Near:
+    return Near(row["chunk_id"], similarity_of(space.metric, row["distance"]))
+
+
+@lru_cache(SPELLED_MAX)
 def _spelled(statement: str, space: Space) -> str:
     """For the collection's own table: nothing that a caller wrote goes into a statement."""
     kind = "vector" if space.dimensions <= VECTOR_DIMENSIONS_MAX else "halfvec"

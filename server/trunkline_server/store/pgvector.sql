@@ -26,16 +26,30 @@ DELETE FROM collected.vector_{id} WHERE chunk_id = ANY ($1::uuid[])
 -- name: vectors
 SELECT chunk_id, embedding::vector::real[] AS vector FROM collected.vector_{id} WHERE chunk_id = ANY ($1::uuid[])
 
+-- {limit} is spelled out: a plan for any number is a bad one for few, and so would be made anew each time.
 -- name: nearest
 SELECT chunk_id, embedding {distance} $1::real[]::{type} AS distance
 FROM collected.vector_{id}
 ORDER BY embedding {distance} $1::real[]::{type}
-LIMIT $2
+LIMIT {limit}
 
--- $3: what their facts must fulfil.
+-- $2: what their facts must fulfil.
 -- name: nearest_where
 SELECT chunk_id, embedding {distance} $1::real[]::{type} AS distance
 FROM collected.vector_{id}
-WHERE facts @@ $3::text::jsonpath
+WHERE facts @@ $2::text::jsonpath
 ORDER BY embedding {distance} $1::real[]::{type}
-LIMIT $2
+LIMIT {limit}
+
+-- {nearest} is one of the two above.
+-- name: told
+SELECT chunk_id, chunk.document_id, place, content, body, distance
+FROM ({nearest}) AS near
+JOIN collected.chunk_{id} AS chunk USING (chunk_id)
+JOIN collection_document AS document
+    ON document.collection_id = '{id}'::uuid AND document.document_id = chunk.document_id
+ORDER BY distance
+
+-- Behind $1.
+-- name: page
+SELECT chunk_id FROM collected.vector_{id} WHERE $1::uuid IS NULL OR chunk_id > $1 ORDER BY chunk_id LIMIT $2

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeGuard
 
 from trunkline.v1 import retrieval_pb2
 from trunkline_server.core.collections.metadata import Fact, Facts, fact_of
@@ -70,9 +70,7 @@ def holds(condition: retrieval_pb2.Condition, facts: Facts) -> bool:
         case "exists":
             return (fact is not None) == condition.exists
         case "range":
-            return _is_number(fact) and all(
-                _within(sign, float(str(fact)), bound) for _, sign, bound in bounds_of(condition)
-            )
+            return is_number(fact) and all(_within(sign, fact, bound) for _, sign, bound in bounds_of(condition))
         case _:
             told = fact if isinstance(fact, list) else [fact]
             return any(_same(each, wanted) for each in told for wanted in values_of(condition))
@@ -101,7 +99,8 @@ def _check_value(value: Fact, path: str) -> None:
         check_name(value, path)
 
 
-def _is_number(fact: object) -> bool:
+def is_number(fact: object) -> TypeGuard[float]:
+    """Other types are not counted as numbers."""
     return isinstance(fact, float) and not isinstance(fact, bool)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from trunkline.v1 import collections_pb2, retrieval_pb2
@@ -47,7 +47,7 @@ class VectorStore(Protocol):
         """With all points; one that is not there does no harm."""
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
-        """Those that are there already are replaced. Found once this returns."""
+        """Those that are there already are replaced. Found once this returns, by Pinecone a few seconds later."""
 
     async def remove(self, space: Space, chunk_ids: Sequence[UUID]) -> None:
         """Those that are not there do no harm."""
@@ -59,6 +59,19 @@ class VectorStore(Protocol):
         self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
     ) -> list[Near]:
         """The nearest of those that the filter lets through, the nearest first."""
+
+    async def page(self, space: Space, after: str, limit: int) -> tuple[list[UUID], str]:
+        """About so many of all points, and behind which the next page begins; that is empty where this is the last."""
+
+
+@runtime_checkable
+class TellingStore(VectorStore, Protocol):
+    """One that stands beside the documents, and so can tell both at once."""
+
+    async def told(
+        self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
+    ) -> list[tuple[Near, collections_pb2.SearchHit]]:
+        """As `nearest`, each with what callers are told of it; without chunks that are gone."""
 
 
 def similarity_of(metric: collections_pb2.Metric.ValueType, distance: float) -> float:

@@ -18,7 +18,8 @@ from trunkline.v1 import collections_pb2, embeddings_pb2, receipt_pb2, retrieval
 from trunkline_server.core.call import Call
 from trunkline_server.core.collections import filters
 from trunkline_server.core.collections.fusion import fused
-from trunkline_server.core.errors import invalid, not_found
+from trunkline_server.core.collections.vectors import TellingStore
+from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.operation import Operation
 from trunkline_server.core.question import check_name
 from trunkline_server.core.text import readable
@@ -33,6 +34,7 @@ FUSED_MIN: Final = 50
 """Of each list, where two are put together."""
 RERANKED_TIMES: Final = 4
 RERANKED_MAX: Final = 100
+BY_MEANING: Final = (retrieval_pb2.SEARCH_MODE_UNSPECIFIED, retrieval_pb2.SEARCH_MODE_MEANING)
 
 Request = collections_pb2.SearchRequest
 
@@ -62,6 +64,16 @@ class _Search:
     @property
     def limit(self) -> int:
         return self.options.limit or LIMIT
+
+    @property
+    def least(self) -> float:
+        """How similar a hit by meaning has to be."""
+        return self.options.min_similarity if self.options.HasField("min_similarity") else -math.inf
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it wants just what is nearest to a vector or to a text."""
+        return self.options.mode in BY_MEANING and self.request.WhichOneof("query") != "document_id"
 
     @property
     def wanted(self) -> int:
@@ -94,16 +106,42 @@ class Finding:
     async def search(self, call: Call, request: Request) -> Found:
         """Raises RESOURCE_NOT_FOUND, VALIDATION, and what embedding and reranking can."""
         check(request)
-        collection = await self.shelves.find(call.caller.tenant_id, readable("collection", request.collection))
-        search = _Search(collection, request, Bills(self.errands, call))
+        tenant_id, name = call.caller.tenant_id, readable("collection", request.collection)
+        search = _Search(await self.shelves.remembered(tenant_id, name), request, Bills(self.errands, call))
+        try:
+            return await self._found(search)
+        except TrunklineError as error:
+            if error.reason is not Reason.RESOURCE_NOT_FOUND:
+                raise
+            before, search.collection = search.collection, await self.shelves.found_again(tenant_id, name)
+            if search.collection.collection_id == before.collection_id:
+                raise
+        return await self._found(search)
+
+    async def longest(self, call: Call, request: Request) -> Sequence[collections_pb2.SearchHit]:
+        """As many as it asks for, each the longest that it could find. Raises RESOURCE_NOT_FOUND, VALIDATION."""
+        found = await self.shelves.find(call.caller.tenant_id, readable("collection", request.collection))
+        options = request.options
+        return await self.shelves.documents.longest(found.collection_id, options.filter, options.limit or LIMIT)
+
+    async def _found(self, search: _Search) -> Found:
+        request, store = search.request, self.shelves.vectors(search.collection)
+        if search.is_plain and isinstance(store, TellingStore):
+            hits = await _told_at_once(search, store)
+        else:
+            hits = await self._gathered(search)
+        if hits and request.options.HasField("rerank"):
+            hits = await _reranked(search, hits)
+        return Found(hits[: search.limit], search.bills.receipts)
+
+    async def _gathered(self, search: _Search) -> list[collections_pb2.SearchHit]:
+        """From both lists, and then from the documents."""
+        request = search.request
         if request.options.mode != retrieval_pb2.SEARCH_MODE_WORDS:
             search.similarities = await self._by_meaning(search)
         if request.options.mode in (retrieval_pb2.SEARCH_MODE_WORDS, retrieval_pb2.SEARCH_MODE_HYBRID):
             search.ranks = await self._by_words(search)
-        hits = await self._told(search)
-        if hits and request.options.HasField("rerank"):
-            hits = await _reranked(search, hits)
-        return Found(hits[: search.limit], search.bills.receipts)
+        return await self._told(search)
 
     async def _by_meaning(self, search: _Search) -> Mapping[UUID, float]:
         own: Mapping[UUID, str] = {}
@@ -112,8 +150,7 @@ class Finding:
         vector = await self._vector(search, list(own))
         store, space = self.shelves.vectors(search.collection), search.collection.space
         near = await store.nearest(space, vector, search.options.filter, search.depth + len(own))
-        least = search.options.min_similarity if search.options.HasField("min_similarity") else -math.inf
-        kept = [each for each in near if each.similarity >= least and each.chunk_id not in own]
+        kept = [each for each in near if each.similarity >= search.least and each.chunk_id not in own]
         return {each.chunk_id: each.similarity for each in kept[: search.depth]}
 
     async def _own_chunks(self, search: _Search) -> Mapping[UUID, str]:
@@ -126,13 +163,11 @@ class Finding:
 
     async def _vector(self, search: _Search, own: Sequence[UUID]) -> Sequence[float]:
         match search.request.WhichOneof("query"):
-            case "text":
-                return await _embedded(search)
-            case "vector":
-                return check_vector(search.collection, search.request.vector.values, "vector.values")
-            case _:
+            case "document_id":
                 vectors = await self.shelves.vectors(search.collection).vectors(search.collection.space, own)
                 return _middle(list(vectors.values()), search.request.document_id)
+            case _:
+                return await _asked(search)
 
     async def _by_words(self, search: _Search) -> Mapping[UUID, float]:
         found, request = search.collection, search.request
@@ -162,13 +197,27 @@ def check(request: Request) -> None:
         if not request.text.strip():
             raise invalid("text", "has no words")
         return
-    if request.options.mode not in (
-        retrieval_pb2.SEARCH_MODE_UNSPECIFIED,
-        retrieval_pb2.SEARCH_MODE_MEANING,
-    ):
+    if request.options.mode not in BY_MEANING:
         raise invalid("options.mode", "looks for words, and the search has no text")
     if request.options.HasField("rerank"):
         raise invalid("options.rerank", "compares with a text, and the search has none")
+
+
+async def _told_at_once(search: _Search, store: TellingStore) -> list[collections_pb2.SearchHit]:
+    vector = await _asked(search)
+    hits = []
+    for near, hit in await store.told(search.collection.space, vector, search.options.filter, search.wanted):
+        if near.similarity >= search.least:
+            hit.score = hit.similarity = near.similarity
+            hits.append(hit)
+    return hits
+
+
+async def _asked(search: _Search) -> Sequence[float]:
+    """The vector that is searched by, of a search by text or vector."""
+    if search.request.WhichOneof("query") == "text":
+        return await _embedded(search)
+    return check_vector(search.collection, search.request.vector.values, "vector.values")
 
 
 async def _embedded(search: _Search) -> Sequence[float]:

@@ -22,7 +22,7 @@ from trunkline_server.core.collections import metadata
 from trunkline_server.core.collections.chunks import cut
 from trunkline_server.core.collections.metadata import facts_of
 from trunkline_server.core.collections.vectors import Point
-from trunkline_server.core.errors import TrunklineError, invalid
+from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.operation import Operation
 from trunkline_server.core.question import check_name
 from trunkline_server.core.text import readable
@@ -91,8 +91,15 @@ class Intake:
         await store.put(found.space, [Point(chunk_id, vector, facts) for chunk_id, vector in vectors.items()])
 
     async def _remove(self, found: Collection, chunk_ids: list[UUID]) -> None:
-        if chunk_ids:
+        """A store that does not answer is tidied up later: without their chunks vectors are not found."""
+        if not chunk_ids:
+            return
+        try:
             await self.shelves.vectors(found).remove(found.space, chunk_ids)
+        except TrunklineError as error:
+            if error.reason is not Reason.STORE_UNAVAILABLE:
+                raise
+            await self.shelves.collections.want_sweep(found.collection_id)
 
     async def delete(self, found: Collection, document_ids: Sequence[str]) -> int:
         """How many of them were there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +18,7 @@ CHUNK_TOKENS: Final = 400
 CHUNK_TOKENS_MIN: Final = 16
 OVERLAP_TOKENS: Final = 40
 LANGUAGE: Final = "simple"
+REMEMBERED_MAX: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Shelves:
     documents: Documents
     stores: Mapping[str, VectorStore]
     default: str
+    _remembered: dict[tuple[UUID, str], Collection] = field(default_factory=dict)
 
     async def create(self, tenant_id: UUID, spec: collections_pb2.CollectionSpec) -> Collection:
         """Raises RESOURCE_EXISTS, CAPABILITY_UNSUPPORTED, VALIDATION. What fails half-way is taken back."""
@@ -46,6 +48,19 @@ class Shelves:
     async def find(self, tenant_id: UUID, name: str) -> Collection:
         """Raises RESOURCE_NOT_FOUND."""
         return await self.collections.find(tenant_id, name)
+
+    async def remembered(self, tenant_id: UUID, name: str) -> Collection:
+        """As it was when it was last looked for: a collection never changes, but it can be gone."""
+        return self._remembered.get((tenant_id, name)) or await self.found_again(tenant_id, name)
+
+    async def found_again(self, tenant_id: UUID, name: str) -> Collection:
+        """For one that is remembered and is not there. Raises RESOURCE_NOT_FOUND."""
+        self._remembered.pop((tenant_id, name), None)
+        found = await self.find(tenant_id, name)
+        if len(self._remembered) >= REMEMBERED_MAX:
+            self._remembered.clear()
+        self._remembered[tenant_id, name] = found
+        return found
 
     async def remove(self, tenant_id: UUID, found: Collection) -> None:
         """Its row last: what could not be removed can be removed again."""

@@ -15,7 +15,7 @@ from trunkline_server.core import history, money, persona
 from trunkline_server.core.call import Call
 from trunkline_server.core.collections import citing
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
-from trunkline_server.gateway.collections.finding import Finding
+from trunkline_server.gateway.collections.finding import Finding, check
 from trunkline_server.gateway.settlement import CHARGE_TRAILER
 from trunkline_server.gateway.talks.turn import Turn
 
@@ -33,15 +33,22 @@ class Grounding:
     @asynccontextmanager
     async def over(self, call: Call, turn: Turn) -> AsyncIterator[Turn]:
         """The same turn with sources. Raises what a search can, and SCOPE_MISSING."""
-        if not call.caller.may(SCOPE):
-            message = f"the API key lacks the scope {SCOPE!r}"
-            raise TrunklineError(Reason.SCOPE_MISSING, message, metadata={"scope": SCOPE})
+        _check_scope(call)
         retrieved = await self._retrieved(call, turn.input)
         try:
             yield GroundedTurn(turn, retrieved)
         finally:
             told = money.from_decimal_text(call.trailers.get(CHARGE_TRAILER, "0"))
             call.trailers[CHARGE_TRAILER] = money.to_decimal_text(told + retrieved.charge.nanos)
+
+    async def at_most(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
+        """The question with the longest sources that it could have; nothing is searched for, and so nothing charged."""
+        _check_scope(call)
+        request = _search(input)
+        check(request)
+        hits = await self.finding.longest(call, request)
+        sources = [_source(number, hit) for number, hit in enumerate(hits, start=1)]
+        return _with_sources(input, retrieval_pb2.Retrieved(sources=sources))
 
     async def _retrieved(self, call: Call, input: chat_pb2.ChatInput) -> retrieval_pb2.Retrieved:
         inner = replace(call, trailers={}, facts={})
@@ -86,6 +93,12 @@ class GroundedTurn(Turn):
     def _cite(self, part: content_pb2.Part) -> None:
         if self._cites and part.HasField("text"):
             citing.cite(part.text, self._retrieved.sources)
+
+
+def _check_scope(call: Call) -> None:
+    if not call.caller.may(SCOPE):
+        message = f"the API key lacks the scope {SCOPE!r}"
+        raise TrunklineError(Reason.SCOPE_MISSING, message, metadata={"scope": SCOPE})
 
 
 def _search(input: chat_pb2.ChatInput) -> collections_pb2.SearchRequest:

@@ -78,11 +78,15 @@ class Talks:
         return Dictated(self.conversations, self.minutes.messages, self.minutes.tails, self.minutes.usage, job_id)
 
     async def question(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
-        """The whole question that a call would ask now, without what it would read in a collection."""
+        """The whole question that a call would ask now, with the most that it could read in a collection."""
         if not _leans(input):
             return input
+        told = await self._told(call, input)
+        return await self.grounding.at_most(call, told) if input.HasField("retrieval") else told
+
+    async def _told(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
+        """With what was said before."""
         filled, _ = await self._filled(call, input)
-        filled.ClearField("retrieval")
         if not filled.conversation_id:
             return filled
         kept = await self.conversations.find(_reader(call), _conversation_id(filled))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
@@ -26,30 +26,43 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class HttpTools:
-    """Secrets are read when they are sent."""
+    """Secrets are read when they are first sent, once for all rounds of a call."""
 
     tools: Tools
     egress: Egress
 
     def tool(self, tenant_id: UUID, registered: tools_pb2.RegisteredTool) -> Tool:
-        uri = registered.spec.http.uri
-        return Tool(registered.spec, partial(self._run, tenant_id, registered.tool_id, uri))
+        secrets = _Secrets(self.tools, tenant_id, registered.tool_id)
+        return Tool(registered.spec, partial(self._run, secrets, registered.spec.http.uri))
 
-    async def _run(self, tenant_id: UUID, tool_id: str, uri: str, ask: Ask) -> Said:
+    async def _run(self, secrets: _Secrets, uri: str, ask: Ask) -> Said:
         body = (ask.arguments_json or "{}").encode()
-        headers = signed(await self._secrets(tenant_id, tool_id), ask.call_id, body)
+        headers = signed(await secrets.opened(), ask.call_id, body)
         async with self.egress.exchange("POST", uri, body, headers, field="tool") as answer:
             if not 200 <= answer.status < 300:
                 raise tool_failed("the tool answered with an error", httpStatus=str(answer.status))
             read = await read_all(answer.pieces)
         return _said(read, answer.headers.get("content-type", ""))
 
-    async def _secrets(self, tenant_id: UUID, tool_id: str) -> dict[str, str]:
-        try:
-            return await self.tools.secrets(tenant_id, tool_id)
-        except SealBroken:
-            _log.error("tool.sealed tool=%s", tool_id)
-            raise tool_failed("the tool's secrets cannot be opened") from None
+
+@dataclass(slots=True)
+class _Secrets:
+    """Of one tool in one call."""
+
+    tools: Tools
+    tenant_id: UUID
+    tool_id: str
+    _kept: dict[str, str] | None = field(default=None, repr=False)
+
+    async def opened(self) -> dict[str, str]:
+        """Raises TOOL_FAILED."""
+        if self._kept is None:
+            try:
+                self._kept = await self.tools.secrets(self.tenant_id, self.tool_id)
+            except SealBroken:
+                _log.error("tool.sealed tool=%s", self.tool_id)
+                raise tool_failed("the tool's secrets cannot be opened") from None
+        return self._kept
 
 
 def signed(secrets: dict[str, str], call_id: str, body: bytes) -> dict[str, str]:

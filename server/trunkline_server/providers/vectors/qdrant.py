@@ -64,6 +64,11 @@ class Qdrant:
         points = found["result"]["points"]
         return [Near(UUID(point["id"]), _similarity(space, point["score"])) for point in points]
 
+    async def page(self, space: Space, after: str, limit: int) -> tuple[list[UUID], str]:
+        asked = {"limit": limit, "offset": after or None, "with_payload": False, "with_vector": False}
+        found = (await self._in(space, "POST", "/points/scroll", asked))["result"]
+        return [UUID(point["id"]) for point in found["points"]], found["next_page_offset"] or ""
+
     async def _in(self, space: Space, method: str, path: str, body: object) -> Any:
         answer = await self._remote.ask(method, _path(space) + path, body)
         if answer is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +14,8 @@ from trunkline_server.providers.client import Transport
 from trunkline_server.wire.http import HttpRequest
 
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
-NOT_FOUND: Final = 404
+EMPTY: Final = b"{}"
+NOT_FOUND: Final = frozenset((404,))
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class Remote:
 
     transport: Transport
 
-    async def ask(self, method: str, path: str, body: object = None) -> Any:
-        """The answer's value, or None where what is asked for is not there. Raises STORE_UNAVAILABLE."""
+    async def ask(self, method: str, path: str, body: object = None, *, missing: Collection[int] = NOT_FOUND) -> Any:
+        """The answer's value, or None where its status says that there is none. Raises STORE_UNAVAILABLE."""
         spelled = b"" if body is None else orjson.dumps(body)
         request = HttpRequest(method, path, {"content-type": "application/json"}, spelled)
         try:
@@ -32,7 +34,7 @@ class Remote:
                 status = response.status
         except UpstreamFailure as failure:
             raise store_unavailable() from failure
-        if status == NOT_FOUND:
+        if status in missing:
             return None
         return _value(status, answer)
 
@@ -41,6 +43,6 @@ def _value(status: int, answer: bytes) -> Any:
     try:
         if status < 200 or status >= 300:
             raise ValueError(status)
-        return orjson.loads(answer)
+        return orjson.loads(answer or EMPTY)
     except ValueError as error:
         raise store_unavailable() from error
