@@ -19,7 +19,7 @@ from trunkline_server.gateway.jobs import errand
 from trunkline_server.gateway.jobs.bulk import BulkJob
 from trunkline_server.gateway.jobs.bulk_items import BulkItems
 from trunkline_server.gateway.jobs.chat import ChatJob
-from trunkline_server.gateway.jobs.kind import JobKind
+from trunkline_server.gateway.jobs.kind import JobKind, JobWork
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
 from trunkline_server.gateway.jobs.speech import SpeechJob
 from trunkline_server.gateway.jobs.task import TaskJob
@@ -28,6 +28,7 @@ from trunkline_server.gateway.tools.loop import ToolLoop
 from trunkline_server.house.collecting import Collecting
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.tasks import tasks_over
+from trunkline_server.house.tuning import Tuning
 from trunkline_server.services.batches import BatchService
 from trunkline_server.services.events import EventService
 from trunkline_server.services.jobs import JobService
@@ -36,6 +37,7 @@ from trunkline_server.store import outbox
 from trunkline_server.store.batches import Batches
 from trunkline_server.store.bulk import KIND, Carriage
 from trunkline_server.store.database import Database
+from trunkline_server.store.fine_tunes import KIND as TUNE
 from trunkline_server.store.jobs import Caps, Jobs
 from trunkline_server.store.ledger import Ledger
 from trunkline_server.store.news import Announcer, News
@@ -64,6 +66,7 @@ class Background:
     wishes: Wishes
     news: News
     hooks: Hooks
+    tuning: Tuning
 
     @classmethod
     async def open(
@@ -76,6 +79,7 @@ class Background:
         *,
         collecting: Collecting,
         tools: ToolLoop,
+        tuning: Tuning,
     ) -> Background:
         """Hears of news once this returns."""
         announcer = Announcer(database)
@@ -103,6 +107,7 @@ class Background:
             wishes=Wishes(database, timedelta(days=settings.events.keep_days)),
             news=news,
             hooks=hooks,
+            tuning=tuning,
         )
 
     def services(self, tokens: PageTokens, draining: Callable[[], bool]) -> Served:
@@ -127,6 +132,7 @@ class Background:
             Chore("purge_batches", 600, lambda: self.batches.purge(jobs)),
             Chore("purge_events", 600, lambda: self.outbox.purge(events)),
             Chore("purge_wishes", 3600, self.wishes.purge),
+            self.tuning.chore(),
             *self.hooks.chores(),
         ]
 
@@ -137,7 +143,7 @@ class Background:
 
     async def begin_work(self) -> Working:
         """The worker begins."""
-        works = {**self.orders.works, KIND: self.orders.bulk}
+        works: dict[str, JobWork] = {**self.orders.works, KIND: self.orders.bulk, TUNE: self.tuning.job}
         worker = JobWorker(Shop(self.jobs, works, to_status), _worker_settings(self.settings.jobs))
         await worker.follow(self.database)
         task = asyncio.create_task(_both(worker, self.hooks.postman()), name="worker")

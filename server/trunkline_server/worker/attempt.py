@@ -16,7 +16,7 @@ from google.rpc import status_pb2
 from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, TrunklineError
-from trunkline_server.gateway.jobs.kind import Done, JobKind, NotYet, call_of
+from trunkline_server.gateway.jobs.kind import Done, JobWork, NotYet, call_of
 from trunkline_server.store.job import JobChange, JobRow
 from trunkline_server.store.jobs import Jobs
 from trunkline_server.store.lane import Op
@@ -46,7 +46,7 @@ class Shop:
     """What every attempt needs."""
 
     jobs: Jobs
-    works: Mapping[str, JobKind]
+    works: Mapping[str, JobWork]
     describe: Describe
 
 

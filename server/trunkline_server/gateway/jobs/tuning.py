@@ -1,0 +1,204 @@
+"""The job that carries a training: begun at its provider once, asked after now and then, paid for at its end.
+
+files ──> intend ──> submit ──> keep ──> poll ... ──> its end, with the bill
+   │ a crash before `intend`: it is begun again      │ behind `keep`: whoever comes next goes on asking
+   └ a crash between them: it may have been begun, so it fails rather than be paid for twice
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from trunkline.v1 import chat_pb2, errors_pb2, jobs_pb2, usage_pb2
+from trunkline_server.core import ids
+from trunkline_server.core.call import Call, Caller
+from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.core.pricing import Bill
+from trunkline_server.core.tuning.size import TRAINING, training_bill
+from trunkline_server.gateway import refusals
+from trunkline_server.gateway.abroad import Abroad, abroad
+from trunkline_server.gateway.admission import Admission
+from trunkline_server.gateway.copies import Copies
+from trunkline_server.gateway.jobs.bulk import GONE
+from trunkline_server.gateway.jobs.kind import Bench, Done, NotYet
+from trunkline_server.gateway.jobs.long_work import MAY_HAVE_BEGUN, unknown
+from trunkline_server.providers.training import Training
+from trunkline_server.store.files import OPERATORS
+from trunkline_server.store.fine_tunes import FineTunes, Happened, TuneEnd, TuneRow
+from trunkline_server.store.holds import Reserved
+from trunkline_server.store.ledger import Ledger
+from trunkline_server.store.operations import Operations
+from trunkline_server.store.usage import UsageRow
+from trunkline_server.wire.tuning import Lesson, Standing
+
+_log = logging.getLogger(__name__)
+
+OPERATION: Final = "fine_tune"
+"""As it stands on usage rows."""
+OVER: Final = frozenset(("succeeded", "failed", "cancelled"))
+OUTCOMES: Final = {
+    "succeeded": chat_pb2.OUTCOME_COMPLETED,
+    "failed": chat_pb2.OUTCOME_FAILED,
+    "cancelled": chat_pb2.OUTCOME_CANCELLED,
+}
+
+
+@dataclass(frozen=True)
+class TuneJob:
+    """Each attempt takes one step; no worker waits for the provider."""
+
+    tunes: FineTunes
+    operations: Operations
+    copies: Copies
+    ledger: Ledger
+    admission: Admission
+    credits_per_usd_nanos: int
+
+    async def run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench) -> Done:  # noqa: ARG002 - it has none
+        tune = await self.tunes.carried(bench.job_id)
+        if tune is None:
+            raise TrunklineError(Reason.INTERNAL, "the job carries no fine-tune")
+        began = await self.operations.find(bench.job_id)
+        if began is not None and began.operation is None:
+            raise unknown()
+        if began is None and tune.cancel_requested:
+            return await self._end(tune, bench, Standing("cancelled"))
+        there = self._where(tune)
+        training = _training(there)
+        if began is None or began.operation is None:
+            await self._begin(tune, there, training, bench)
+            raise NotYet(training.craft.poll_s)
+        return await self._look(tune, there, training, began.operation, bench)
+
+    def _where(self, tune: TuneRow) -> Abroad:
+        """The way by which it was begun."""
+        caller = Caller(tune.tenant_id if tune.account_id != OPERATORS else OPERATORS, "", frozenset())
+        return abroad(self.admission.routes, caller, tune.provider)
+
+    async def _begin(self, tune: TuneRow, there: Abroad, training: Training, bench: Bench) -> None:
+        purpose, wanted = training.craft.purpose, tune.wanted
+        trained = await self.copies.at(there, tune.tenant_id, wanted.training_file_id, purpose)
+        tried = ""
+        if wanted.validation_file_id:
+            tried = (await self.copies.at(there, tune.tenant_id, wanted.validation_file_id, purpose)).provider_file_id
+        lesson = Lesson(tune.base_model, trained.provider_file_id, tried, wanted)
+        if not await self.operations.intend(bench.job_id, bench.lease_token):
+            raise unknown()
+        try:
+            operation = await training.begin(lesson, tune.name)
+        except UpstreamFailure as failure:
+            if failure.kind in MAY_HAVE_BEGUN:
+                raise unknown() from failure
+            await self.operations.forget(bench.job_id, bench.lease_token)
+            raise _told(tune, there, failure) from failure
+        if not await self.operations.keep(bench.job_id, bench.lease_token, operation):
+            await _tried(tune, "cancel", lambda: training.cancel(operation))
+            raise unknown()
+
+    async def _look(self, tune: TuneRow, there: Abroad, training: Training, operation: str, bench: Bench) -> Done:
+        """Raises NotYet while the provider is at it, and where it does not say."""
+        if tune.cancel_requested:
+            await _tried(tune, "cancel", lambda: training.cancel(operation))
+        try:
+            standing = await training.poll(operation)
+        except UpstreamFailure as failure:
+            if failure.kind in GONE:
+                raise _told(tune, there, failure) from failure
+            _log.warning("fine_tune.unheard fine_tune=%s kind=%s", tune.id.hex, failure.kind.value)
+            raise NotYet(training.craft.poll_s * 2) from failure
+        await _tried(tune, "events", lambda: self._keep_events(tune, training, operation))
+        if standing.state not in OVER:
+            await self.tunes.note(tune.id, bench.lease_token, standing.state)
+            raise NotYet(training.craft.poll_s)
+        await _tried(tune, "checkpoints", lambda: self._keep_checkpoints(tune, training, operation))
+        return await self._end(tune, bench, standing)
+
+    async def _keep_events(self, tune: TuneRow, training: Training, operation: str) -> None:
+        told = await training.events(operation)
+        await self.tunes.keep_events(tune.id, [Happened(each.named, each.event) for each in told])
+
+    async def _keep_checkpoints(self, tune: TuneRow, training: Training, operation: str) -> None:
+        await self.tunes.keep_checkpoints(tune.id, await training.checkpoints(operation))
+
+    async def _end(self, tune: TuneRow, bench: Bench, standing: Standing) -> Done:
+        """What it has come to, and its bill, which is written with the end of the job."""
+        tokens = _trained_tokens(tune, standing)
+        bill = training_bill(tune.price, tokens, self.credits_per_usd_nanos) if tokens else Bill(0, 0, "")
+        model = standing.model if standing.state == "succeeded" else ""
+        end = TuneEnd(standing.state, model, tokens, bill.cost_nano_usd, bill.charge_nanos, standing.code)
+        await self.tunes.end(tune.id, bench.lease_token, end)
+        await self._settle(tune, standing, tokens, bill)
+        return Done(jobs_pb2.JobResult())
+
+    async def _settle(self, tune: TuneRow, standing: Standing, tokens: int, bill: Bill) -> None:
+        hold = Reserved(tune.id, tune.held_account, tune.held_nanos, "held", 0)
+        row = _usage(tune, standing, tokens, bill)
+        if tokens:
+            await self.ledger.settle(hold, bill.charge_nanos, row)
+        else:
+            await self.ledger.release(hold, row)
+
+
+def _trained_tokens(tune: TuneRow, standing: Standing) -> int:
+    """As the provider tells; of one that has succeeded, and of which nothing is told, as it was estimated."""
+    if standing.trained_tokens is not None:
+        return standing.trained_tokens
+    return tune.estimated_tokens if standing.state == "succeeded" else 0
+
+
+def _usage(tune: TuneRow, standing: Standing, tokens: int, bill: Bill) -> UsageRow:
+    is_told = standing.trained_tokens is not None
+    source = usage_pb2.USAGE_SOURCE_PROVIDER if is_told else usage_pb2.USAGE_SOURCE_ESTIMATED
+    begun = tune.create_time or datetime.now(UTC)
+    return UsageRow(
+        completion_id=tune.id,
+        tenant_id=tune.tenant_id,
+        user_id=tune.user_id,
+        key_id=tune.key_id,
+        operation=OPERATION,
+        provider=tune.provider,
+        model=tune.base_model,
+        requested_model=tune.wanted.model,
+        unit_counts={TRAINING: tokens} if tokens else {},
+        usage_source=usage_pb2.UsageSource.Name(source),
+        basis="none" if not tokens else "provider_usage" if is_told else "estimate",
+        cost_nano_usd=bill.cost_nano_usd,
+        charge_nanos=bill.charge_nanos,
+        price_version=bill.price_version,
+        outcome=chat_pb2.Outcome.Name(OUTCOMES[standing.state]),
+        duration_ms=round((datetime.now(UTC) - begun).total_seconds() * 1000),
+        labels=dict(tune.wanted.labels),
+        request_id=ids.spell("ft", tune.id),
+    )
+
+
+def _training(there: Abroad) -> Training:
+    craft = there.upstream.provider.tuning
+    if craft is None:
+        raise TrunklineError(Reason.CAPABILITY_UNSUPPORTED, f"{there.upstream.name} trains no models")
+    return Training(there.upstream, craft)
+
+
+def _told(tune: TuneRow, there: Abroad, failure: UpstreamFailure) -> TrunklineError:
+    told = errors_pb2.UpstreamFailure(
+        provider=tune.provider,
+        model=tune.base_model,
+        http_status=failure.http_status,
+        code=failure.code,
+        kind=failure.kind.value,
+    )
+    own = there.account_id != OPERATORS
+    return refusals.told(failure, [told], tune.base_model, begun=False, own_key=own, partial=None)
+
+
+async def _tried(tune: TuneRow, what: str, ask: Callable[[], Awaitable[None]]) -> None:
+    """What is not worth failing for: it is asked for again with the next look, or is missing."""
+    try:
+        await ask()
+    except UpstreamFailure as failure:
+        _log.warning("fine_tune.no_%s fine_tune=%s kind=%s", what, tune.id.hex, failure.kind.value)
