@@ -45,6 +45,7 @@ class TuneRow(msgspec.Struct, frozen=True):
     cancel_requested: bool = False
     provider_model: str = ""
     trained_tokens: int = 0
+    basis: str = "none"
     cost_nano_usd: int = 0
     charge_nanos: int = 0
     error_code: str = ""
@@ -67,10 +68,10 @@ class TuneEnd(msgspec.Struct, frozen=True):
     state: str
     provider_model: str = ""
     trained_tokens: int = 0
+    basis: str = "none"
     cost_nano_usd: int = 0
     charge_nanos: int = 0
     error_code: str = ""
-    error: bytes | None = None
 
 
 class Happened(NamedTuple):

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
+
 from trunkline.v1 import chat_pb2, errors_pb2, jobs_pb2, usage_pb2
-from trunkline_server.core import ids
 from trunkline_server.core.call import Call, Caller
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import UpstreamFailure
@@ -27,6 +28,7 @@ from trunkline_server.gateway.copies import Copies
 from trunkline_server.gateway.jobs.bulk import GONE
 from trunkline_server.gateway.jobs.kind import Bench, Done, NotYet
 from trunkline_server.gateway.jobs.long_work import MAY_HAVE_BEGUN, unknown
+from trunkline_server.gateway.run import ESTIMATE, NONE, PROVIDER_USAGE
 from trunkline_server.providers.training import Training
 from trunkline_server.store.files import OPERATORS
 from trunkline_server.store.fine_tunes import FineTunes, Happened, TuneEnd, TuneRow
@@ -63,6 +65,8 @@ class TuneJob:
         tune = await self.tunes.carried(bench.job_id)
         if tune is None:
             raise TrunklineError(Reason.INTERNAL, "the job carries no fine-tune")
+        if tune.is_over:  # whoever ended it was lost before it was paid
+            return await self._settled(tune)
         began = await self.operations.find(bench.job_id)
         if began is not None and began.operation is None:
             raise unknown()
@@ -127,33 +131,42 @@ class TuneJob:
 
     async def _end(self, tune: TuneRow, bench: Bench, standing: Standing) -> Done:
         """What it has come to, and its bill, which is written with the end of the job."""
-        tokens = _trained_tokens(tune, standing)
+        tokens, basis = _trained(tune, standing)
         bill = training_bill(tune.price, tokens, self.credits_per_usd_nanos) if tokens else Bill(0, 0, "")
-        model = standing.model if standing.state == "succeeded" else ""
-        end = TuneEnd(standing.state, model, tokens, bill.cost_nano_usd, bill.charge_nanos, standing.code)
+        end = TuneEnd(
+            state=standing.state,
+            provider_model=standing.model if standing.state == "succeeded" else "",
+            trained_tokens=tokens,
+            basis=basis,
+            cost_nano_usd=bill.cost_nano_usd,
+            charge_nanos=bill.charge_nanos,
+            error_code=standing.code,
+        )
         await self.tunes.end(tune.id, bench.lease_token, end)
-        await self._settle(tune, standing, tokens, bill)
+        return await self._settled(msgspec.structs.replace(tune, **msgspec.structs.asdict(end)))
+
+    async def _settled(self, tune: TuneRow) -> Done:
+        """Of one that has ended."""
+        hold = Reserved(tune.id, tune.held_account, tune.held_nanos, "held", 0)
+        if tune.basis == NONE:
+            await self.ledger.release(hold, _usage(tune))
+        else:
+            await self.ledger.settle(hold, tune.charge_nanos, _usage(tune))
         return Done(jobs_pb2.JobResult())
 
-    async def _settle(self, tune: TuneRow, standing: Standing, tokens: int, bill: Bill) -> None:
-        hold = Reserved(tune.id, tune.held_account, tune.held_nanos, "held", 0)
-        row = _usage(tune, standing, tokens, bill)
-        if tokens:
-            await self.ledger.settle(hold, bill.charge_nanos, row)
-        else:
-            await self.ledger.release(hold, row)
 
-
-def _trained_tokens(tune: TuneRow, standing: Standing) -> int:
+def _trained(tune: TuneRow, standing: Standing) -> tuple[int, str]:
     """As the provider tells; of one that has succeeded, and of which nothing is told, as it was estimated."""
-    if standing.trained_tokens is not None:
-        return standing.trained_tokens
-    return tune.estimated_tokens if standing.state == "succeeded" else 0
+    if standing.trained_tokens:
+        return standing.trained_tokens, PROVIDER_USAGE
+    if standing.trained_tokens is None and standing.state == "succeeded":
+        return tune.estimated_tokens, ESTIMATE
+    return 0, NONE
 
 
-def _usage(tune: TuneRow, standing: Standing, tokens: int, bill: Bill) -> UsageRow:
-    is_told = standing.trained_tokens is not None
-    source = usage_pb2.USAGE_SOURCE_PROVIDER if is_told else usage_pb2.USAGE_SOURCE_ESTIMATED
+def _usage(tune: TuneRow) -> UsageRow:
+    is_estimated = tune.basis == ESTIMATE
+    source = usage_pb2.USAGE_SOURCE_ESTIMATED if is_estimated else usage_pb2.USAGE_SOURCE_PROVIDER
     begun = tune.create_time or datetime.now(UTC)
     return UsageRow(
         completion_id=tune.id,
@@ -164,16 +177,16 @@ def _usage(tune: TuneRow, standing: Standing, tokens: int, bill: Bill) -> UsageR
         provider=tune.provider,
         model=tune.base_model,
         requested_model=tune.wanted.model,
-        unit_counts={TRAINING: tokens} if tokens else {},
+        unit_counts={TRAINING: tune.trained_tokens} if tune.trained_tokens else {},
         usage_source=usage_pb2.UsageSource.Name(source),
-        basis="none" if not tokens else "provider_usage" if is_told else "estimate",
-        cost_nano_usd=bill.cost_nano_usd,
-        charge_nanos=bill.charge_nanos,
-        price_version=bill.price_version,
-        outcome=chat_pb2.Outcome.Name(OUTCOMES[standing.state]),
+        basis=tune.basis,
+        cost_nano_usd=tune.cost_nano_usd,
+        charge_nanos=tune.charge_nanos,
+        price_version=tune.price.version if tune.price else "",
+        outcome=chat_pb2.Outcome.Name(OUTCOMES[tune.state]),
         duration_ms=round((datetime.now(UTC) - begun).total_seconds() * 1000),
         labels=dict(tune.wanted.labels),
-        request_id=ids.spell("ft", tune.id),
+        request_id=tune.name,
     )
 
 

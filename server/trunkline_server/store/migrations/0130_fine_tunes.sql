@@ -19,6 +19,7 @@ CREATE TABLE fine_tune (
     cancel_requested boolean NOT NULL DEFAULT false,
     provider_model   text NOT NULL DEFAULT '',
     trained_tokens   bigint NOT NULL DEFAULT 0 CHECK (trained_tokens >= 0),
+    basis            text NOT NULL DEFAULT 'none', -- as in `usage`
     cost_nano_usd    bigint NOT NULL DEFAULT 0,
     charge_nanos     bigint NOT NULL DEFAULT 0,
     error_code       text NOT NULL DEFAULT '',
