@@ -28,7 +28,7 @@ from trunkline_server.store.news import Announcer
 from trunkline_server.store.operations import Operations
 from trunkline_server.worker.chores import Chore
 
-PRICES: Final = "tuning.json"
+PRICES: Final = "trained/prices.json"
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ _log = logging.getLogger(__name__)
 
 OPERATION: Final = "fine_tune"
 """As it stands on usage rows."""
+OFF_S: Final = 60.0
 OVER: Final = frozenset(("succeeded", "failed", "cancelled"))
 OUTCOMES: Final = {
     "succeeded": chat_pb2.OUTCOME_COMPLETED,
@@ -72,17 +73,22 @@ class TuneJob:
             raise unknown()
         if began is None and tune.cancel_requested:
             return await self._end(tune, bench, Standing("cancelled"))
-        there = self._where(tune)
+        there = self._where(tune, begun=began is not None)
         training = _training(there)
         if began is None or began.operation is None:
             await self._begin(tune, there, training, bench)
             raise NotYet(training.craft.poll_s)
         return await self._look(tune, there, training, began.operation, bench)
 
-    def _where(self, tune: TuneRow) -> Abroad:
-        """The way by which it was begun."""
-        caller = Caller(tune.tenant_id if tune.account_id != OPERATORS else OPERATORS, "", frozenset())
-        return abroad(self.admission.routes, caller, tune.provider)
+    def _where(self, tune: TuneRow, *, begun: bool) -> Abroad:
+        """The way by which it was begun. Raises NotYet where it is off, and may be on later."""
+        caller = Caller(tune.account_id, "", frozenset())
+        try:
+            return abroad(self.admission.routes, caller, tune.provider)
+        except TrunklineError as error:
+            if begun and error.reason is Reason.PROVIDER_DISABLED:
+                raise NotYet(OFF_S) from error
+            raise
 
     async def _begin(self, tune: TuneRow, there: Abroad, training: Training, bench: Bench) -> None:
         purpose, wanted = training.craft.purpose, tune.wanted
