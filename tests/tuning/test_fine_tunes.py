@@ -42,6 +42,12 @@ async def listed(gateway: RunningGateway, metadata: Metadata) -> set[str]:
     return {model.name for model in (await gateway.models.ListModels(request, metadata=metadata)).models}
 
 
+async def told_states(books: Books) -> list[str]:
+    """What the events say."""
+    query = "SELECT body ->> 'state' FROM event WHERE type = 'FineTuneStateChanged' ORDER BY number"
+    return [row[0].removeprefix("FINE_TUNE_STATE_") for row in await books.database.fetch(query)]
+
+
 async def test_a_model_is_trained_named_and_answers(books: Books, gateway: RunningGateway) -> None:
     done = await trained(gateway)
     assert (done.state, done.provider, done.base_model) == (SUCCEEDED, "sandbox", "echo")
@@ -54,6 +60,8 @@ async def test_a_model_is_trained_named_and_answers(books: Books, gateway: Runni
     said = [each.message for each in await tuning.events(gateway, done.fine_tune_id)]
     assert said[0] == "Validating training file"
     assert said[-1] == "The job has successfully completed"
+
+    assert await told_states(books) == ["QUEUED", "VALIDATING", "RUNNING", "SUCCEEDED"]
 
     model = await tuning.deploy(gateway, done.fine_tune_id, "deeds-bot")
     assert (model.provider_model, model.price_version[:6]) == (done.provider_model, "tuned/")

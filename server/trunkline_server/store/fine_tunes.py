@@ -138,7 +138,8 @@ class FineTunes:
 
     async def note(self, fine_tune_id: UUID, lease_token: int, state: str) -> None:
         """How far it is."""
-        await self._database.execute(_SQL.note, fine_tune_id, lease_token, state)
+        if await self._database.execute(_SQL.note, fine_tune_id, lease_token, state) == "UPDATE 1":
+            self._announcer.tell(outbox.CHANNEL)
 
     async def end(self, fine_tune_id: UUID, lease_token: int, end: TuneEnd) -> None:
         """It is over."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -49,6 +48,9 @@ OUTCOMES: Final = {
     "failed": chat_pb2.OUTCOME_FAILED,
     "cancelled": chat_pb2.OUTCOME_CANCELLED,
 }
+
+
+ERRORS: Final = {"failed": Reason.PROVIDER_REJECTED.value, "cancelled": Reason.CANCELLED.value}
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,6 @@ def _trained(tune: TuneRow, standing: Standing) -> tuple[int, str]:
 def _usage(tune: TuneRow) -> UsageRow:
     is_estimated = tune.basis == ESTIMATE
     source = usage_pb2.USAGE_SOURCE_ESTIMATED if is_estimated else usage_pb2.USAGE_SOURCE_PROVIDER
-    begun = tune.create_time or datetime.now(UTC)
     return UsageRow(
         completion_id=tune.id,
         tenant_id=tune.tenant_id,
@@ -190,7 +191,7 @@ def _usage(tune: TuneRow) -> UsageRow:
         charge_nanos=tune.charge_nanos,
         price_version=tune.price.version if tune.price else "",
         outcome=chat_pb2.Outcome.Name(OUTCOMES[tune.state]),
-        duration_ms=round((datetime.now(UTC) - begun).total_seconds() * 1000),
+        error_reason=ERRORS.get(tune.state, ""),
         labels=dict(tune.wanted.labels),
         request_id=tune.name,
     )
