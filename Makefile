@@ -24,7 +24,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help setup gen clients test-clients baseline lock run test test-fast test-real quality bench overload soak wheels release check check-code check-layers check-contract check-generated format clean
+.PHONY: help setup gen clients test-clients docs baseline lock run test test-fast test-real quality bench overload soak wheels release check check-code check-layers check-contract check-generated format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,7 +39,10 @@ clients: $(READY) ## make the clients of other languages (LANGUAGES="go rust"; a
 	@$(BIN)/python -m tools.clients $(LANGUAGES)
 
 test-clients: clients ## drive each of them against a running server
-	@LANGUAGES="$(LANGUAGES)" $(BIN)/pytest -n 0 tests/clients/every_language.py $(ARGS)
+	@LANGUAGES="$(LANGUAGES)" $(BIN)/pytest -n 0 $(AGAIN) tests/clients/every_language.py $(ARGS)
+
+docs: $(READY) ## build the documentation as pages that need no network, into build/site
+	@$(BIN)/python -m tools.site
 
 baseline: $(READY) check-contract ## promise the contract as it stands: later changes must not break it
 	@$(BIN)/buf build proto --exclude-source-info --output proto/baseline.binpb

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,7 @@ GO_PLUGINS: Final = (
     "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.10",
     "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.5.1",
 )
+FETCHES_MAX: Final = 3
 MAVEN: Final = ("mvn", "-q", "-B", "-Dstyle.color=never")
 COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy"
 JAVA_PLUGINS: Final = (
@@ -51,11 +53,12 @@ class Language:
 
 def go_plugins() -> None:
     for plugin in GO_PLUGINS:  # of two modules, which cannot be installed together
-        run("go", "install", plugin, GOBIN=str(MADE / "go"))
+        fetch("go", "install", plugin, GOBIN=str(MADE / "go"))
+    fetch("go", "mod", "download", folder=CLIENTS / "go")
 
 
 def typescript_packages() -> None:
-    run("npm", "ci", "--silent", "--no-audit", "--no-fund", folder=CLIENTS / "typescript")
+    fetch("npm", "ci", "--silent", "--no-audit", "--no-fund", folder=CLIENTS / "typescript")
 
 
 def java_plugins() -> None:
@@ -68,7 +71,7 @@ def java_plugins() -> None:
 
 def copy_from_maven(artifact: str, program: Path) -> None:
     with tempfile.TemporaryDirectory() as fetched:
-        run(*MAVEN, COPY, f"-Dartifact={artifact}", f"-DoutputDirectory={fetched}")
+        fetch(*MAVEN, COPY, f"-Dartifact={artifact}", f"-DoutputDirectory={fetched}")
         program.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(next(Path(fetched).iterdir()), program)
     program.chmod(0o755)
@@ -86,6 +89,7 @@ LANGUAGES: Final = {
         ("java", "mvn"), "src/main/resources/io/trunkline/service_config.json", java_plugins, "src/generated"
     ),
     "rust": Language(("cargo",), "service_config.json", rust_contract, template=False),
+    "python": Language(("python3",), "", template=False),  # `make gen` keeps its stubs in the tree
     "php": Language(("protoc", "grpc_php_plugin"), "resources/service_config.json", made="grpc", in_ci=False),
     "ruby": Language(
         ("protoc", "grpc_ruby_plugin"), "lib/trunkline/service_config.json", made="lib/trunkline/v1", in_ci=False
@@ -142,6 +146,14 @@ def write_service_config(name: str, language: Language, config: str) -> None:
 def left_out(name: str, language: Language, missing: list[str]) -> int:
     print(f"clients/{name} is without stubs: no {', '.join(missing)} on the path", file=sys.stderr)
     return int(language.in_ci and os.environ.get("CI") == "true")
+
+
+def fetch(*command: str, folder: Path = ROOT, **environment: str) -> None:
+    """Runs what asks a registry, which may not answer the first time."""
+    for _ in range(FETCHES_MAX - 1):
+        with suppress(subprocess.CalledProcessError):
+            return run(*command, folder=folder, **environment)
+    return run(*command, folder=folder, **environment)
 
 
 def run(*command: str, folder: Path = ROOT, **environment: str) -> None:

@@ -8,7 +8,7 @@ import (
 	"iter"
 	"strings"
 
-	v1 "trunkline.example/client/v1"
+	v1 "trunkline.dev/go/v1"
 )
 
 // Question is a question of one message to a model.

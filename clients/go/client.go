@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 
-	v1 "trunkline.example/client/v1"
+	v1 "trunkline.dev/go/v1"
 )
 
 const maxMessageBytes = 64 << 20

@@ -14,8 +14,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	trunkline "trunkline.example/client"
-	v1 "trunkline.example/client/v1"
+	trunkline "trunkline.dev/go"
+	v1 "trunkline.dev/go/v1"
 )
 
 const tenWords = "one two three four five six seven eight nine ten"

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	v1 "trunkline.example/client/v1"
+	v1 "trunkline.dev/go/v1"
 )
 
 // Failure is what the gateway says of a call that failed.

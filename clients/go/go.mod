@@ -1,4 +1,4 @@
-module trunkline.example/client
+module trunkline.dev/go
 
 go 1.24.0
 

@@ -18,6 +18,7 @@ import uvloop
 
 from trunkline_server.config import Settings
 from trunkline_server.core import redaction
+from trunkline_server.core.browser_token import BrowserTokens
 from trunkline_server.door.addresses import AddressFile
 from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
@@ -41,6 +42,7 @@ from trunkline_server.house.engine import open_engine
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.levels import Levels
 from trunkline_server.house.limiting import pressure_settings
+from trunkline_server.house.lookout import open_lookout
 from trunkline_server.house.securing import open_tls, strangers_of, tls_chores
 from trunkline_server.house.services import Offered, deadlines_of
 from trunkline_server.house.start import StartError, first_key
@@ -52,6 +54,8 @@ from trunkline_server.store.opening import DatabaseUnusable, opening
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.worker.schedules import Runner
 
+COLLECT_AFTER: Final = (10_000, 20, 20)
+"""What calls leave behind is hardly ever cyclic: to look for cycles as often as Python does costs 4 % of each call."""
 SERVING: Final = b"s"
 """What a supervisor hears from a process that serves."""
 NAMED_BY_CALLER = frozenset(
@@ -123,11 +127,14 @@ async def _work(settings: Settings) -> None:
         with _starting():
             engine = await open_engine(settings, stack)
             await engine.follow(stack)
-            working = await engine.background.begin_work()
-        stack.push_async_callback(engine.gateway.drained)
-        stack.push_async_callback(working.end)
+            meters = Meters.open(settings, stack)
+            meters.watch(engine.gateway.settlement)
+            working = await engine.background.begin_work(meters.tracer)
+            stack.push_async_callback(engine.gateway.drained)
+            seen_at = await open_lookout(settings, engine, meters, lambda: not working.task.done(), stack)
+            stack.push_async_callback(working.end)
         _end_on_signals(working.task)
-        _say("trunkline works")
+        _say(f"trunkline works, and is seen on {seen_at}" if seen_at else "trunkline works")
         with suppress(asyncio.CancelledError):
             await working.task
 
@@ -160,7 +167,12 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     keys, tenants, results = Keys(database, engine.secret), Tenants(database), Idempotency(database)
     admin_key = await first_key(settings.data_path, keys, tenants)
     callers = Callers(
-        keys, tenants, settings.auth.cache_ttl_s, asyncio.get_running_loop().time, strangers_of(settings, stack)
+        keys,
+        tenants,
+        settings.auth.cache_ttl_s,
+        asyncio.get_running_loop().time,
+        strangers_of(settings, stack),
+        pages=BrowserTokens.derive(engine.secret),
     )
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.live.stop_all)
     journal = _open_journal(stack)
@@ -182,6 +194,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
         witness=Witness(engine.audit),
         meter=meters.calls,
         tracer=meters.tracer,
+        streams=engine.streams,
     )
     tls = open_tls(settings)
     server, http = open_doors(
@@ -209,8 +222,9 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     keep(stack, pressure.watch(), for_all.run(), *engine.background.listeners(), *own)
     grpc_address = await server.start()
     stack.push_async_callback(engine.gateway.drained)
+    stack.push_async_callback(engine.streams.ended)
     if settings.jobs.worker:
-        stack.push_async_callback((await engine.background.begin_work()).end)
+        stack.push_async_callback((await engine.background.begin_work(meters.tracer)).end)
     stack.push_async_callback(server.stop, 0)
     stack.push_async_callback(http.stop, 0)
     http_address = await http.start()
@@ -218,6 +232,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     stack.callback(addresses.forget, grpc_address)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
     return House(
         settings=settings,
         server=server,

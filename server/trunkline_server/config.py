@@ -9,6 +9,8 @@ import os
 import tomllib
 from base64 import b64decode
 from collections.abc import Mapping
+from copy import deepcopy
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -19,12 +21,13 @@ from msgspec import Meta, Struct, field
 from trunkline_server.core.cancel_billing import CancelBilling
 from trunkline_server.core.inbound_webhook import check_secret
 from trunkline_server.core.money import from_decimal_text
+from trunkline_server.core.preset import lay_over, presets
 from trunkline_server.core.sealing import KEY_BYTES
 from trunkline_server.providers.builtin import NAMES
 from trunkline_server.providers.settings import ProviderSettings
 
 PREFIX: Final = "TRUNKLINE_"
-CLIENT_NAMES: Final = ("TRUNKLINE_ADDRESS", "TRUNKLINE_API_KEY")
+CLIENT_NAMES: Final = tuple(PREFIX + name for name in ("ADDRESS", "API_KEY", "CA", "CERT", "CERT_KEY"))
 """Names that are not settings: clients on the same machine read them."""
 
 SHARED_NAMES: Final = ("PATH", "HOME", "LANG", "TMPDIR")
@@ -148,6 +151,15 @@ class ChatSection(Section, frozen=True):
     unknown_price: Literal["reject", "free"] = "reject"
 
 
+class StreamsSection(Section, frozen=True):
+    """Streams that callers may come back to."""
+
+    grace_s: Seconds = 60.0
+    keep_s: Seconds = 300.0
+    bytes_max: Positive = 1024 * 1024
+    memory_bytes_max: Count = 64 * 1024 * 1024
+
+
 class RoutingSection(Section, frozen=True):
     """Which providers are asked for a call, and in which order."""
 
@@ -196,6 +208,7 @@ class JobsSection(Section, frozen=True):
     tenant_running_max: Count = 0
     user_running_max: Count = 0
     model_running_max: Count = 0
+    http_address: str = ""
 
 
 class EventsSection(Section, frozen=True):
@@ -218,10 +231,11 @@ class DashboardSection(Section, frozen=True):
 
 
 class ConversationsSection(Section, frozen=True):
-    """How long conversations are kept. 0: for ever, of those in which nobody speaks."""
+    """How long conversations are kept, 0: for ever, of those in which nobody speaks; and what of them is near by."""
 
     deleted_keep_days: Positive = 30
     idle_keep_days: Count = 0
+    tails_in_redis: bool = False
 
 
 class CollectionsSection(Section, frozen=True):
@@ -300,6 +314,14 @@ class TelemetrySection(Section, frozen=True):
 
     def __repr__(self) -> str:
         return f"TelemetrySection(metrics={self.metrics})"
+
+
+class HealthSection(Section, frozen=True):
+    """When a replica says that it is not well: shares of what there is."""
+
+    disk_free_min: Ratio = 0.05
+    memory_max: Ratio = 0.85
+    connections_max: Ratio = 1.0
 
 
 class EgressSection(Section, frozen=True):
@@ -404,6 +426,7 @@ class ProviderSection(Section, frozen=True):
 class Settings(Section, frozen=True):
     """Everything that can be set."""
 
+    preset: str = ""
     data_dir: str = ".trunkline"
     database_url: str = ""
     redis_url: str = ""
@@ -415,6 +438,7 @@ class Settings(Section, frozen=True):
     secrets: SecretsSection = field(default_factory=SecretsSection)
     database: DatabaseSection = field(default_factory=DatabaseSection)
     chat: ChatSection = field(default_factory=ChatSection)
+    streams: StreamsSection = field(default_factory=StreamsSection)
     routing: RoutingSection = field(default_factory=RoutingSection)
     breakers: BreakersSection = field(default_factory=BreakersSection)
     credits: CreditsSection = field(default_factory=CreditsSection)
@@ -430,6 +454,7 @@ class Settings(Section, frozen=True):
     guard: GuardSection = field(default_factory=GuardSection)
     overload: OverloadSection = field(default_factory=OverloadSection)
     telemetry: TelemetrySection = field(default_factory=TelemetrySection)
+    health: HealthSection = field(default_factory=HealthSection)
     egress: EgressSection = field(default_factory=EgressSection)
     tools: ToolsSection = field(default_factory=ToolsSection)
     mcp_servers: dict[McpServerName, McpServerSection] = field(default_factory=dict)
@@ -459,7 +484,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the file and the environment. Raises ConfigError."""
     given = os.environ if environment is None else environment
     tree = _read_file(given.get("TRUNKLINE_CONFIG", ""))
-    _lay_over(tree, _from_environment(given))
+    tree = _with_preset(lay_over(tree, _from_environment(given)))
     _add_providers(tree, given)
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
@@ -506,12 +531,14 @@ def _from_text(name: str, value: str) -> object:
         raise ConfigError(f"{name}: looks like JSON, but is not") from None
 
 
-def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> None:
-    for key, value in above.items():
-        if isinstance(value, dict) and isinstance(below.get(key), dict):
-            _lay_over(below[key], value)
-        else:
-            below[key] = value
+def _with_preset(tree: dict[str, Any]) -> dict[str, Any]:
+    """What the preset says, below all else. Raises ConfigError where there is none of that name."""
+    name = tree.get("preset", "")
+    if name == "":
+        return tree
+    if not isinstance(name, str) or name not in presets():
+        raise ConfigError(f"preset: there is none of that name; there are {', '.join(presets())}")
+    return lay_over(deepcopy(presets()[name].settings), tree)
 
 
 def _add_providers(tree: dict[str, Any], given: Mapping[str, str]) -> None:
@@ -534,6 +561,7 @@ def _in_one_line(error: msgspec.ValidationError) -> str:
 
 
 def _check(settings: Settings) -> None:
+    _check_needs(settings)
     credits, cache = settings.credits, settings.cache
     amounts = {"credits.default_grant": credits.default_grant, "credits.per_usd": credits.per_usd}
     for key, amount in (amounts | {"cache.hit_price": cache.hit_price}).items():
@@ -542,9 +570,9 @@ def _check(settings: Settings) -> None:
                 raise ValueError("must not be negative")
         except ValueError as error:
             raise ConfigError(f"{key}: {error}") from None
-    health = settings.grpc.health_address
     addresses = {"grpc.address": settings.grpc.address, "http.address": settings.http.address}
-    for key, address in (addresses | ({"grpc.health_address": health} if health else {})).items():
+    optional = {"grpc.health_address": settings.grpc.health_address, "jobs.http_address": settings.jobs.http_address}
+    for key, address in (addresses | {key: given for key, given in optional.items() if given}).items():
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise ConfigError(f"{key}: {address!r} is not host:port")
@@ -557,6 +585,12 @@ def _check(settings: Settings) -> None:
         _check_prices("fine_tuning.prices", tuning.model, tuning, tuning.training_price)
     for name, provider in settings.providers.items():
         _check_provider(name, provider)
+
+
+def _check_needs(settings: Settings) -> None:
+    for key in presets()[settings.preset].needs if settings.preset else ():
+        if not attrgetter(key)(settings):
+            raise ConfigError(f"{key}: is missing, and the preset {settings.preset!r} needs it")
 
 
 def _check_otlp_endpoint(url: str) -> None:

@@ -120,7 +120,8 @@ class Fleet:
 
     async def _pause(self, pause_s: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._leaving.wait(), pause_s)
+            async with asyncio.timeout(pause_s):
+                await self._leaving.wait()
 
 
 def _fresh(places: Path) -> Path:

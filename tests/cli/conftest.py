@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.fixtures.gateway import RunningGateway, gateway, start_gateway
-from tests.fixtures.postgres import empty_url, own_postgres, postgres_server, postgres_url
+from tests.fixtures.postgres import database, empty_url, own_postgres, postgres_server, postgres_url
 from trunkline_server.cli import main
 from trunkline_server.providers.builtin import NAMES
 
-__all__ = ["empty_url", "gateway", "own_postgres", "postgres_server", "postgres_url", "start_gateway"]
+__all__ = ["database", "empty_url", "gateway", "own_postgres", "postgres_server", "postgres_url", "start_gateway"]
 
 OUTSIDE = ("TRUNKLINE_", *(name.upper() for name in NAMES))
 

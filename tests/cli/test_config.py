@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,8 @@ import pytest
 from tests.cli.conftest import Typed
 from trunkline_server import config
 from trunkline_server.config import Settings
+from trunkline_server.core.preset import presets
+from trunkline_server.providers import builtin
 
 SECRET = "tell-nobody"
 
@@ -52,11 +55,19 @@ def test_masks_what_is_secret(typed: Typed, quiet_place: Path) -> None:
 
 def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed: Typed) -> None:
     """A new setting with a secret must be masked: whoever adds a text setting decides here."""
-    harmless = {"data_dir", "log_level", "grpc.address", "http.address", "credits.default_grant", "credits.per_usd"}
+    harmless = {
+        "preset",
+        "data_dir",
+        "log_level",
+        "grpc.address",
+        "http.address",
+        "credits.default_grant",
+        "credits.per_usd",
+    }
     harmless |= {"chat.unknown_price", "providers.own.base_url", "providers.own.key_header", "providers.own.wire"}
     harmless |= {"routing.strategy", "routing.universal_fallback", "cache.hit_price", "cache.embedding_model"}
     harmless |= {"guard.input_harm", "guard.input_personal_data", "guard.output_harm", "guard.output_personal_data"}
-    harmless |= {"guard.action", "guard.moderation_model"}
+    harmless |= {"guard.action", "guard.moderation_model", "jobs.http_address"}
     harmless |= {f"files.{name}" for name in ("store", "folder", "bucket", "bucket_endpoint", "bucket_region")}
     harmless |= {"files.bucket_prefix"}
     harmless |= {"collections.store", "collections.qdrant_url", "grpc.health_address", "telemetry.otlp_endpoint"}
@@ -130,3 +141,75 @@ def test_a_bucket_has_a_scheme() -> None:
 
 def test_names_of_clients_are_no_settings() -> None:
     config.load(dict.fromkeys(config.CLIENT_NAMES, "x"))
+
+
+NEEDED = {
+    "TRUNKLINE_DATABASE_URL": "postgresql:///there",
+    "TRUNKLINE_AUTH__PEPPER": SECRET,
+    "TRUNKLINE_SECRETS__KEK": '{"1": "' + "A" * 43 + '="}',
+}
+
+
+def test_a_preset_sets_what_nobody_else_does(typed: Typed, quiet_place: Path) -> None:
+    (quiet_place / "trunkline.toml").write_text("preset = 'confidential'\n[jobs]\nkeep_days = 3\n")
+    result = typed("config", "check", given=NEEDED | {"TRUNKLINE_CREDITS__DEFAULT_GRANT": "5"})
+    shown = _shown(result.stdout)
+    assert shown["preset"] == "confidential"
+    assert (shown["grpc.address"], shown["providers.sandbox.enabled"]) == ("0.0.0.0:50051", False)
+    assert (shown["guard.input_personal_data"], shown["events.keep_days"]) == ("standard", 1)
+    assert (shown["jobs.keep_days"], shown["credits.default_grant"]) == (3, "5")
+
+
+@pytest.mark.parametrize("name", ["production", "confidential"])
+@pytest.mark.parametrize(
+    ("lacking", "key"), list(zip(NEEDED, ("database_url", "auth.pepper", "secrets.kek"), strict=True))
+)
+def test_a_preset_says_what_it_needs(typed: Typed, name: str, lacking: str, key: str) -> None:
+    given = {each: value for each, value in NEEDED.items() if each != lacking} | {"TRUNKLINE_PRESET": name}
+    result = typed("serve", given=given)
+    assert result.exit_code == 2
+    assert result.stderr == f"trunkline: {key}: is missing, and the preset {name!r} needs it\n"
+
+
+@pytest.mark.parametrize("value", ["Production", '["test"]', '{"a": 1}'])
+def test_a_preset_that_there_is_not(value: str) -> None:
+    with pytest.raises(config.ConfigError, match=r"^preset: there is none of that name; there are development, test, "):
+        config.load({"TRUNKLINE_PRESET": value})
+
+
+def test_in_tests_of_others_there_is_the_sandbox_alone() -> None:
+    for _ in range(2):
+        settings = config.load({"TRUNKLINE_PRESET": "test", "OPENAI_API_KEY": SECRET})
+        assert {name for name, each in settings.providers.items() if not each.enabled} == set(builtin.NAMES)
+        assert settings.providers["openai"].api_key == SECRET
+    assert not config.load({"TRUNKLINE_PRESET": "test"}).providers["openai"].api_key
+
+
+def test_every_preset_is_told_and_can_be_taken(typed: Typed) -> None:
+    assert [config.load(NEEDED | {"TRUNKLINE_PRESET": name}).preset for name in presets()] == list(presets())
+    told = typed("config", "presets").stdout
+    assert [line.partition(":")[0] for line in told.splitlines() if not line.startswith(" ")] == list(presets())
+    assert "\n  auth.pepper must be set\n" in told
+    assert '\n  http.address = "0.0.0.0:8080"\n' in told
+
+
+def test_a_beginning_has_secrets_that_only_its_owner_reads(typed: Typed, quiet_place: Path) -> None:
+    assert typed("config", "init", "--preset", "production").exit_code == 0
+    file = quiet_place / "trunkline.toml"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert typed("config", "check").stderr.startswith("trunkline: database_url: is missing")
+
+    settings = config.load({"TRUNKLINE_DATABASE_URL": "postgresql:///there"})
+    assert len(settings.auth.pepper) >= 32
+    assert [len(key) for key in settings.secrets.keys.values()] == [32]
+
+    written = file.read_text()
+    again = typed("config", "init")
+    assert (again.exit_code, file.read_text()) == (1, written)
+    assert again.stderr == "trunkline: trunkline.toml: cannot be made (file exists)\n"
+
+
+def test_a_beginning_without_secrets_serves_as_it_is(typed: Typed, quiet_place: Path) -> None:
+    given = {"TRUNKLINE_CONFIG": str(quiet_place / "own.toml")}
+    assert typed("config", "init", given=given).exit_code == 0
+    assert config.load(given).log_level == "debug"

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 import kubernetes_validate
 import pytest
-import yaml
 
+from tests.deploy.base import FOLDER, NOT_KUBERNETES_OWN, VERSIONS, manifests
 from trunkline_server import config
 from trunkline_server.cli import COMMANDS
 from trunkline_server.door.server import LIVENESS, READINESS
 
-FOLDER: Final = Path(__file__).parents[2] / "deploy" / "kubernetes"
-VERSIONS: Final = ("1.30", "1.34")
-NOT_KUBERNETES_OWN: Final = frozenset(("Kustomization", "ServiceMonitor"))
 SETTINGS: Final = config.load({"TRUNKLINE_CONFIG": str(FOLDER / "trunkline.toml")})
-
-
-def manifests() -> dict[str, Any]:
-    return {path.name: yaml.safe_load(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.yaml"))}
 
 
 def pods() -> list[Any]:
@@ -72,6 +64,21 @@ def test_probes_ask_for_what_is_served() -> None:
     for probe, service in (("startupProbe", LIVENESS), ("livenessProbe", LIVENESS), ("readinessProbe", READINESS)):
         asked = container[probe]["grpc"]
         assert (asked["port"], asked.get("service", LIVENESS)) == (ports["grpc"], service)
+
+
+def test_workers_show_themselves() -> None:
+    found = manifests()
+    template = found["worker.yaml"]["spec"]["template"]
+    [container] = template["spec"]["containers"]
+    [port] = container["ports"]
+    assert {"name": "TRUNKLINE_JOBS__HTTP_ADDRESS", "value": f"0.0.0.0:{port['containerPort']}"} in container["env"]
+    for probe in ("startupProbe", "livenessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/healthz", "port": port["name"]}
+    service = found["workers.yaml"]["spec"]
+    assert service["selector"].items() <= template["metadata"]["labels"].items()
+    assert [each["targetPort"] for each in service["ports"]] == [
+        found["servicemonitor.yaml"]["spec"]["endpoints"][0]["port"]
+    ]
 
 
 def test_jobs_are_done_by_the_workers() -> None:

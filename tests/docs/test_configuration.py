@@ -11,6 +11,7 @@ import pytest
 
 from tests.docs.page import bare, page, tables
 from trunkline_server import config
+from trunkline_server.core.preset import presets
 from trunkline_server.providers import builtin
 from trunkline_server.providers.sandbox import SANDBOX
 
@@ -51,6 +52,10 @@ OTHER = {
     "collections.qdrant_api_key": "other",
     "jobs.worker": "false",
     "jobs.queues": '["other"]',
+    "jobs.http_address": "127.0.0.1:1",
+    "health.disk_free_min": "0.25",
+    "health.memory_max": "0.25",
+    "health.connections_max": "0.25",
     "files.store": "folder",
     "files.folder": "elsewhere",
     "files.bucket": "other",
@@ -119,7 +124,7 @@ def test_the_short_names_configure_the_provider(
     assert {name for name, _, _ in said} <= {bare(row[0])}
 
 
-@pytest.mark.parametrize("row", SETTINGS, ids=lambda row: bare(row[0]))
+@pytest.mark.parametrize("row", SETTINGS[1:], ids=lambda row: bare(row[0]))
 def test_the_name_in_the_environment_sets_that_setting_and_no_other(
     row: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +135,27 @@ def test_the_name_in_the_environment_sets_that_setting_and_no_other(
 
     changed = set(values(settings)) - set(values(config.Settings()))
     assert {path for path, _ in changed} == {key}
+
+
+@pytest.mark.parametrize(("at", "name"), list(enumerate(presets(), start=1)))
+def test_what_a_preset_sets_and_needs_stands_there(at: int, name: str) -> None:
+    said = {bare(row[0]): bare(row[at]) for row in tables(PAGE, "sets") if row[at] != "-"}
+
+    assert said == told(presets()[name].settings)
+    assert all(
+        f"`{key}`" in PAGE.partition("- **`production`**")[2].partition("\n- ")[0] for key in presets()[name].needs
+    )
+
+
+def told(settings: dict[str, object], path: str = "") -> dict[str, str]:
+    """As the page tells it; providers are told in words."""
+    found: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict) and key != "providers":
+            found |= told(value, f"{path}{key}.")
+        elif key != "providers":
+            found[f"{path}{key}"] = json.dumps(value)
+    return found
 
 
 def values(section: msgspec.Struct, path: str = "") -> Iterator[tuple[str, str]]:

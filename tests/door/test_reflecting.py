@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from tests.fixtures.gateway import reason_of
 from tests.fixtures.refusal import Refusal, refusal, send
 from trunkline.v1 import chat_pb2
+from trunkline_server.core.browser_token import BrowserTokens
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.http2.limits import Limits
 from trunkline_server.door.http2.listener import Listener
@@ -30,7 +31,8 @@ ASKED = reflection_pb2.ServerReflectionRequest(list_services="")
 @asynccontextmanager
 async def guarded(database: Database) -> AsyncIterator[tuple[reflection_pb2_grpc.ServerReflectionStub, Keys]]:
     keys = Keys(database, b"pepper")
-    callers = Callers(keys, Tenants(database), 60, asyncio.get_running_loop().time)
+    pages = BrowserTokens.derive(b"secret")
+    callers = Callers(keys, Tenants(database), 60, asyncio.get_running_loop().time, pages=pages)
     server = Listener(Reflection(("trunkline.v1.ChatService",), callers).rpcs(), Limits())
     port = await server.start("127.0.0.1", 0)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

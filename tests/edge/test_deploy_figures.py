@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.docs.page import bare, codes, page, tables
 from tests.fixtures.gateway import RunningGateway
@@ -15,6 +16,7 @@ from trunkline_server.core.figures import Family
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD, ALERTS = DEPLOY / "grafana" / "trunkline.json", DEPLOY / "prometheus" / "alerts.yml"
+SCALING = DEPLOY / "kubernetes" / "horizontalpodautoscaler.yaml"
 FROM_SCRAPE = {"job", "instance", "le"}
 _METRIC = re.compile(r"\b(trunkline_\w+)(?:\{([^}]*)\})?")
 _BY = re.compile(r"\bby \(([^)]*)\)")
@@ -56,6 +58,13 @@ def test_every_expression_is_about_figures_that_there_are(families: dict[str, Fa
         labels = {label for name, _ in used for label in known[name].labels}
         grouped = {each.strip() for by in _BY.findall(expression) for each in by.split(",")}
         assert grouped <= FROM_SCRAPE | labels, expression
+
+
+def test_it_is_scaled_by_figures_that_there_are(families: dict[str, Family]) -> None:
+    metrics = yaml.safe_load(SCALING.read_text())["spec"]["metrics"]
+    asked_for = {each["pods"]["metric"]["name"] for each in metrics if each["type"] == "Pods"}
+    assert asked_for == {"trunkline_live_calls", "trunkline_loop_lag_seconds"}
+    assert asked_for <= {name for name, family in families.items() if family.kind == "gauge"}
 
 
 def test_every_figure_is_documented_with_its_labels(families: dict[str, Family]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.fixtures.recording import WORD_MS, recording
 from tests.fixtures.refusal import Refusal, invalid, refusal, refusal_of
 from tests.fixtures.until import until
 from tests.fixtures.upstream import RESET, Upstream
-from trunkline.v1 import audio_pb2, chat_pb2, content_pb2, receipt_pb2, usage_pb2
+from trunkline.v1 import audio_pb2, audio_pb2_grpc, chat_pb2, content_pb2, receipt_pb2, usage_pb2
 from trunkline_server.services import audio as service
 
 TTS, EVENTS = "openai/tts-1", "openai/gpt-4o-mini-tts"
@@ -326,18 +326,27 @@ async def test_bad_uploads_are_refused(
 
 
 async def test_too_much_sound_is_refused_while_it_comes(gateway: RunningGateway) -> None:
-    """Whoever sends without end is told so, and no more of it is taken."""
+    """Whoever sends without end is told so, and no more of it is taken.
+
+    By the blocking client: the other one may take its own failure to send for the call's status.
+    """
     sent = 0
 
-    async def endless() -> AsyncIterator[audio_pb2.TranscribeRequest]:
+    def endless() -> Iterator[audio_pb2.TranscribeRequest]:
         nonlocal sent
         yield parts(b"")[0]
         while sent < 10 * service.SOUND_BYTES_MAX:
             sent += 1024 * 1024
             yield audio(bytes(1024 * 1024))
 
-    call = gateway.audio.Transcribe(endless(), metadata=gateway.metadata(USER))
-    assert await refusal(call) == invalid("audio", "MEDIA_INVALID")
+    def sending() -> Any:
+        with grpc.insecure_channel(gateway.house.grpc_address) as channel:
+            stub = audio_pb2_grpc.AudioServiceStub(channel)
+            with pytest.raises(grpc.RpcError) as raised:
+                stub.Transcribe(endless(), metadata=gateway.metadata(USER))
+        return raised.value
+
+    assert refusal_of(await asyncio.to_thread(sending)) == invalid("audio", "MEDIA_INVALID")
     assert sent < 2 * service.SOUND_BYTES_MAX
 
 

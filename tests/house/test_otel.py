@@ -10,12 +10,13 @@ import grpc
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.fixtures.dialects import DIALECTS
 from tests.fixtures.gateway import RunningGateway, StartGateway, question
 from tests.fixtures.until import until
 from tests.fixtures.upstream import Upstream
-from trunkline.v1 import chat_pb2
+from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.house import otel
 from trunkline_server.house.start import StartError
 
@@ -90,7 +91,7 @@ async def test_a_call_is_a_span_with_one_below_it_for_its_attempt(start: Any, co
     assert call.start_time_unix_nano <= attempt.start_time_unix_nano
     assert attempt.start_time_unix_nano < attempt.end_time_unix_nano <= call.end_time_unix_nano
     asked, said = attributes(call), attributes(attempt)
-    assert (asked[otel.REQUEST_ID], asked[otel.RPC_STATUS]) == ("asked-once", "OK")
+    assert (asked[otel.REQUEST_ID], asked[otel.STATUS]) == ("asked-once", "OK")
     assert (said[otel.OPERATION], said[otel.PROVIDER], said[otel.REQUEST_MODEL]) == ("chat", "sandbox", "echo")
     assert said[otel.FINISH_REASONS] == ["stop"]
     assert said[otel.INPUT_TOKENS] > 0
@@ -141,6 +142,19 @@ async def test_a_caller_who_traces_decides(
     await until(lambda: bool(spans(collector)))
     [call] = spans(collector)["trunkline.v1.ChatService/Stream"]
     assert (call.trace_id.hex(), call.parent_span_id.hex()) == (TRACE_ID, SPAN_ID)
+
+
+async def test_an_attempt_at_a_job_is_a_span_as_well(start: Any, collector: Upstream) -> None:
+    gateway = await start()
+    spec = jobs_pb2.JobSpec(chat=question(f"{CANARY} two three"))
+    job = (await gateway.jobs.CreateJob(jobs_pb2.CreateJobRequest(spec=spec), metadata=gateway.metadata())).job
+    await until(lambda: {"job/chat", "chat echo"} <= set(spans(collector)))
+    [done], [attempt] = spans(collector)["job/chat"], spans(collector)["chat echo"]
+    assert attempt.parent_span_id == done.span_id
+    assert done.kind == Span.SPAN_KIND_CONSUMER
+    said = attributes(done)
+    assert (said[otel.REQUEST_ID], said[otel.STATUS], said[otel.JOB_KIND]) == (job.job_id, "OK", "chat")
+    assert CANARY.encode() not in told(collector)
 
 
 async def test_metrics_are_told_of_every_call(start: Any, collector: Upstream) -> None:

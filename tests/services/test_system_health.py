@@ -10,6 +10,7 @@ from tests.fixtures.refusal import Refusal, refusal
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import admin_pb2, chat_pb2, providers_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.house import services
 from trunkline_server.store.database import Database
 
 
@@ -69,6 +70,23 @@ async def test_a_database_that_does_not_answer_is_told(
     assert list(told.problems) == [admin_pb2.SYSTEM_PROBLEM_DATABASE]
     assert not told.database.ok
     assert not told.database.HasField("round_trip")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "problem"),
+    [
+        ({"disk_free_min": 1.0}, admin_pb2.SYSTEM_PROBLEM_DISK),
+        ({"memory_max": 1e-9}, admin_pb2.SYSTEM_PROBLEM_MEMORY),
+    ],
+)
+async def test_thresholds_are_settings(
+    start_gateway: StartGateway,
+    monkeypatch: pytest.MonkeyPatch,
+    threshold: dict[str, float],
+    problem: admin_pb2.SystemProblem.ValueType,
+) -> None:
+    monkeypatch.setattr(services, "memory_share", lambda: 0.5)
+    assert list((await health(await start_gateway(health=threshold))).problems) == [problem]
 
 
 async def test_not_everybody_may_know(gateway: RunningGateway) -> None:

@@ -11,7 +11,7 @@ from tests.fixtures.gateway import user
 from trunkline.v1 import conversations_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, TrunklineError
-from trunkline_server.store.conversation_messages import ConversationMessages
+from trunkline_server.store.conversation_messages import ConversationMessages, Saying
 from trunkline_server.store.conversations import Conversation, Conversations, Draft, Reader
 from trunkline_server.store.database import Database
 from trunkline_server.store.tenants import Tenants
@@ -46,7 +46,7 @@ async def count(database: Database, table: str = "conversation") -> int:
 
 async def say(database: Database, talk: Conversation, *texts: str) -> None:
     messages = [conversations_pb2.ConversationMessage(message=user(text), user_id="ada") for text in texts]
-    await ConversationMessages(database).append(talk.conversation_id, messages)
+    await ConversationMessages(database).append(Saying(talk.conversation_id, messages))
 
 
 async def test_deleted_ones_are_removed_after_their_time(database: Database, talks: Conversations, ada: Reader) -> None:
@@ -108,10 +108,10 @@ async def test_what_is_kept_ends_its_own_turn_alone(database: Database, talks: C
     turn, messages = ids.new_uuid(), ConversationMessages(database)
     await talks.begin(ada, talk, turn, LEASE_S)
     said = [conversations_pb2.ConversationMessage(message=user("a"))]
-    await messages.append(talk, said)
-    await messages.append(talk, said, turn_id=ids.new_uuid())
+    await messages.append(Saying(talk, said))
+    await messages.append(Saying(talk, said, turn_id=ids.new_uuid()))
     assert await talks.begin(ada, talk, ids.new_uuid(), LEASE_S) is None
-    await messages.append(talk, said, turn_id=turn)
+    await messages.append(Saying(talk, said, turn_id=turn))
     assert await talks.begin(ada, talk, ids.new_uuid(), LEASE_S) is not None
 
 
@@ -119,7 +119,7 @@ async def test_what_is_deleted_takes_no_more_messages(database: Database, talks:
     talk = (await talks.create(ada, EMPTY)).conversation_id
     await talks.delete(ada, talk)
     said = [conversations_pb2.ConversationMessage(message=user("a"))]
-    assert await ConversationMessages(database).append(talk, said) is None
+    assert await ConversationMessages(database).append(Saying(talk, said)) is None
     assert await count(database, "conversation_message") == 0
 
 

@@ -108,6 +108,16 @@ async def test_a_slow_statement_is_an_outage(hasty: Database) -> None:
     assert await hasty.fetchval("SELECT 1") == 1
 
 
+async def test_who_is_cancelled_ends_although_the_database_does_not_answer(hasty: Database, database: Database) -> None:
+    pid = await hasty.fetchval("SELECT pg_backend_pid()")
+    asking = asyncio.create_task(hasty.execute("SELECT pg_sleep(30)"))
+    await _until_sleeping(database)
+    with _stopped(pid):
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+
 async def test_an_exhausted_pool_is_an_outage(hasty: Database) -> None:
     async with hasty.transaction():
         assert await _outage_s(hasty.fetchval("SELECT 1")) < 1

@@ -11,7 +11,8 @@ from tests.fixtures.gateway import Metadata, RunningGateway, text_of, user
 from tests.fixtures.refusal import Refusal, invalid, refusal, send
 from tests.fixtures.streams import OPENAI, desk
 from tests.fixtures.talks import Speaker, another_tenant, settings
-from trunkline.v1 import assistants_pb2, chat_pb2, content_pb2, prompts_pb2
+from tests.services.test_files import upload
+from trunkline.v1 import assistants_pb2, chat_pb2, content_pb2, files_pb2, prompts_pb2
 
 __all__ = ["desk"]
 
@@ -173,6 +174,40 @@ async def test_another_tenant_has_none_of_them(gateway: RunningGateway) -> None:
             assert await refusal(send(gateway.channel, path, request, foreign)) == NOT_FOUND
         assert await refusal(ask(gateway, name, foreign)) == NOT_FOUND
     assert await get(gateway, "pal") == made
+
+
+async def test_its_files_go_with_every_call_before_the_calls_own(desk: Desk) -> None:
+    gateway = desk.gateway
+    deed, note = [await upload(gateway, text, filename=text.decode()) for text in (b"deed", b"note")]
+    await make(gateway, persona(model=OPENAI.name, file_ids=[deed.file_id]))
+    eve = Speaker(gateway, "eve")
+    talk = await eve.begin()
+    for asked in (chat_pb2.ChatInput(), chat_pb2.ChatInput(file_ids=[note.file_id, deed.file_id])):
+        desk.upstream.reply(json=OPENAI.whole("ok", 1))
+        await ask(gateway, "pal", eve.metadata, conversation_id=talk, file_ids=asked.file_ids)
+    first, second = [request.json()["messages"] for request in desk.upstream.requests[-2:]]
+    assert files_in(first[-1]) == ["deed"]
+    assert files_in(second[-1]) == ["deed", "note"]
+    assert not isinstance(second[0]["content"], list)  # what was kept of the first call has no files
+    assert await eve.said(talk) == ["hi", "ok", "hi", "ok"]
+
+
+async def test_its_files_must_be_there(gateway: RunningGateway) -> None:
+    deed = await upload(gateway, b"deed")
+    await make(gateway, persona(file_ids=[deed.file_id]))
+    assert await refusal(make(gateway, persona("other", file_ids=["file_" + "0" * 32]))) == NOT_FOUND
+    assert await refusal(update(gateway, "pal", persona(file_ids=["deed"]))) == NOT_FOUND
+    assert await refusal(make(gateway, persona("other", file_ids=["\n"]))) == invalid("persona.file_ids")
+    foreign = await another_tenant(gateway)
+    request = assistants_pb2.CreateAssistantRequest(persona=persona("mine", file_ids=[deed.file_id]))
+    assert await refusal(gateway.assistants.CreateAssistant(request, metadata=foreign)) == NOT_FOUND
+    forget = files_pb2.DeleteFileRequest(file_id=deed.file_id)
+    await gateway.files.DeleteFile(forget, metadata=gateway.metadata())
+    assert await refusal(ask(gateway, "pal")) == NOT_FOUND
+
+
+def files_in(message: dict[str, Any]) -> list[str]:
+    return [part["file"]["filename"] for part in message["content"] if part["type"] == "file"]
 
 
 @pytest.mark.parametrize("model", ["sandbox/echo", "sandbox/count"])

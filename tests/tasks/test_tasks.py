@@ -12,7 +12,16 @@ from tests.fixtures.books import Books
 from tests.fixtures.gateway import RunningGateway, StartGateway, question, reason_of
 from tests.fixtures.jobs import ended
 from tests.fixtures.reader import Reader
-from trunkline.v1 import batches_pb2, chat_pb2, jobs_pb2, prompts_pb2, tasks_pb2, usage_pb2
+from trunkline.v1 import (
+    batches_pb2,
+    chat_pb2,
+    guard_pb2,
+    jobs_pb2,
+    moderation_pb2,
+    prompts_pb2,
+    tasks_pb2,
+    usage_pb2,
+)
 
 LABELS = [tasks_pb2.ClassLabel(name=name) for name in ("spam", "ham")]
 
@@ -279,6 +288,35 @@ async def test_what_lies_between_fields_is_checked(reading: RunningGateway, read
     assert reader.asked == []
 
 
+# Guards.
+
+
+def guard(action: guard_pb2.GuardAction.ValueType) -> guard_pb2.Guard:
+    rule = guard_pb2.GuardRule(personal_data=guard_pb2.GUARD_LEVEL_STANDARD, action=action)
+    return guard_pb2.Guard(output=rule)
+
+
+async def test_results_are_guarded_by_the_tenants_policy(reading: RunningGateway) -> None:
+    fields = [tasks_pb2.ExtractField(name="from")]
+    policy = guard_pb2.GuardPolicy(guard=guard(guard_pb2.GUARD_ACTION_REDACT))
+    request = moderation_pb2.SetGuardPolicyRequest(policy=policy)
+    await reading.moderation.SetGuardPolicy(request, metadata=reading.metadata())
+    told = await extract(reading, "from: ann@example.org", fields=fields)
+    assert told.result.fields[0].text == "[EMAIL]"
+    (call,) = told.receipt.calls
+    assert [(each.kind, each.in_answer, each.count) for each in call.guard_findings] == [("EMAIL", True, 1)]
+
+
+async def test_a_task_may_ask_for_a_guard_of_its_own(reading: RunningGateway, reader: Reader) -> None:
+    masking = guard_pb2.Guard(input=guard(guard_pb2.GUARD_ACTION_MASK).output)
+    told = await translate(reading, "To ann@example.org", guard=masking)
+    assert "example" not in reader.texts[0]
+    (call,) = told.receipt.calls
+    assert [(each.kind, each.in_answer) for each in call.guard_findings] == [("EMAIL", False)]
+    refusing = guard(guard_pb2.GUARD_ACTION_REFUSE)
+    assert await refused(translate(reading, "To ann@example.org", guard=refusing)) == "OUTPUT_INVALID"
+
+
 # Jobs.
 
 
@@ -293,6 +331,8 @@ async def test_a_task_is_done_as_a_job_and_paid_whole(books: Books, reading: Run
     assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED, job.error
     assert job.result.task.translate.text == text.upper()
     assert job.charge.nanos == job.result.task.receipt.charge.nanos > 0
+    assert len(job.result.task.receipt.calls) > 1
+    assert (job.usage, job.cost) == (job.result.task.receipt.usage, job.result.task.receipt.cost)
 
 
 async def test_a_job_that_could_not_be_asked_is_not_made(reading: RunningGateway) -> None:

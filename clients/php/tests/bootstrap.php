@@ -8,9 +8,13 @@ if (is_file(__DIR__ . '/../vendor/autoload.php')) {
 }
 error_reporting(E_ALL & ~E_DEPRECATED); // the system's framework is older than its PHP
 spl_autoload_register(function (string $class): void {
-    $path = __DIR__ . '/../src/' . str_replace(['Trunkline\\', '\\'], ['', '/'], $class) . '.php';
-    if (str_starts_with($class, 'Trunkline\\') && is_file($path)) {
-        require $path;
+    $file = str_replace('\\', '/', $class) . '.php';
+    $ours = __DIR__ . '/../src/' . substr($file, strlen('Trunkline/'));
+    $made = __DIR__ . '/../grpc/' . $file;
+    $path = str_starts_with($class, 'Trunkline\\') && is_file($ours) ? $ours : $made;
+    $path = is_file($path) ? $path : stream_resolve_include_path($file);
+    if ($path) {
+        require_once $path;
     }
 });
 if (stream_resolve_include_path('Illuminate/autoload.php')) {

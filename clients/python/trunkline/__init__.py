@@ -33,7 +33,10 @@ if TYPE_CHECKING:
         Unavailable,
     )
     from trunkline.happening import Finished, Refused, Said, Started, Thought, ToolAsked, ToolRan
+    from trunkline.media import Film, Picture, Sound, Transcript
+    from trunkline.passages import Hit, Hits, between, entry
     from trunkline.sync.client import Trunkline
+    from trunkline.tasks import Classified, Code, Done
     from trunkline.toolbox import ToolError
 
 _HOMES = {
@@ -60,7 +63,10 @@ _HOMES = {
         "Unavailable",
     ),
     "trunkline.happening": ("Finished", "Refused", "Said", "Started", "Thought", "ToolAsked", "ToolRan"),
+    "trunkline.media": ("Film", "Picture", "Sound", "Transcript"),
+    "trunkline.passages": ("Hit", "Hits", "between", "entry"),
     "trunkline.sync.client": ("Trunkline",),
+    "trunkline.tasks": ("Classified", "Code", "Done"),
     "trunkline.toolbox": ("ToolError",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -70,9 +76,15 @@ __all__ = [
     "Answer",
     "AsyncTrunkline",
     "Cancelled",
+    "Classified",
+    "Code",
     "CreditInsufficient",
+    "Done",
+    "Film",
     "Finished",
     "GatewayFault",
+    "Hit",
+    "Hits",
     "InvalidRequest",
     "LimitReached",
     "NotAllowed",
@@ -80,9 +92,11 @@ __all__ = [
     "NotFound",
     "NotPossible",
     "OutputInvalid",
+    "Picture",
     "Refused",
     "Said",
     "Shaped",
+    "Sound",
     "Started",
     "StillRunning",
     "StreamInterrupted",
@@ -93,13 +107,16 @@ __all__ = [
     "ToolError",
     "ToolRan",
     "ToolRoundsSpent",
+    "Transcript",
     "Trunkline",
     "TrunklineError",
     "Unavailable",
     "assistant",
     "audio",
+    "between",
     "developer",
     "document",
+    "entry",
     "image",
     "system",
     "text",

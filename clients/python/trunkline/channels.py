@@ -21,6 +21,8 @@ Tls: TypeAlias = bool | grpc.ChannelCredentials | None
 """Whether to encrypt, and with what; `None`: wherever the gateway is on another machine."""
 _KEEPALIVE_MS: Final = 30_000
 _KEEPALIVE_TIMEOUT_MS: Final = 10_000
+_RECONNECT_MS: Final = 5_000
+"""A replica that was restarted gets its calls back within that time; gRPC alone may wait for two minutes."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Access:
             ("grpc.service_config", service_config()),
             ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+            ("grpc.max_reconnect_backoff_ms", _RECONNECT_MS),
             ("grpc.max_receive_message_length", -1),
             ("grpc.enable_http_proxy", int(not is_local(self.address))),
         ]

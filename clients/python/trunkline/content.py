@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 
-from trunkline.v1 import content_pb2
+from trunkline.media import Content
+from trunkline.v1 import content_pb2, files_pb2
 
-Source: TypeAlias = bytes | str | Path
-"""Bytes, an https address, or the path of a file."""
+Source: TypeAlias = bytes | str | Path | files_pb2.File | Content
+"""Bytes, an https address, the path of a file; a file that was uploaded, a picture that was made."""
 Piece: TypeAlias = str | content_pb2.Part
 Words: TypeAlias = Piece | Iterable[Piece]
 """What a message is made of: a text, a part, or several."""
@@ -33,6 +34,10 @@ def document(source: Source, *, title: str = "", media_type: str = "") -> conten
 
 
 def blob(source: Source, media_type: str = "") -> content_pb2.Blob:
+    if isinstance(source, Content):
+        return source.blob
+    if isinstance(source, files_pb2.File):
+        return content_pb2.Blob(file_id=source.file_id, media_type=media_type)
     if isinstance(source, bytes):
         return content_pb2.Blob(data=source, media_type=media_type)
     if isinstance(source, str) and "://" in source:

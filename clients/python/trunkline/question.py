@@ -14,9 +14,10 @@ from google.protobuf.duration_pb2 import Duration
 
 from trunkline import content
 from trunkline.amounts import of_credits
+from trunkline.passages import Mode, Where, options_of
 from trunkline.shapes import schema_of
 from trunkline.toolbox import Function, Toolbox, declaration
-from trunkline.v1 import chat_pb2, content_pb2
+from trunkline.v1 import chat_pb2, content_pb2, retrieval_pb2
 
 ChatT = TypeVar("ChatT")
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high"]
@@ -38,6 +39,7 @@ class Question:
     request_id: str = ""
     toolbox: Toolbox = field(default_factory=lambda: Toolbox({}))
     rounds_max: int = ROUNDS_MAX
+    resumable: bool = False
     attached: Sequence[content_pb2.Part] = ()
     """Go with the next words of the user."""
 
@@ -170,6 +172,25 @@ class Fluent(ABC, Generic[ChatT]):
         """An assistant that the gateway keeps: model, instructions, tools."""
         return self._plus(chat_pb2.ChatInput(assistant_id=name))
 
+    def consult(
+        self,
+        collection: str,
+        *,
+        query: str = "",
+        limit: int = 0,
+        mode: Mode | None = None,
+        min_similarity: float | None = None,
+        where: Where | None = None,
+        unless: Where | None = None,
+        rerank: str = "",
+    ) -> ChatT:
+        """The model reads first what a collection has on the question (or on `query`), and names its sources."""
+        options = options_of(
+            limit=limit, mode=mode, min_similarity=min_similarity, where=where, unless=unless, rerank=rerank
+        )
+        wanted = retrieval_pb2.Retrieval(collection=collection, query=query, options=options)
+        return self._plus(chat_pb2.ChatInput(retrieval=wanted))
+
     # How the gateway goes about it.
 
     def fallback(self, *models: str) -> ChatT:
@@ -225,6 +246,11 @@ class Fluent(ABC, Generic[ChatT]):
     def request_id(self, name: str) -> ChatT:
         """The same name and question give the same answer for a day, charged once. Each call gets one unasked."""
         return self._ask(replace(self._known(), request_id=name))
+
+    def resumable(self) -> ChatT:
+        """A stream whose connection breaks goes on where it was. One that is left early is read on for a while, and
+        charged for that."""
+        return self._ask(replace(self._known(), resumable=True))
 
     def with_input(self, addition: chat_pb2.ChatInput) -> ChatT:
         """Anything else that the contract knows."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from trunkline.errors import TimedOut, TrunklineError
 
-_LEAST_S = 0.05
+AGAIN_S: Final = 0.5
+_LEAST_S: Final = 0.05
+_TRIES_MAX: Final = 5
 
 
 class Patience:
@@ -27,3 +30,19 @@ class Patience:
         if self._end_s is not None and time.monotonic() >= self._end_s:
             raise TimedOut(f"it has not ended after {self._timeout_s:g} s", error.facts) from None
         return usual_s if error.retry_after_s is None else error.retry_after_s
+
+
+class Tries:
+    """How often in a row something may fail that comes no further in between."""
+
+    def __init__(self) -> None:
+        self._failed = 0
+        self._at = 0
+
+    def pause_s(self, error: TrunklineError, at: int) -> float:
+        """How long to wait before the next one. Raises the error where there is none."""
+        self._failed = 1 if at > self._at else self._failed + 1
+        self._at = at
+        if self._failed >= _TRIES_MAX:
+            raise error
+        return AGAIN_S if error.retry_after_s is None else error.retry_after_s

@@ -33,6 +33,7 @@ COMMANDS = {
     "credits": "Grant and correct credits, look at accounts, prove the books.",
     "usage": "Sum up what calls used and cost.",
     "analytics": "Report on calls: by day, week or month, how they went, and what goes on now.",
+    "audit": "List what operators did, and prove that nothing of it was changed.",
     "secrets": "Rotate the key that tenants' secrets are sealed under.",
     "system": "Tell how a replica does.",
     "tenants": "Make and list tenants.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,6 +12,8 @@ import click
 import msgspec
 
 from trunkline_server.cli import settings
+from trunkline_server.cli.beginning import begin
+from trunkline_server.core.preset import presets
 
 MASK: Final = "***"
 _SECRET: Final = (
@@ -41,6 +44,31 @@ def check() -> None:
     """
     for name, value in _flat(msgspec.to_builtins(settings.load())):
         click.echo(f"{name} = {value}")
+
+
+@command.command("init")
+@click.option("--preset", type=click.Choice(list(presets())), default="development", show_default=True)
+@click.option(
+    "--file", type=click.Path(path_type=Path), default="trunkline.toml", envvar="TRUNKLINE_CONFIG", show_default=True
+)
+def init(preset: str, file: Path) -> None:
+    """Write a file of settings to begin with, and fresh secrets where the preset needs them.
+
+    A file that is there stays as it is.
+    """
+    begin(file, preset)
+    click.echo(f"{file} is written; whoever loses secrets in it loses what they seal")
+
+
+@command.command("presets")
+def show_presets() -> None:
+    """What `preset` can be, and what each sets where nothing else does."""
+    for name, preset in presets().items():
+        click.echo(f"{name}: {preset.about}")
+        for key in preset.needs:
+            click.echo(f"  {key} must be set")
+        for key, value in _flat(preset.settings):
+            click.echo(f"  {key} = {value}")
 
 
 def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:

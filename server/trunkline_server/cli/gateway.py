@@ -6,11 +6,13 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import click
 import grpc
 
+from trunkline_server.cli.dialling import Dialling
 from trunkline_server.cli.failure import Misuse
 from trunkline_server.cli.place import Place
 from trunkline_server.cli.refusal import failure_of
@@ -70,22 +72,37 @@ class Gateway:
 
 
 def to_gateway(command: Callable[Concatenate[Gateway, P], Result]) -> Callable[..., Result]:
-    """Gives a command the options `--address` and `--key`, and the gateway they lead to as its first argument."""
+    """Gives a command the options that say where the gateway is, and the gateway they lead to as its first argument."""
 
-    @click.option("--address", envvar="TRUNKLINE_ADDRESS", show_envvar=True, help="The gateway's, host:port.")
+    @click.option("--address", envvar="TRUNKLINE_ADDRESS", show_envvar=True, help="host:port, or https://host:port.")
     @click.option("--key", envvar="TRUNKLINE_API_KEY", show_envvar=True, help="API key.  [default: admin.key]")
+    @_file("--ca", "TRUNKLINE_CA", "Authorities to trust for TLS.  [default: the system's]")
+    @_file("--cert", "TRUNKLINE_CERT", "Certificate to show, where the gateway asks for one.")
+    @_file("--cert-key", "TRUNKLINE_CERT_KEY", "The certificate's key.")
     @functools.wraps(command)
-    def with_gateway(address: str | None, key: str | None, *args: P.args, **kwargs: P.kwargs) -> Result:
-        with _opened(Place.find(address, key)) as gateway:
+    def with_gateway(
+        address: str | None,
+        key: str | None,
+        ca: Path | None,
+        cert: Path | None,
+        cert_key: Path | None,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Result:
+        with _opened(Place.find(address, key), Dialling(ca, cert, cert_key)) as gateway:
             return command(gateway, *args, **kwargs)
 
     return with_gateway
 
 
+def _file(name: str, variable: str, told: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    path = click.Path(path_type=Path, dir_okay=False)
+    return click.option(name, type=path, envvar=variable, show_envvar=True, metavar="FILE", help=told)
+
+
 @contextmanager
-def _opened(place: Place) -> Iterator[Gateway]:
-    options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
-    with grpc.insecure_channel(place.address, options=options) as channel:
+def _opened(place: Place, dialling: Dialling) -> Iterator[Gateway]:
+    with dialling.open(place.address) as channel:
         try:
             yield Gateway(channel, place.key)
         except grpc.RpcError as error:

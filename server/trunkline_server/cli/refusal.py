@@ -27,6 +27,8 @@ def failure_of(error: grpc.RpcError, address: str) -> Failure:
     status = status_of(error)
     if status is not None:
         return Failure("; ".join(_told(status)))
+    if code is grpc.StatusCode.UNAVAILABLE and "handshake" in (words or ""):
+        return Failure(f"{address}: TLS was not agreed on; is --ca its authority, and does it want a --cert?")
     if code is grpc.StatusCode.UNAVAILABLE:
         return Failure(
             f"no gateway answers at {address}; start one with `trunkline serve`, or name another with --address"

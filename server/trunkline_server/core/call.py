@@ -8,6 +8,7 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
+from trunkline_server.core.browser_token import BrowserToken
 from trunkline_server.core.priority import Priority
 from trunkline_server.core.trace import Trace
 
@@ -23,6 +24,13 @@ class Caller:
     priority: Priority = Priority.INTERACTIVE
     user_id: str = ""
     """The one user that the credential is for; empty: the caller says who."""
+    token: BrowserToken | None = None
+    """The token that the principal has made for this caller."""
+
+    @property
+    def holder(self) -> str:
+        """Who shares the places of a door: a key, or each of its tokens for itself."""
+        return self.token.token_id.hex if self.token else self.principal
 
     def may(self, scope: str) -> bool:
         """`chat:write` is granted by itself, by `chat:*` and by `*`."""

@@ -17,6 +17,8 @@ def lend(persona: assistants_pb2.Persona, input: chat_pb2.ChatInput) -> None:
         input.reasoning.CopyFrom(persona.reasoning)
     if persona.HasField("output_format") and not input.HasField("output_format"):
         input.output_format.CopyFrom(persona.output_format)
+    if persona.file_ids:
+        input.file_ids[:] = dict.fromkeys((*persona.file_ids, *input.file_ids))
 
 
 def lend_sampling(lent: chat_pb2.Sampling, input: chat_pb2.ChatInput) -> None:

@@ -62,7 +62,7 @@ def _check_whole(input: chat_pb2.ChatInput) -> None:
     if not input.model:
         raise invalid("input.model", "is missing, and neither an assistant nor a conversation names one")
     if input.HasField("prompt") or input.conversation_id or input.assistant_id:
-        raise invalid("input", "names a prompt, a conversation or an assistant, which only calls of ChatService can")
+        raise invalid("input", "names a prompt, a conversation or an assistant, which no batch at a provider can")
     if input.HasField("retrieval"):
         raise invalid("input.retrieval", "reads in a collection, which only calls of ChatService can")
 

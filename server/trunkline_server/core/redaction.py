@@ -20,6 +20,7 @@ _ADDRESSED: Final = re2.compile(r"(://[^/\s:@\"]*:)[^/\s@\"]+@")
 """A password in an address."""
 _SHAPED: Final = (
     r"\btl_[a-z0-9]{1,16}_[0-9A-Za-z]{12}_[0-9A-Za-z_]+"
+    r"|\btlb_[0-9A-Za-z_-]{16,}\.[0-9A-Za-z_-]+"
     r"|\bwhsec_[A-Za-z0-9+/=]{16,}"
     r"|\b(?:sk|rk|gsk|xai|hf|r8|pplx|nvapi|fw|csk|gh[pousr])[-_][A-Za-z0-9_-]{16,}"
     r"|\bAIza[0-9A-Za-z_-]{30,}"

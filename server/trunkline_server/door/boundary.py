@@ -23,6 +23,7 @@ from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.ids import new_uuid
 from trunkline_server.core.priority import at_most
 from trunkline_server.core.trace import Trace, Tracer
+from trunkline_server.door.browser import require_bound
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract, Method
 from trunkline_server.door.journal import Journal
@@ -33,6 +34,7 @@ from trunkline_server.door.pulse import Pulse
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.status import CODES
 from trunkline_server.door.witness import Witness
+from trunkline_server.gateway.streams.streams import Streams
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +65,8 @@ class Procedure:
     reply: type[Message]
     time_s: float
     """How long it may take when its caller does not say."""
+    may_resume: bool = False
+    """Its requests can ask for a stream that its caller may come back to."""
 
     def read(self, data: bytes) -> Message:
         """The request in binary. Raises MALFORMED_MESSAGE."""
@@ -87,6 +91,7 @@ class Boundary:
     pressure: Pressure
     heartbeat_s: float
     witness: Witness
+    streams: Streams
     meter: CallMeter | None = None
     tracer: Tracer | None = None
 
@@ -117,6 +122,7 @@ class Boundary:
             request=GetMessageClass(descriptor.input_type),
             reply=GetMessageClass(descriptor.output_type),
             time_s=self.deadlines.of(descriptor.name),
+            may_resume="resumable" in descriptor.input_type.fields_by_name,
         )
 
 
@@ -167,6 +173,8 @@ class Visit:
             self._said.tokens, self.procedure.method.scope, self._certificate
         )
         self._said.check()
+        if caller.token is not None:
+            require_bound(caller.token, self.procedure.method.name, self._said)
         if caller.user_id:
             self.call.user_id = _own(caller.user_id, self.call.user_id)
         priority = at_most(caller.priority, self._said.name(PRIORITY))
@@ -201,12 +209,19 @@ class Visit:
     async def many(self, request: Message, send: Callable[[Message], Awaitable[object]]) -> None:
         """A streamed call; `send` waits while the caller does not read."""
         self._check(request)
-        replays, function, reply = self._boundary.replays, self.procedure.function, self.procedure.reply
         async with asyncio.timeout_at(self.call.deadline):
             with Pulse(send, self.call, self._boundary.heartbeat_s) as pulse:
-                async with aclosing(replays.many(self.call, request, function, reply)) as messages:
+                async with aclosing(self._messages(request)) as messages:
                     async for message in messages:
                         await pulse.write(message)
+
+    def _messages(self, request: Any) -> AsyncGenerator[Message, None]:
+        procedure, replays = self.procedure, self._boundary.replays
+        if procedure.may_resume and request.resumable:
+            return self._boundary.streams.recorded(
+                self.call, lambda call: replays.many(call, request, procedure.function, procedure.reply)
+            )
+        return replays.many(self.call, request, procedure.function, procedure.reply)
 
     @property
     def trailers(self) -> tuple[tuple[str, str], ...]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from trunkline_server.core import api_key
+from trunkline_server.core import api_key, browser_token
+from trunkline_server.core.browser_token import BrowserToken, BrowserTokens
 from trunkline_server.core.call import Caller
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.door.identities import Identities
@@ -58,7 +59,10 @@ class Callers:
         cache_ttl_s: float,
         clock: Callable[[], float],
         strangers: Strangers | None = None,
+        *,
+        pages: BrowserTokens,
     ) -> None:
+        self._pages = pages
         self._strangers = strangers or Strangers()
         self._keys = keys
         self._tenants = tenants
@@ -121,6 +125,8 @@ class Callers:
     async def _look_up(self, token: str, now: float) -> _Known:
         if token.startswith(_SHOWN):
             return await self._workload(token.removeprefix(_SHOWN), now)
+        if token.startswith(browser_token.PREFIX):
+            return await self._page(token, now)
         key = api_key.parse(token)
         if key is None and (issuers := self._strangers.issuers) and issuers.meant(token):
             return await self._claimed(await issuers.read(token), now)
@@ -129,6 +135,20 @@ class Callers:
         record = await self._keys.find(key.key_id)
         if record is None or not record.fits(self._keys.hash(key.secret), datetime.now(UTC)):
             raise TrunklineError(Reason.AUTH_INVALID, _INVALID)
+        return await self._holder(record, now)
+
+    async def _page(self, text: str, now: float) -> _Known:
+        """Whoever has a token may do what the key that made it may, and no more than the token says."""
+        token = self._pages.read(text)
+        record = await self._keys.find(token.key_id) if token else None
+        if token is None or record is None:
+            raise TrunklineError(Reason.AUTH_INVALID, "the browser token is not valid")
+        known = await self._holder(record, now)
+        ends = min(token.expire_time, record.expire_time or token.expire_time)
+        return _Known(_lent(known.caller, token), known.key_id, known.fresh_until, ends)
+
+    async def _holder(self, record: KeyRecord, now: float) -> _Known:
+        """Whose key it is."""
         if record.revoke_time is not None:
             raise TrunklineError(Reason.AUTH_REVOKED, "the API key was revoked")
         tenant = _active(await self._tenants.get(record.tenant_id))
@@ -161,6 +181,14 @@ class Callers:
         if len(self._known) >= _KNOWN_MAX:
             del self._known[next(iter(self._known))]
         self._known[digest] = known
+
+
+def _lent(caller: Caller, token: BrowserToken) -> Caller:
+    models = tuple(name for name in token.models if caller.may_use(*name.split("/", 1)))
+    if not models:
+        raise TrunklineError(Reason.AUTH_INVALID, "the browser token is good for no model any more")
+    scopes = frozenset({browser_token.SCOPE} if caller.may(browser_token.SCOPE) else ())
+    return replace(caller, scopes=scopes, allowed_models=models, user_id=token.user_id, token=token)
 
 
 def _active(tenant: Tenant) -> Tenant:

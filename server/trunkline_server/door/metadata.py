@@ -16,9 +16,10 @@ ACCOUNT: Final = "x-trunkline-account"
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 PRIORITY: Final = "x-trunkline-priority"
 TRACEPARENT: Final = "traceparent"
+ORIGIN: Final = "origin"
 USER_CHARS_MAX: Final = 255
 _REQUEST_ID_CHARS_MAX: Final = 128
-_NAMES: Final = frozenset((REQUEST_ID, USER, ACCOUNT, IDEMPOTENCY_KEY, PRIORITY, TRACEPARENT))
+_NAMES: Final = frozenset((REQUEST_ID, USER, ACCOUNT, IDEMPOTENCY_KEY, PRIORITY, TRACEPARENT, ORIGIN))
 _SAID_ONCE: Final = _NAMES - {REQUEST_ID, TRACEPARENT}
 
 

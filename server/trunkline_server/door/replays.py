@@ -189,10 +189,12 @@ def _repeat(call: Call, replay: Replay) -> bytes:
 
 
 def _fingerprint(call: Call, request: Message) -> bytes:
-    """What makes two requests the same: everything but their name and the caller's labels."""
-    bare = type(request)()
+    """What makes two requests the same: everything but their name, the caller's labels, and how it is heard."""
+    bare: Any = type(request)()
     bare.CopyFrom(request)
     bare.ClearField("request_id")
+    if "resumable" in bare.DESCRIPTOR.fields_by_name:
+        bare.ClearField("resumable")
     inner = getattr(bare, "input", None)
     if inner is not None and "labels" in inner.DESCRIPTOR.fields_by_name:
         inner.ClearField("labels")

@@ -25,6 +25,10 @@ class Spelling(ABC):
 
     takes_files = False
 
+    def metadata(self, exchange: Exchange) -> Headers:
+        """What the caller says beside the request."""
+        return metadata_of(exchange)
+
     @abstractmethod
     async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
         """What is asked, which may be another RPC than the path says. The caller is known by then."""
@@ -36,6 +40,10 @@ class Spelling(ABC):
     @abstractmethod
     def refuse(self, visit: Visit, error: TrunklineError) -> Reply:
         """An error before anything was sent."""
+
+    def silence(self, visit: Visit) -> Reply | None:
+        """A stream that has nothing to say; None where it ends like any other."""
+        return None
 
     def begin(self, visit: Visit, first: Message | None) -> Headers:
         """The headers of a stream."""
@@ -65,7 +73,7 @@ class Calls:
     async def serve(self, exchange: Exchange, name: str, spelling: Spelling) -> None:
         """The whole of a call."""
         procedure = self.procedures[name]
-        visit = self.boundary.visit(procedure, metadata_of(exchange), None, exchange.certificate)
+        visit = self.boundary.visit(procedure, spelling.metadata(exchange), None, exchange.certificate)
         try:
             procedure, request = await self._enter(exchange, visit, procedure, spelling)
             if procedure.method.streams:
@@ -104,6 +112,9 @@ async def _stream(exchange: Exchange, visit: Visit, request: Message, spelling: 
             await exchange.write(data)
 
     await visit.many(request, send)
+    if not exchange.begun and (reply := spelling.silence(visit)) is not None:
+        exchange.respond(reply)
+        return
     if not exchange.begun:
         exchange.begin(200, spelling.begin(visit, None))
     exchange.end(spelling.end(visit))

@@ -70,7 +70,8 @@ class HttpServer:
         if self._connections and grace_s:
             self._empty.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), grace_s)
+                async with asyncio.timeout(grace_s):
+                    await self._empty.wait()
         for connection in list(self._connections):
             connection.abort()
 

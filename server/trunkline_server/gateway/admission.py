@@ -181,6 +181,7 @@ class Admission:
             offer = self.offer(run.work, route, charged=not account.unlimited)
             _check_max_cost(run.input, offer)
             if account.id == run.account.id:
+                await self._allow_up_to(run, max(run.hold.amount, offer.most_nanos))
                 run.hold = await self._covered(run, offer.most_nanos)
                 return offer
         except TrunklineError:
@@ -202,10 +203,16 @@ class Admission:
 
     async def extend(self, run: Run[Any], more_nanos: int) -> Reserved:
         """Hold more for another round of the same call. Raises CREDIT_INSUFFICIENT, BUDGET_EXCEEDED."""
-        subject = _subject(run.call, run.work, run.route)
-        most = self._bill(run.hold.amount + more_nanos)
-        await self._allowance.hold(run.call, run.completion_id, subject, most, _hold_s(run.call))
+        await self._allow_up_to(run, run.hold.amount + more_nanos)
         return await self._ledger.extend(run.hold, more_nanos)
+
+    async def _allow_up_to(self, run: Run[Any], nanos: int) -> None:
+        subject = _subject(run.call, run.work, run.route)
+        await self._allowance.hold(run.call, run.completion_id, subject, self._bill(nanos), _hold_s(run.call))
+
+    async def lend(self, call: Call, hold_id: UUID, nanos: int, hold_s: int) -> None:
+        """What a kept answer costs, within the budget of the caller's token. Raises BUDGET_EXCEEDED."""
+        await self._allowance.lend(call, hold_id, nanos, hold_s)
 
     def offer(self, work: Work[Any, Any], route: Route, *, charged: bool) -> Offer:
         """The most that work can cost at a candidate. Raises PRICE_UNKNOWN for a charged caller."""

@@ -67,7 +67,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
     @property
     def shield(self) -> Shield | None:
         """The guard of this call."""
-        return cast("ChatWork", self.work).shield
+        return self.work.shield
 
     @property
     def begun(self) -> bool:

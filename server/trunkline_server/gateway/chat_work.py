@@ -31,8 +31,6 @@ HOUR_S: Final = 3600
 class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
     """The question, to be answered in one piece or as a stream."""
 
-    shield: Shield | None = None
-    """What its answer goes through; None where nobody guards it."""
     journal: Journal = UNWRITTEN
     """Where it writes what a provider begins to answer in its own time."""
 

@@ -37,6 +37,11 @@ class Completions:
             completion.candidates.extend(_candidates(kept.response))
         return completion
 
+    async def was_of(self, tenant_id: UUID, user_id: str, completion_id: UUID) -> bool:
+        """Whether this user has made such a call, which has its bill."""
+        row = await self._usage.find(tenant_id, completion_id)
+        return row is not None and row.user_id == user_id
+
 
 def _from_row(row: UsageRow) -> chat_pb2.Completion:
     ended = Timestamp()

@@ -23,6 +23,7 @@ from trunkline_server.wire.craft import Craft, LongCraft
 
 if TYPE_CHECKING:
     from trunkline_server.gateway.errand_work import ErrandWork
+    from trunkline_server.gateway.gateway import Gateway
     from trunkline_server.gateway.journal import Journal
 
 
@@ -34,6 +35,8 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
     products: list[Product[BodyT]] = field(default_factory=list)
     operation: str = ""
     whole: Product[BodyT] | None = None
+    is_withheld: bool = False
+    """A guard has kept all of it back."""
 
     @property
     def craft(self) -> Craft[InputT, BodyT] | LongCraft[InputT, BodyT]:
@@ -96,6 +99,11 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
         await self.attempt()
         yield
 
+    async def look_through(self, gateway: Gateway) -> None:
+        shield = self.work.shield
+        if shield is not None:
+            self.is_withheld = not await gateway.guards.may_tell(gateway, self.call, shield, self.product.body)
+
     def start_over(self) -> None:
         """There is nothing to forget: what was answered is kept."""
 
@@ -108,7 +116,7 @@ class ErrandRun(Run[InputT], Generic[InputT, BodyT]):
         self.pieces, self.products, self.whole = other.pieces, other.products, other.whole
 
     def outcome_of(self) -> chat_pb2.Outcome.ValueType:
-        filtered = any(product.filtered for product in self.products)
+        filtered = self.is_withheld or any(product.filtered for product in self.products)
         return chat_pb2.OUTCOME_FILTERED if filtered else chat_pb2.OUTCOME_COMPLETED
 
     def measured(self) -> tuple[usage_pb2.Usage, str]:
@@ -171,4 +179,5 @@ def receipt_of(run: Run[Any], model: str, response_id: str) -> receipt_pb2.Recei
         warnings=run.errand.warnings,
         outcome=run.outcome,
         price_version=run.bill.price_version,
+        guard_findings=run.work.shield.findings() if run.work.shield is not None else None,
     )

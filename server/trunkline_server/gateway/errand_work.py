@@ -48,7 +48,7 @@ class _Errand(Work[InputT, RunT_co], Generic[InputT, RunT_co]):
         return Offer(route, usage.input_tokens, FREE_OF_CHARGE)
 
     def shielded(self, shield: Shield) -> Self:
-        return replace(self, input=change_words(self.input, shield.text))
+        return replace(self, input=change_words(self.input, shield.text, shield.options), shield=shield)
 
     def errand(self, call: Call, offer: Offer) -> Errand[InputT]:
         return Errand(

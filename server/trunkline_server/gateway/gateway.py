@@ -86,6 +86,7 @@ class Gateway:
         """Any other work in one piece, in a run that has ended."""
         async with self._run(call, await self.guarded(call, work)) as run:
             await self._answer(run)
+            await run.look_through(self)
         return run
 
     async def guarded(self, call: Call, work: WorkT) -> WorkT:

@@ -160,6 +160,9 @@ class Run(ABC, Generic[InputT]):
     def measured(self) -> tuple[usage_pb2.Usage, str]:
         """What the last round used, and how we know."""
 
+    async def look_through(self, gateway: Gateway) -> None:
+        """Have a guard look through what came of it, where there is one."""
+
     def heartbeat(self) -> Message | None:
         """What keeps a silent stream alive, if there may be something yet."""
         return None

@@ -13,6 +13,7 @@ from trunkline.v1 import chat_pb2, events_pb2, usage_pb2
 from trunkline_server.core import money
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.pricing import Bill, bill
+from trunkline_server.core.usage import added
 from trunkline_server.gateway.drains import Drains
 from trunkline_server.gateway.moves import moves
 from trunkline_server.gateway.run import ESTIMATE, NONE, Run, now
@@ -93,22 +94,6 @@ class Settlement:
         except TrunklineError as error:
             # the ledger goes on trying by itself, and the hold expires if it never succeeds
             _log.error("settlement.late completion=%s reason=%s", run.spelled_id, error.reason.value)
-
-
-def added(one: usage_pb2.Usage, other: usage_pb2.Usage) -> usage_pb2.Usage:
-    """Two rounds of one call."""
-    total = usage_pb2.Usage(
-        input_tokens=one.input_tokens + other.input_tokens,
-        cached_input_tokens=one.cached_input_tokens + other.cached_input_tokens,
-        cache_write_input_tokens=one.cache_write_input_tokens + other.cache_write_input_tokens,
-        output_tokens=one.output_tokens + other.output_tokens,
-        reasoning_output_tokens=one.reasoning_output_tokens + other.reasoning_output_tokens,
-        source=max(one.source, other.source),
-    )
-    for counts in (one.unit_counts, other.unit_counts):
-        for unit, count in counts.items():
-            total.unit_counts[unit] += count
-    return total
 
 
 def row_of(run: Run[Any], basis: str, error_reason: str) -> UsageRow:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -22,8 +21,14 @@ from trunkline_server.providers.client import PoolFigures
 from trunkline_server.providers.registry import Registry
 from trunkline_server.store.database import Database
 
-DISK_FREE_SHARE_MIN: Final = 0.05
-MEMORY_SHARE_MAX: Final = 0.85
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Shares of what there is, beyond which something is not as it should be."""
+
+    disk_free_min: float = 0.05
+    memory_max: float = 0.85
+    connections_max: float = 1.0
 
 
 @dataclass
@@ -38,6 +43,7 @@ class Vitals:
     live: LiveCalls
     draining: Callable[[], bool]
     memory_share: Callable[[], float]
+    thresholds: Thresholds = Thresholds()
     _began_s: float = field(default_factory=time.monotonic)
     _asked: tuple[float, float] = (0.0, 0.0)
     """When it was asked last, and the processor time until then."""
@@ -58,7 +64,7 @@ class Vitals:
             provider_pools=[_pool(name, figures) for name, figures in self.registry.pools().items()],
             breakers=[breaker_of(gate, self.lines.clock()) for gate in self.lines.not_closed()[:BREAKERS_MAX]],
         )
-        health.problems.extend(_problems(health, self.memory_share()))
+        health.problems.extend(_problems(health, self.memory_share(), self.thresholds))
         health.status = self._status(health)
         return health
 
@@ -102,19 +108,21 @@ def resident_memory_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def _problems(health: admin_pb2.SystemHealth, memory_share: float) -> Iterator[admin_pb2.SystemProblem.ValueType]:
+def _problems(
+    health: admin_pb2.SystemHealth, memory_share: float, thresholds: Thresholds
+) -> Iterator[admin_pb2.SystemProblem.ValueType]:
     database = health.database
     if not database.ok:
         yield admin_pb2.SYSTEM_PROBLEM_DATABASE
     if health.breakers:
         yield admin_pb2.SYSTEM_PROBLEM_BREAKERS
-    if health.disk_free_bytes < DISK_FREE_SHARE_MIN * health.disk_size_bytes:
+    if health.disk_free_bytes < thresholds.disk_free_min * health.disk_size_bytes:
         yield admin_pb2.SYSTEM_PROBLEM_DISK
-    in_use = database.connection_count - database.idle_connection_count
-    full = any(pool.in_use_count >= pool.max_count for pool in health.provider_pools)
-    if full or in_use >= database.max_connection_count:
+    pools = [(pool.in_use_count, pool.max_count) for pool in health.provider_pools]
+    pools.append((database.connection_count - database.idle_connection_count, database.max_connection_count))
+    if any(in_use >= thresholds.connections_max * most for in_use, most in pools):
         yield admin_pb2.SYSTEM_PROBLEM_CONNECTIONS
-    if memory_share > MEMORY_SHARE_MAX:
+    if memory_share > thresholds.memory_max:
         yield admin_pb2.SYSTEM_PROBLEM_MEMORY
 
 

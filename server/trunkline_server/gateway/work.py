@@ -26,10 +26,11 @@ RunT_co = TypeVar("RunT_co", bound="Run[Any]", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Work(ABC, Generic[InputT, RunT_co]):
-    """`streaming`: the caller hears the answer while it is made."""
+    """`streaming`: the caller hears the answer while it is made. `shield`: what it goes through."""
 
     input: InputT
     streaming: bool = False
+    shield: Shield | None = None
 
     @property
     @abstractmethod

@@ -9,6 +9,7 @@ from typing import Final, Self
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.confirmation import Confirmations
 from trunkline_server.core.page_token import PageTokens
+from trunkline_server.gateway.actions.by_tool import ByTool
 from trunkline_server.gateway.actions.callback import Callback
 from trunkline_server.gateway.actions.desk import Desk
 from trunkline_server.gateway.actions.plugins import Plugins
@@ -35,13 +36,20 @@ class Actions:
 
     @classmethod
     def open(
-        cls, database: Database, keys: TenantKeys, secret: bytes, policy: EgressPolicy, stack: AsyncExitStack
+        cls,
+        database: Database,
+        keys: TenantKeys,
+        secret: bytes,
+        policy: EgressPolicy,
+        stack: AsyncExitStack,
+        *,
+        by_tool: ByTool,
     ) -> Self:
         """Closed with the stack."""
         handlers, plugins, egress = ActionHandlers(database, keys), Plugins.installed(), Egress(policy, TIMEOUTS)
         stack.push_async_callback(egress.close)
         confirmations, callback = Confirmations.derive(secret), Callback(handlers, egress)
-        return cls(Desk(handlers, confirmations, Outbox(database), callback, plugins), plugins, policy)
+        return cls(Desk(handlers, confirmations, Outbox(database), callback, plugins, by_tool), plugins, policy)
 
     def service(self, tokens: PageTokens) -> ActionService:
         """What callers may ask."""

@@ -13,6 +13,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from trunkline.v1 import batches_pb2, events_pb2, jobs_pb2, video_pb2
 from trunkline_server.config import JobsSection, Settings
 from trunkline_server.core.page_token import PageTokens
+from trunkline_server.core.trace import Tracer
 from trunkline_server.door.status import to_status
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.jobs import errand
@@ -24,6 +25,7 @@ from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
 from trunkline_server.gateway.jobs.speech import SpeechJob
 from trunkline_server.gateway.jobs.task import TaskJob
 from trunkline_server.gateway.jobs.upsert import UpsertJob
+from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.tools.loop import ToolLoop
 from trunkline_server.house.collecting import Collecting
 from trunkline_server.house.hooks import Hooks
@@ -78,6 +80,7 @@ class Background:
         hooks: Hooks,
         *,
         collecting: Collecting,
+        talks: Talks,
         tools: ToolLoop,
         tuning: Tuning,
     ) -> Background:
@@ -88,7 +91,9 @@ class Background:
         items = BulkItems(errands.gateway, errands.media, errands.policy, carriage, jobs, to_status)
         bulk = BulkJob(items, operations)
         works: dict[str, JobKind] = {
-            "chat": ChatJob(errands.gateway, tools, errands.media, errands.policy, operations, hooks.wakes),
+            "chat": ChatJob(
+                errands.gateway, talks, tools, errands.media, errands.policy, operations, jobs, hooks.wakes
+            ),
             "speech": SpeechJob(errands),
             "task": TaskJob(tasks_over(settings.tasks, database, errands.gateway)),
             "upsert": UpsertJob(collecting.intake),
@@ -141,10 +146,10 @@ class Background:
         for name, listener in installed():
             yield Follower(f"listener {name}", listener, self.outbox, self.wishes, self.news).follow()
 
-    async def begin_work(self) -> Working:
+    async def begin_work(self, tracer: Tracer | None = None) -> Working:
         """The worker begins."""
         works: dict[str, JobWork] = {**self.orders.works, KIND: self.orders.bulk, TUNE: self.tuning.job}
-        worker = JobWorker(Shop(self.jobs, works, to_status), _worker_settings(self.settings.jobs))
+        worker = JobWorker(Shop(self.jobs, works, to_status, tracer), _worker_settings(self.settings.jobs))
         await worker.follow(self.database)
         task = asyncio.create_task(_both(worker, self.hooks.postman()), name="worker")
         return Working(worker, task, self.settings.grpc.drain_grace_s)

@@ -11,6 +11,7 @@ from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.audit_chain import HeadKey
 from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.sealing import KeyRing
+from trunkline_server.gateway.actions.by_tool import ByTool
 from trunkline_server.gateway.admission import Admission
 from trunkline_server.gateway.breaker_news import BreakerNews
 from trunkline_server.gateway.cache.memory import Memory
@@ -30,6 +31,7 @@ from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.own_accounts import OwnAccounts
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.gateway.settlement import Settlement
+from trunkline_server.gateway.streams.streams import Streams
 from trunkline_server.gateway.sync import Sync
 from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.terms import Terms
@@ -40,7 +42,7 @@ from trunkline_server.house.filing import open_archive
 from trunkline_server.house.guarding import house_guard
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.keeping import keep
-from trunkline_server.house.limiting import open_limiter, open_shared
+from trunkline_server.house.limiting import open_limiter, open_shared, stream_settings
 from trunkline_server.house.routing import open_routes, require_known_chains, strategies_of
 from trunkline_server.house.start import StartError
 from trunkline_server.house.tooling import Tooling
@@ -49,6 +51,7 @@ from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
 from trunkline_server.store.archive import Archive
 from trunkline_server.store.audit_log import AuditLog
+from trunkline_server.store.conversation_tails import ConversationTails
 from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.embedded import EmbeddedPostgres
 from trunkline_server.store.installation import installation_secret
@@ -80,6 +83,7 @@ class Engine:
     limiter: Limiter
     shelf: Shelf
     gateway: Gateway
+    streams: Streams
     teller: Teller
     guards: Guards
     errands: Errands
@@ -126,13 +130,22 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     archive = open_archive(settings, database, stack)
     errands = Errands(gateway, Media(Egress(policy), archive, VectorStores(database)), policy)
     collecting = Collecting.open(settings.collections, database, errands, stack)
-    talks = Talks.over(database, gateway, collecting.finding)
+    tails = ConversationTails(shared if settings.conversations.tails_in_redis else None)
+    talks = Talks.over(database, tails, gateway, collecting.finding)
     stack.push_async_callback(talks.drained)
     tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, live=live)
     copies = Copies(archive, routes)
     tuning = Tuning.open(settings, database, gateway, ledger, copies)
     background = await Background.open(
-        settings, database, errands, ledger, hooks, collecting=collecting, tools=tooling.plain(gateway), tuning=tuning
+        settings,
+        database,
+        errands,
+        ledger,
+        hooks,
+        collecting=collecting,
+        talks=talks,
+        tools=tooling.plain(gateway),
+        tuning=tuning,
     )
     return Engine(
         replica_id=replica_id,
@@ -150,11 +163,14 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         limiter=limiter,
         shelf=Shelf(Memory(settings.cache.memory_bytes_max), shared, database),
         gateway=gateway,
+        streams=Streams(stream_settings(settings), shared),
         teller=teller,
         guards=guards,
         errands=errands,
         collecting=collecting,
-        actions=Actions.open(database, tenant_keys, secret, policy, stack),
+        actions=Actions.open(
+            database, tenant_keys, secret, policy, stack, by_tool=ByTool(tooling.toolbox, tooling.runner)
+        ),
         archive=archive,
         copies=copies,
         talks=talks,

@@ -12,6 +12,7 @@ from trunkline_server.gateway.limits.book import Book
 from trunkline_server.gateway.limits.limiter import Limiter
 from trunkline_server.gateway.limits.local import LocalCounters
 from trunkline_server.gateway.limits.shared import HERE_AGAIN_S, SharingCounters
+from trunkline_server.gateway.streams.streams import StreamSettings
 from trunkline_server.store.database import Database
 from trunkline_server.store.redis import RedisSettings, SharedMemory
 from trunkline_server.worker.chores import Chore
@@ -39,6 +40,7 @@ def limit_chores(limiter: Limiter) -> list[Chore]:
     chores = [
         Chore("refresh_limits", 300, limiter.book.refresh),
         Chore("expire_budget_holds", 60, limiter.book.budgets.expire),
+        Chore("purge_browser_tokens", 600, limiter.book.lent.purge),
     ]
     if isinstance(limiter.counters, SharingCounters):
         chores.append(Chore("count_replicas", HERE_AGAIN_S, limiter.counters.count_replicas))
@@ -49,6 +51,13 @@ def cache_settings(settings: Settings) -> CacheSettings:
     given = settings.cache
     return CacheSettings(
         given.ttl_s, given.stale_s, given.answer_bytes_max, from_decimal_text(given.hit_price), given.embedding_model
+    )
+
+
+def stream_settings(settings: Settings) -> StreamSettings:
+    given = settings.streams
+    return StreamSettings(
+        given.grace_s, given.keep_s, given.bytes_max, given.memory_bytes_max, settings.grpc.heartbeat_s
     )
 
 

@@ -42,9 +42,13 @@ HTTP_STATUS: Final = "http.response.status_code"
 RPC_SYSTEM: Final = "rpc.system"
 RPC_SERVICE: Final = "rpc.service"
 RPC_METHOD: Final = "rpc.method"
-RPC_STATUS: Final = "trunkline.status"
+STATUS: Final = "trunkline.status"
+JOB_KIND: Final = "trunkline.job_kind"
 REQUEST_ID: Final = "trunkline.request_id"
 REQUESTED_MODEL: Final = "trunkline.requested_model"
+
+JOBS: Final = "job/"
+"""What the names of attempts at jobs begin with."""
 
 DURATION: Final = "gen_ai.client.operation.duration"
 FIRST_CHUNK_DURATION: Final = "gen_ai.client.operation.time_to_first_chunk"
@@ -89,15 +93,10 @@ class Otel(Tracer):
         from opentelemetry import trace as api  # noqa: PLC0415 - an extra, which is there where this is called
 
         wall = _on_the_wall()
-        service, _, method = trace.method.strip("/").rpartition("/")
-        attributes = {RPC_SYSTEM: "grpc", RPC_SERVICE: service, RPC_METHOD: method, RPC_STATUS: trace.code}
-        attributes |= {REQUEST_ID: trace.request_id}
+        name = trace.method.strip("/")
+        kind = api.SpanKind.CONSUMER if name.startswith(JOBS) else api.SpanKind.SERVER
         span = self._tracer.start_span(
-            f"{service}/{method}",
-            _within(trace.parent),
-            api.SpanKind.SERVER,
-            attributes,
-            start_time=wall(trace.began_s),
+            name, _within(trace.parent), kind, _asked(name, trace), start_time=wall(trace.began_s)
         )
         below = api.set_span_in_context(span)
         for inference in trace.inferences:
@@ -149,6 +148,15 @@ def open_otel(settings: Settings, stack: AsyncExitStack) -> Otel | None:
 async def _ended(*shutdowns: Callable[[], object]) -> None:
     """The last of it is sent, if that does not take long."""
     await asyncio.gather(*map(asyncio.to_thread, shutdowns), return_exceptions=True)
+
+
+def _asked(name: str, trace: Trace) -> dict[str, str]:
+    """Of the call: an RPC, or an attempt at a job."""
+    told = {STATUS: trace.code, REQUEST_ID: trace.request_id}
+    if name.startswith(JOBS):
+        return told | {JOB_KIND: name.removeprefix(JOBS)}
+    service, _, method = name.rpartition("/")
+    return told | {RPC_SYSTEM: "grpc", RPC_SERVICE: service, RPC_METHOD: method}
 
 
 def _told(inference: Inference, attempt: Attempted) -> Iterator[tuple[str, Any]]:

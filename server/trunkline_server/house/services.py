@@ -35,6 +35,7 @@ from trunkline.v1 import (
 )
 from trunkline_server import __version__
 from trunkline_server.config import Settings
+from trunkline_server.core.browser_token import BrowserTokens
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.door.boundary import Deadlines
 from trunkline_server.door.pressure import memory_share
@@ -43,7 +44,7 @@ from trunkline_server.door.status import to_status
 from trunkline_server.gateway.cache.recall import Recall
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.stops import Stops
-from trunkline_server.gateway.vitals import Vitals
+from trunkline_server.gateway.vitals import Thresholds, Vitals
 from trunkline_server.house.actions import CALL_TIMEOUT_S
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import cache_settings
@@ -135,12 +136,24 @@ class Offered:
             actions_pb2: engine.actions.service(tokens),
             tasks_pb2: self._tasks(),
             prompts_pb2: PromptService(engine.talks.cast.prompts, tokens, engine.errands.policy),
-            assistants_pb2: AssistantService(engine.talks.cast.assistants, tokens),
+            assistants_pb2: AssistantService(engine.talks.cast.assistants, engine.archive.files, tokens),
             conversations_pb2: ConversationService(
-                engine.talks.conversations, engine.talks.minutes.messages, tokens, engine.errands.policy
+                engine.talks.conversations,
+                engine.talks.minutes.messages,
+                engine.talks.minutes.tails,
+                tokens,
+                engine.errands.policy,
             ),
             audit_pb2: AuditService(engine.audit, tokens),
-            admin_pb2: AdminService(self._tenants, self._keys, tokens, self._replica(), engine.shelf, self.vitals()),
+            admin_pb2: AdminService(
+                self._tenants,
+                self._keys,
+                tokens,
+                self._replica(),
+                engine.shelf,
+                self.vitals(),
+                BrowserTokens.derive(engine.secret),
+            ),
         }
 
     @cached_property
@@ -159,6 +172,7 @@ class Offered:
             tools=engine.tooling.loop(self._recall),
             completions=Completions(Usage(engine.database), self._results, engine.live),
             stops=self.stops,
+            streams=engine.streams,
             media=engine.errands.media,
             policy=engine.errands.policy,
             describe=to_status,
@@ -166,7 +180,7 @@ class Offered:
 
     def vitals(self) -> Vitals:
         """Each counts the load between its own looks."""
-        engine, settings = self._engine, self._settings
+        engine, settings, health = self._engine, self._settings, self._settings.health
         return Vitals(
             engine.database,
             self._is_embedded,
@@ -176,6 +190,7 @@ class Offered:
             engine.live,
             lambda: self._drain.draining,
             memory_share,
+            Thresholds(health.disk_free_min, health.memory_max, health.connections_max),
         )
 
     @property
@@ -205,7 +220,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
         **dict.fromkeys(_KEPT_ABROAD, MEDIA_TIMEOUT_S),
         **dict.fromkeys(_TRANSFERS, TRANSFER_TIMEOUT_S),
         **dict.fromkeys(_TUNING, MEDIA_TIMEOUT_S),
-        "Stream": settings.chat.stream_timeout_s,
+        **dict.fromkeys(("Stream", "ResumeStream"), settings.chat.stream_timeout_s),
         "CompleteMany": MANY_TIMEOUT_S,
         **dict.fromkeys(_COLLECTING, COLLECTING_TIMEOUT_S),
         "ExecuteAction": CALL_TIMEOUT_S,

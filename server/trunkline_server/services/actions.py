@@ -19,6 +19,7 @@ from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.question import check_name
 from trunkline_server.gateway.actions.desk import Desk
 from trunkline_server.gateway.actions.plugins import Plugins
+from trunkline_server.gateway.tools.toolbox import require_scope
 from trunkline_server.store.action_handlers import Handler, NewHandler
 
 _DESCRIPTIONS: Final[Mapping[str, str]] = {
@@ -65,6 +66,7 @@ class ActionService:
             needs_confirmation=request.needs_confirmation,
             uri=self._uri(request),
             entry_point=self._entry_point(request),
+            tool=await self._tool(call, request),
             created_by=call.caller.principal,
         )
         handler, secret = await self.desk.handlers.create(call.caller.tenant_id, new)
@@ -110,6 +112,13 @@ class ActionService:
             raise invalid("entry_point", f"{name!r} is not installed")
         return name
 
+    async def _tool(self, call: Call, request: actions_pb2.CreateActionHandlerRequest) -> str:
+        """Whoever executes actions runs it then by the right of who registers it."""
+        if request.HasField("tool"):
+            require_scope(call)
+            await self.desk.by_tool.toolbox.find(call, request.tool)
+        return request.tool
+
 
 def _told(handler: Handler) -> actions_pb2.ActionHandler:
     told = actions_pb2.ActionHandler(
@@ -123,6 +132,8 @@ def _told(handler: Handler) -> actions_pb2.ActionHandler:
     told.types.extend(type_ for type_ in TYPES.values() if type_ in handler.types)
     if handler.uri:
         told.callback.uri = handler.uri
+    elif handler.tool:
+        told.tool = handler.tool
     else:
         told.entry_point = handler.entry_point
     return told

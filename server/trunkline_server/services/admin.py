@@ -10,8 +10,9 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from trunkline.v1 import admin_pb2
-from trunkline_server.core import ids
+from trunkline.v1 import admin_pb2, usage_pb2
+from trunkline_server.core import browser_token, ids, money
+from trunkline_server.core.browser_token import BrowserToken, BrowserTokens
 from trunkline_server.core.call import Call, Caller
 from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.moment import moment_of, timestamp
@@ -25,6 +26,7 @@ from trunkline_server.store.page import Page
 from trunkline_server.store.tenants import Tenant, Tenants
 
 OVERLAP_S_DEFAULT: Final = 24 * 3600
+TOKEN_S_DEFAULT: Final = 15 * 60
 ALL_TENANTS: Final = "admin:tenants"
 PRIORITIES: Final = {
     Priority.SHEDDABLE: admin_pb2.PRIORITY_SHEDDABLE,
@@ -58,6 +60,7 @@ class AdminService:
     replica: Replica
     shelf: Shelf
     vitals: Vitals
+    pages: BrowserTokens
 
     async def create_tenant(self, call: Call, request: admin_pb2.CreateTenantRequest) -> admin_pb2.CreateTenantResponse:
         return admin_pb2.CreateTenantResponse(tenant=_tenant(await self.tenants.create(request.name)))
@@ -120,6 +123,28 @@ class AdminService:
         record, secret = await self.keys.rotate(found.tenant_id, found.key_id, overlap)
         return admin_pb2.RotateApiKeyResponse(api_key=_api_key(record), secret=secret)
 
+    async def create_browser_token(
+        self, call: Call, request: admin_pb2.CreateBrowserTokenRequest
+    ) -> admin_pb2.CreateBrowserTokenResponse:
+        _check_models(request.allowed_models)
+        _check_gift(call.caller, (browser_token.SCOPE,), request.allowed_models)
+        if call.caller.user_id not in ("", request.user_id):
+            raise _forbidden("user_id", "your own credential is for another user")
+        key = await self.keys.find(call.caller.principal)
+        if key is None:
+            raise _forbidden("user_id", "tokens are made with an API key, whose end is theirs")
+        token = BrowserToken(
+            token_id=ids.new_uuid(),
+            key_id=key.key_id,
+            user_id=request.user_id,
+            models=tuple(request.allowed_models),
+            budget_nanos=_budget_nanos(request.budget),
+            expire_s=_token_end(request, key),
+            origins=tuple(request.allowed_origins),
+        )
+        expires = timestamp(token.expire_time)
+        return admin_pb2.CreateBrowserTokenResponse(token=self.pages.spell(token), expire_time=expires)
+
     async def get_info(self, call: Call, request: admin_pb2.GetInfoRequest) -> admin_pb2.GetInfoResponse:
         replica = self.replica
         return admin_pb2.GetInfoResponse(
@@ -157,6 +182,21 @@ class AdminService:
         except TrunklineError as error:
             return error.reason is not Reason.STORE_UNAVAILABLE
         return True
+
+
+def _budget_nanos(budget: usage_pb2.Amount) -> int:
+    if budget.unit != money.CREDIT:
+        raise invalid("budget.unit", f"must be {money.CREDIT!r}")
+    if budget.nanos <= 0:
+        raise invalid("budget.nanos", "must be more than 0")
+    return budget.nanos
+
+
+def _token_end(request: admin_pb2.CreateBrowserTokenRequest, key: KeyRecord) -> int:
+    """Seconds since 1970."""
+    ttl_s = request.ttl.ToTimedelta().total_seconds() if request.HasField("ttl") else TOKEN_S_DEFAULT
+    ends = int(datetime.now(UTC).timestamp() + ttl_s)
+    return min(ends, int(key.expire_time.timestamp())) if key.expire_time else ends
 
 
 def _tenant_id(caller: Caller, text: str) -> UUID:

@@ -11,6 +11,7 @@ from trunkline_server.core.errors import invalid
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
 from trunkline_server.store.assistants import Assistants
+from trunkline_server.store.files import Files
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class AssistantService:
     """The tenant's assistants, whoever of its users asks."""
 
     assistants: Assistants
+    files: Files
     tokens: PageTokens
 
     async def create_assistant(
         self, call: Call, request: assistants_pb2.CreateAssistantRequest
     ) -> assistants_pb2.CreateAssistantResponse:
-        made = await self.assistants.create(call.caller.tenant_id, _checked(request.persona))
+        persona = await self._checked(call, request.persona)
+        made = await self.assistants.create(call.caller.tenant_id, persona)
         return assistants_pb2.CreateAssistantResponse(assistant=made)
 
     async def get_assistant(
@@ -45,7 +48,8 @@ class AssistantService:
         self, call: Call, request: assistants_pb2.UpdateAssistantRequest
     ) -> assistants_pb2.UpdateAssistantResponse:
         name = readable("assistant", request.assistant)
-        changed = await self.assistants.update(call.caller.tenant_id, name, _checked(request.persona))
+        persona = await self._checked(call, request.persona)
+        changed = await self.assistants.update(call.caller.tenant_id, name, persona)
         return assistants_pb2.UpdateAssistantResponse(assistant=changed)
 
     async def delete_assistant(
@@ -54,9 +58,17 @@ class AssistantService:
         await self.assistants.delete(call.caller.tenant_id, readable("assistant", request.assistant))
         return assistants_pb2.DeleteAssistantResponse()
 
+    async def _checked(self, call: Call, persona: assistants_pb2.Persona) -> assistants_pb2.Persona:
+        """What a call with it would be refused for is refused now."""
+        _check(persona)
+        for file_id in persona.file_ids:
+            found = await self.files.find(call.caller.tenant_id, readable("persona.file_ids", file_id))
+            if not found.is_ready:
+                raise invalid("persona.file_ids", f"the file {file_id!r} is not complete")
+        return persona
 
-def _checked(persona: assistants_pb2.Persona) -> assistants_pb2.Persona:
-    """What a call with it would be refused for is refused now."""
+
+def _check(persona: assistants_pb2.Persona) -> None:
     if ids.parse("asst", persona.name) is not None:
         raise invalid("persona.name", "must not look like the id of an assistant")
     readable("persona.description", persona.description)
@@ -67,4 +79,3 @@ def _checked(persona: assistants_pb2.Persona) -> assistants_pb2.Persona:
     if persona.HasField("output_format"):
         brought.output_format.CopyFrom(persona.output_format)
     question.check_shape(brought, "persona")
-    return persona

@@ -12,10 +12,10 @@ from uuid import UUID
 from google.rpc import status_pb2
 
 from trunkline.v1 import chat_pb2, usage_pb2
-from trunkline_server.core import ids, money, question
+from trunkline_server.core import ids, money, question, resume_token
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import TrunklineError, not_found
+from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.estimate import input_tokens
 from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.gateway.cache.recall import Recall
@@ -25,6 +25,7 @@ from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.quotes import Quote, together
 from trunkline_server.gateway.settlement import CHARGE_TRAILER
 from trunkline_server.gateway.stops import Stops
+from trunkline_server.gateway.streams.streams import Streams
 from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.tools.loop import ToolLoop
 
@@ -42,6 +43,7 @@ class ChatService:
     tools: ToolLoop
     completions: Completions
     stops: Stops
+    streams: Streams
     media: Media
     policy: EgressPolicy
     describe: Describe
@@ -59,6 +61,17 @@ class ChatService:
             async with aclosing(turn.heard(self.tools.stream(call, input))) as events:
                 async for event in events:
                     yield chat_pb2.StreamResponse(event=event)
+
+    async def resume_stream(
+        self, call: Call, request: chat_pb2.ResumeStreamRequest
+    ) -> AsyncGenerator[chat_pb2.ResumeStreamResponse, None]:
+        completion_id, heard = _place(request)
+        events = await self.streams.resumed(call, completion_id, heard)
+        if events is None:
+            raise await self._lost(call, completion_id)
+        async with aclosing(events):
+            async for event in events:
+                yield chat_pb2.ResumeStreamResponse(event=event)
 
     async def cancel_completion(
         self, call: Call, request: chat_pb2.CancelCompletionRequest
@@ -161,6 +174,26 @@ class ChatService:
         question.check(input, self.policy)
         route = self.gateway.admission.candidates.first(call, input)
         return await self.media.inline(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
+
+    async def _lost(self, call: Call, completion_id: UUID) -> TrunklineError:
+        """Why a stream cannot be heard."""
+        if await self.completions.was_of(call.caller.tenant_id, call.user_id, completion_id):
+            return TrunklineError(
+                Reason.RESUME_EXPIRED, "the stream is not kept; GetCompletion tells what became of it"
+            )
+        return not_found("stream", ids.spell("cmpl", completion_id))
+
+
+def _place(request: chat_pb2.ResumeStreamRequest) -> tuple[UUID, int]:
+    """Which stream, and the last event that came."""
+    if not request.resume_token:
+        return _completion_id(request.completion_id), request.after_sequence
+    if request.completion_id or request.after_sequence:
+        raise invalid("resume_token", "goes in place of the other fields")
+    place = resume_token.parse(request.resume_token)
+    if place is None:
+        raise invalid("resume_token", "is none that a stream has given out")
+    return place
 
 
 def _completion_id(text: str) -> UUID:

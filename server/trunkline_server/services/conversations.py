@@ -17,7 +17,8 @@ from trunkline_server.core.errors import Reason, invalid, not_found
 from trunkline_server.core.moment import timestamp
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
-from trunkline_server.store.conversation_messages import ConversationMessages, Stats
+from trunkline_server.store.conversation_messages import ConversationMessages, Saying, Stats
+from trunkline_server.store.conversation_tails import ConversationTails
 from trunkline_server.store.conversations import Conversation, Conversations, Draft, Reader
 
 
@@ -27,6 +28,7 @@ class ConversationService:
 
     conversations: Conversations
     messages: ConversationMessages
+    tails: ConversationTails
     tokens: PageTokens
     policy: EgressPolicy
 
@@ -75,12 +77,14 @@ class ConversationService:
         self, call: Call, request: conversations_pb2.DeleteConversationRequest
     ) -> conversations_pb2.DeleteConversationResponse:
         await self.conversations.delete(_reader(call), conversation_id_of(request.conversation_id))
+        await self.tails.forget(call.caller.tenant_id)
         return conversations_pb2.DeleteConversationResponse()
 
     async def clear_conversation(
         self, call: Call, request: conversations_pb2.ClearConversationRequest
     ) -> conversations_pb2.ClearConversationResponse:
         removed = await self.conversations.clear(_reader(call), conversation_id_of(request.conversation_id))
+        await self.tails.forget(call.caller.tenant_id)
         return conversations_pb2.ClearConversationResponse(removed_count=removed)
 
     async def append_messages(
@@ -99,11 +103,11 @@ class ConversationService:
         settings = conversations_pb2.ConversationSettings.FromString(found.settings)
         is_titled = settings.auto_title != conversations_pb2.AUTO_TITLE_OFF
         title = history.title_of(each.message for each in kept) if is_titled else ""
-        last = await self.messages.append(found.conversation_id, kept, title=title)
-        if last is None:
+        placed = await self.messages.append(Saying(found.conversation_id, kept, title))
+        if placed is None:
             raise not_found("conversation", request.conversation_id)
         return conversations_pb2.AppendMessagesResponse(
-            message_ids=[each.message_id for each in kept], last_position=last
+            message_ids=[each.message_id for each in kept], last_position=placed.last_position
         )
 
     async def list_messages(
@@ -134,6 +138,7 @@ class ConversationService:
             raise invalid("user_id", "is another end user than the call's", Reason.FIELD_FORBIDDEN)
         user_id = readable("user_id", request.user_id)
         conversations, messages = await self.conversations.erase_user(call.caller.tenant_id, user_id)
+        await self.tails.forget(call.caller.tenant_id)
         return conversations_pb2.EraseUserConversationsResponse(
             conversation_count=conversations, message_count=messages
         )

@@ -132,7 +132,8 @@ class ProviderService:
                 for told in watch.changes():
                     yield providers_pb2.WatchProviderHealthResponse(health=told)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), LOOK_S)
+                    async with asyncio.timeout(LOOK_S):
+                        await news.wait()
                 news.clear()
         raise TrunklineError(Reason.DRAINING, "this replica goes away", retry_after_s=1.0)
 

@@ -23,7 +23,7 @@ _SQL = queries.load(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A row. Either `uri` or `entry_point` is empty; the secret stays sealed."""
+    """A row. Of `uri`, `entry_point` and `tool` two are empty; the secret stays sealed."""
 
     handler_id: UUID
     tenant_id: UUID
@@ -34,6 +34,7 @@ class Handler:
     needs_confirmation: bool
     uri: str
     entry_point: str
+    tool: str
     create_time: datetime
     key_version: int
     secret: bytes = field(repr=False)
@@ -54,6 +55,7 @@ class NewHandler:
     needs_confirmation: bool
     uri: str
     entry_point: str
+    tool: str
     created_by: str
 
 
@@ -70,8 +72,8 @@ class ActionHandlers:
         secret = new_secret() if new.uri else ""
         sealed = await self._sealed(tenant_id, handler_id, secret) if secret else (0, b"")
         matched = (new.name, new.action_pattern, list(new.types), new.priority, new.needs_confirmation)
-        target = (new.uri, new.entry_point)
-        async with self._database.transaction() as connection:
+        target = (new.uri, new.entry_point, new.tool)
+        async with self._database.of(tenant_id).transaction() as connection:
             row = await connection.fetchrow(
                 _SQL.create, handler_id, tenant_id, *matched, *target, *sealed, new.created_by
             )
@@ -84,15 +86,20 @@ class ActionHandlers:
     async def list(self, tenant_id: UUID, after: tuple[int, UUID] | None, limit: int) -> Sequence[Handler]:
         """In the order in which they are asked, behind one with this priority and id."""
         priority, handler_id = after or (None, None)
-        return [_handler(row) for row in await self._database.fetch(_SQL.list, tenant_id, priority, handler_id, limit)]
+        return [
+            _handler(row)
+            for row in await self._database.of(tenant_id).fetch(_SQL.list, tenant_id, priority, handler_id, limit)
+        ]
 
     async def for_action(self, tenant_id: UUID, name: str, type_: int) -> Sequence[Handler]:
         """Those who take actions of this name and type, first to last."""
-        return [_handler(row) for row in await self._database.fetch(_SQL.for_action, tenant_id, name, type_)]
+        return [
+            _handler(row) for row in await self._database.of(tenant_id).fetch(_SQL.for_action, tenant_id, name, type_)
+        ]
 
     async def delete(self, tenant_id: UUID, handler_id: UUID) -> None:
         """Raises RESOURCE_NOT_FOUND."""
-        async with self._database.transaction() as connection:
+        async with self._database.of(tenant_id).transaction() as connection:
             row = await connection.fetchrow(_SQL.delete, tenant_id, handler_id)
             if row is None:
                 raise not_found("action_handler", ids.spell("acth", handler_id))

@@ -2,8 +2,8 @@
 
 -- name: create
 INSERT INTO action_handler (handler_id, tenant_id, name, action_pattern, types, priority, needs_confirmation, uri,
-                            entry_point, key_version, secret, created_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                            entry_point, tool, key_version, secret, created_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (tenant_id, name) DO NOTHING
 RETURNING *
 

@@ -26,29 +26,31 @@ class Assistants:
         """Raises RESOURCE_EXISTS."""
         made = (tenant_id, ids.new_uuid(), persona.name, persona.SerializeToString())
         try:
-            return _assistant(await self._database.fetchrow(_SQL.create, *made), persona.name)
+            return _assistant(await self._database.of(tenant_id).fetchrow(_SQL.create, *made), persona.name)
         except asyncpg.UniqueViolationError:
             raise _taken(persona.name) from None
 
     async def find(self, tenant_id: UUID, name: str) -> assistants_pb2.Assistant:
         """Raises RESOURCE_NOT_FOUND, also for another tenant's."""
-        return _assistant(await self._database.fetchrow(_SQL.find, *_named(tenant_id, name)), name)
+        return _assistant(await self._database.of(tenant_id).fetchrow(_SQL.find, *_named(tenant_id, name)), name)
 
     async def page(self, tenant_id: UUID, after: str | None, limit: int) -> list[assistants_pb2.Assistant]:
         """By name."""
-        return [_assistant(row, "") for row in await self._database.fetch(_SQL.page, tenant_id, after, limit)]
+        return [
+            _assistant(row, "") for row in await self._database.of(tenant_id).fetch(_SQL.page, tenant_id, after, limit)
+        ]
 
     async def update(self, tenant_id: UUID, name: str, persona: assistants_pb2.Persona) -> assistants_pb2.Assistant:
         """Raises RESOURCE_NOT_FOUND, RESOURCE_EXISTS."""
         changed = (*_named(tenant_id, name), persona.name, persona.SerializeToString())
         try:
-            return _assistant(await self._database.fetchrow(_SQL.update, *changed), name)
+            return _assistant(await self._database.of(tenant_id).fetchrow(_SQL.update, *changed), name)
         except asyncpg.UniqueViolationError:
             raise _taken(persona.name) from None
 
     async def delete(self, tenant_id: UUID, name: str) -> None:
         """Raises RESOURCE_NOT_FOUND."""
-        if await self._database.fetchval(_SQL.delete, *_named(tenant_id, name)) is None:
+        if await self._database.of(tenant_id).fetchval(_SQL.delete, *_named(tenant_id, name)) is None:
             raise not_found("assistant", name)
 
 

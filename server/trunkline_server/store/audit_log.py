@@ -49,7 +49,7 @@ class AuditLog:
     async def list(self, tenant_id: UUID, before: int | None, limit: int, sought: Sought) -> list[AuditEntry]:
         """Newest first."""
         filters = (sought.principal, sought.action, sought.resource)
-        rows = await self._database.fetch(_SQL.list, tenant_id, before, limit, *filters)
+        rows = await self._database.of(tenant_id).fetch(_SQL.list, tenant_id, before, limit, *filters)
         return [AuditEntry(*row) for row in rows]
 
     async def head(self, tenant_id: UUID) -> AuditHead:

@@ -56,7 +56,7 @@ class Collections:
         """Raises RESOURCE_EXISTS."""
         made = (tenant_id, collection_id, spec.name, spec.SerializeToString(), store)
         try:
-            return _collection(await self._database.fetchrow(_SQL.create, *made), spec.name)
+            return _collection(await self._database.of(tenant_id).fetchrow(_SQL.create, *made), spec.name)
         except asyncpg.UniqueViolationError:
             message = f"collection {spec.name!r} exists already"
             resource = Resource("collection", spec.name)
@@ -64,11 +64,15 @@ class Collections:
 
     async def find(self, tenant_id: UUID, name: str) -> Collection:
         """Raises RESOURCE_NOT_FOUND, also for another tenant's."""
-        return _collection(await self._database.fetchrow(_SQL.find, tenant_id, ids.parse("coll", name), name), name)
+        return _collection(
+            await self._database.of(tenant_id).fetchrow(_SQL.find, tenant_id, ids.parse("coll", name), name), name
+        )
 
     async def page(self, tenant_id: UUID, after: str | None, limit: int) -> list[Collection]:
         """By name."""
-        return [_collection(row, "") for row in await self._database.fetch(_SQL.page, tenant_id, after, limit)]
+        return [
+            _collection(row, "") for row in await self._database.of(tenant_id).fetch(_SQL.page, tenant_id, after, limit)
+        ]
 
     async def counts(self, collection_id: UUID) -> tuple[int, int]:
         """Documents, and their chunks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -13,7 +14,7 @@ from trunkline.v1 import conversations_pb2
 from trunkline_server.core import history, ids
 from trunkline_server.core.moment import timestamp
 from trunkline_server.store import queries
-from trunkline_server.store.database import Database
+from trunkline_server.store.database import Connection, Database
 
 _SQL = queries.load(__file__)
 
@@ -26,6 +27,24 @@ class Earlier(NamedTuple):
     position: int
     begins_turn: bool
     message: conversations_pb2.ConversationMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """What is to be appended: gives the messages their ids, ends the turn, and sets the title where there is none."""
+
+    conversation_id: UUID
+    messages: Sequence[conversations_pb2.ConversationMessage]
+    title: str = ""
+    turn_id: UUID | None = None
+
+
+class Placed(NamedTuple):
+    """How a conversation stands behind what was appended."""
+
+    last_position: int
+    message_count: int
+    update_time: datetime
 
 
 class Stats(NamedTuple):
@@ -50,21 +69,10 @@ class ConversationMessages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def append(
-        self,
-        conversation_id: UUID,
-        messages: Sequence[conversations_pb2.ConversationMessage],
-        *,
-        title: str = "",
-        turn_id: UUID | None = None,
-    ) -> int | None:
-        """All or none, behind what is there; the last position, or None where the conversation is gone.
-
-        Gives the messages their ids, ends the turn, and sets the title where there is none.
-        """
-        columns = list(zip(*map(_columns, messages), strict=True))
-        placed: int | None = await self._database.fetchval(_SQL.append, conversation_id, turn_id, title, *columns)
-        return placed
+    async def append(self, saying: Saying) -> Placed | None:
+        """All or none, behind what is there; None where the conversation is gone."""
+        row = await self._database.fetchrow(_SQL.append, *_appended(saying))
+        return Placed(*row) if row else None
 
     async def tail(self, conversation_id: UUID, messages_max: int, tokens_max: int) -> list[Earlier]:
         """The newest, oldest of them first."""
@@ -92,6 +100,16 @@ class ConversationMessages:
     async def stats(self, conversation_id: UUID) -> Stats:
         row = await self._database.fetchrow(_SQL.stats, conversation_id)
         return Stats(*(row or (0, 0, 0, 0, 0, 0, 0, 0, None, None, None)))
+
+
+async def append_within(connection: Connection, saying: Saying) -> None:
+    """In somebody's transaction; a conversation that is gone takes nothing."""
+    await connection.execute(_SQL.append, *_appended(saying))
+
+
+def _appended(saying: Saying) -> tuple[object, ...]:
+    columns = zip(*map(_columns, saying.messages), strict=True)
+    return saying.conversation_id, saying.turn_id, saying.title, *map(list, columns)
 
 
 def _columns(kept: conversations_pb2.ConversationMessage) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ WITH place AS (
         turn_until = CASE WHEN turn_id = $2 THEN NULL ELSE turn_until END,
         update_time = clock_timestamp()
     WHERE conversation_id = $1 AND delete_time IS NULL
-    RETURNING last_position
+    RETURNING last_position, message_count, update_time
 ), added AS (
     INSERT INTO conversation_message
         (conversation_id, position, message_id, user_id, role, begins_turn, size_tokens, body, model, input_tokens,
@@ -28,7 +28,7 @@ WITH place AS (
         output_tokens, cost_nano_usd, charge_nanos, duration_ms, place
     )
 )
-SELECT last_position FROM place
+SELECT last_position, message_count, update_time FROM place
 
 -- The newest messages: at most so many, and at most so many tokens together.
 -- name: tail

@@ -35,6 +35,7 @@ class Conversation:
     """A row without its messages; `settings` is a `trunkline.v1.ConversationSettings`."""
 
     conversation_id: UUID
+    tenant_id: UUID
     user_id: str
     title: str
     system_prompt: str
@@ -76,19 +77,24 @@ class Conversations:
     async def create(self, reader: Reader, draft: Draft) -> Conversation:
         """One of the reader's own; the draft leaves nothing open."""
         who = (ids.new_uuid(), reader.tenant_id, reader.user_id)
-        row = await self._database.fetchrow(_SQL.create, *who, *draft.columns)
+        row = await self._database.of(reader.tenant_id).fetchrow(_SQL.create, *who, *draft.columns)
         return _found(row, who[0])
 
     async def find(self, reader: Reader, conversation_id: UUID) -> Conversation:
-        return _found(await self._database.fetchrow(_SQL.find, *_who(reader, conversation_id)), conversation_id)
+        return _found(
+            await self._database.of(reader.tenant_id).fetchrow(_SQL.find, *_who(reader, conversation_id)),
+            conversation_id,
+        )
 
     async def page(self, reader: Reader, owner: str, before: UUID | None, limit: int) -> list[Conversation]:
         """Youngest first; an empty `owner` does not narrow."""
         asked = (reader.tenant_id, reader.user_id, owner, before, limit)
-        return [_conversation(row) for row in await self._database.fetch(_SQL.page, *asked)]
+        return [_conversation(row) for row in await self._database.of(reader.tenant_id).fetch(_SQL.page, *asked)]
 
     async def update(self, reader: Reader, conversation_id: UUID, draft: Draft) -> Conversation:
-        row = await self._database.fetchrow(_SQL.update, *_who(reader, conversation_id), *draft.columns)
+        row = await self._database.of(reader.tenant_id).fetchrow(
+            _SQL.update, *_who(reader, conversation_id), *draft.columns
+        )
         return _found(row, conversation_id)
 
     async def give_title(self, conversation_id: UUID, title: str) -> None:
@@ -101,12 +107,12 @@ class Conversations:
 
     async def delete(self, reader: Reader, conversation_id: UUID) -> None:
         """Out of reach; its row goes later."""
-        if await self._database.fetchval(_SQL.delete, *_who(reader, conversation_id)) is None:
+        if await self._database.of(reader.tenant_id).fetchval(_SQL.delete, *_who(reader, conversation_id)) is None:
             raise _missing(conversation_id)
 
     async def clear(self, reader: Reader, conversation_id: UUID) -> int:
         """How many messages were removed."""
-        row = await self._database.fetchrow(_SQL.clear, *_who(reader, conversation_id))
+        row = await self._database.of(reader.tenant_id).fetchrow(_SQL.clear, *_who(reader, conversation_id))
         if row is None or not row["found"]:
             raise _missing(conversation_id)
         return int(row["removed"])
@@ -114,7 +120,7 @@ class Conversations:
     async def fork(self, reader: Reader, conversation_id: UUID, title: str, through: int | None) -> Conversation:
         """A new one of the reader's own with the messages up to that position; all of them without one."""
         new_id = ids.new_uuid()
-        async with self._database.transaction() as connection:
+        async with self._database.of(reader.tenant_id).transaction() as connection:
             asked = (*_who(reader, conversation_id), new_id, title, through)
             row = await connection.fetchrow(_SQL.fork, *asked)
             forked = _found(row, conversation_id)
@@ -179,6 +185,7 @@ def _found(row: asyncpg.Record | None, conversation_id: UUID) -> Conversation:
 def _conversation(row: asyncpg.Record) -> Conversation:
     return Conversation(
         conversation_id=row["conversation_id"],
+        tenant_id=row["tenant_id"],
         user_id=row["user_id"],
         title=row["title"],
         system_prompt=row["system_prompt"],

@@ -80,7 +80,7 @@ WHERE conversation_id = $1 AND position <= $3
 -- name: begin
 UPDATE conversation SET turn_id = $4, turn_until = clock_timestamp() + make_interval(secs => $5)
 WHERE conversation_id = $1 AND conversation_is_open(conversation, $2, $3)
-    AND (turn_id IS NULL OR turn_until < clock_timestamp())
+    AND (turn_id IS NULL OR turn_id = $4 OR turn_until < clock_timestamp())
 RETURNING *
 
 -- name: renew

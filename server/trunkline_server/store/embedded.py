@@ -94,8 +94,8 @@ class EmbeddedPostgres:
     async def _until_answering(self) -> None:
         while True:
             with suppress(*_NOT_YET):
-                connection = await asyncpg.connect(self.url, timeout=5)
-                await connection.close()
+                if not await _asked(self.url, _SQL.confined):
+                    await _asked(self.cluster.url("postgres"), _SQL.confine)
                 return
             await asyncio.sleep(READY_POLL_S)
 
@@ -135,6 +135,14 @@ class EmbeddedPostgres:
         await self._process.wait()
 
 
+async def _asked(url: str, query: str) -> object:
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
 async def _run(command: list[str], sql: str = "") -> None:
     process = await asyncio.create_subprocess_exec(
         *command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, env=_ENVIRONMENT, cwd="/"
@@ -156,4 +164,5 @@ async def _end(process: Process) -> None:
             with suppress(ProcessLookupError):
                 process.send_signal(how)
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), STOP_LIMIT_S)
+                async with asyncio.timeout(STOP_LIMIT_S):
+                    await process.wait()

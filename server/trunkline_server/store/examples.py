@@ -54,7 +54,7 @@ class Examples:
         """Each with its system prompt."""
         named = list(sought.conversation_ids) or None
         asked = (tenant_id, named, sought.user_id or None, sought.start_time, sought.end_time, most)
-        return [(row[0], row[1]) for row in await self._database.fetch(_SQL.conversations, *asked)]
+        return [(row[0], row[1]) for row in await self._database.of(tenant_id).fetch(_SQL.conversations, *asked)]
 
     async def spoken(self, conversation_id: UUID, system_prompt: str) -> Spoken:
         """All of a conversation, with its system prompt in front."""

@@ -94,32 +94,32 @@ class Files:
     ) -> FileRow:
         """A new file, or the one that this request id has begun, whatever its spec."""
         given = (tenant_id, principal, request_id or None, ids.new_uuid(), spec.SerializeToString(), ttl)
-        row = await self._database.fetchrow(_SQL.begin, *given)
+        row = await self._database.of(tenant_id).fetchrow(_SQL.begin, *given)
         if row is None:
             return await self.begun(tenant_id, principal, request_id)
         return _row(row)
 
     async def begun(self, tenant_id: UUID, principal: str, request_id: str) -> FileRow:
         """By the name of its upload. Raises RESOURCE_NOT_FOUND."""
-        row = await self._database.fetchrow(_SQL.begun, tenant_id, principal, request_id)
+        row = await self._database.of(tenant_id).fetchrow(_SQL.begun, tenant_id, principal, request_id)
         if row is None:
             raise not_found("file", request_id)
         return _row(row)
 
     async def find(self, tenant_id: UUID, name: str) -> FileRow:
         """Raises RESOURCE_NOT_FOUND, also for another tenant's."""
-        row = await self._database.fetchrow(_SQL.find, tenant_id, ids.parse("file", name))
+        row = await self._database.of(tenant_id).fetchrow(_SQL.find, tenant_id, ids.parse("file", name))
         if row is None:
             raise not_found("file", name)
         return _row(row)
 
     async def page(self, tenant_id: UUID, before: UUID | None, limit: int) -> list[FileRow]:
         """Newest first."""
-        return [_row(row) for row in await self._database.fetch(_SQL.page, tenant_id, before, limit)]
+        return [_row(row) for row in await self._database.of(tenant_id).fetch(_SQL.page, tenant_id, before, limit)]
 
     async def delete(self, tenant_id: UUID, name: str) -> None:
         """Nobody finds it any more. Raises RESOURCE_NOT_FOUND."""
-        if await self._database.fetchval(_SQL.delete, tenant_id, ids.parse("file", name)) is None:
+        if await self._database.of(tenant_id).fetchval(_SQL.delete, tenant_id, ids.parse("file", name)) is None:
             raise not_found("file", name)
 
     async def intend(self, file_id: UUID, piece_id: UUID, size_bytes: int) -> bool:

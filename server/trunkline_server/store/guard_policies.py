@@ -26,8 +26,10 @@ class GuardPolicies:
 
     async def find(self, tenant_id: UUID) -> guard_pb2.GuardPolicy:
         """Empty where there is none."""
-        return guard_pb2.GuardPolicy.FromString(await self._database.fetchval(_SQL.find, tenant_id) or b"")
+        return guard_pb2.GuardPolicy.FromString(
+            await self._database.of(tenant_id).fetchval(_SQL.find, tenant_id) or b""
+        )
 
     async def set(self, tenant_id: UUID, policy: guard_pb2.GuardPolicy, set_by: str) -> None:
         """In place of the one before."""
-        await self._database.execute(_SQL.set, tenant_id, policy.SerializeToString(), set_by)
+        await self._database.of(tenant_id).execute(_SQL.set, tenant_id, policy.SerializeToString(), set_by)

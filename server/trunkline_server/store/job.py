@@ -46,6 +46,7 @@ class JobOrder(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     callback_uri: str = ""
     callback_progress: bool = False
+    conversation_id: UUID | None = None
 
 
 class Ordered(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ import msgspec
 from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
 from trunkline_server.store import outbox, queries
+from trunkline_server.store.conversation_messages import Saying, append_within
 from trunkline_server.store.database import Connection, Database
 from trunkline_server.store.gather import Gather
 from trunkline_server.store.job import Changed, JobChange, JobCounts, JobOrder, JobRow, Ordered
@@ -30,6 +31,7 @@ QUEUED: Final = "trunkline_jobs_queued"
 CANCELLED: Final = "trunkline_jobs_cancelled"
 """Tells a job that runs and shall end."""
 NOBODY: Final = UUID(int=0)
+AHEAD_MAX: Final = 100
 SWEEP_ROWS: Final = 1000
 PURGE_ROWS: Final = 1000
 
@@ -114,6 +116,10 @@ class Jobs:
             self._announcer.tell(CANCELLED, job_id.hex)
         self._announcer.tell(outbox.CHANNEL)
 
+    async def ahead(self, job_id: UUID, conversation_id: UUID) -> int:
+        """How many that were made earlier have yet to say something there; beyond a hundred they are not counted."""
+        return int(await self._database.fetchval(_SQL.ahead, job_id, conversation_id, AHEAD_MAX))
+
     # What workers do.
 
     async def ready_queues(self) -> list[str]:
@@ -131,6 +137,16 @@ class Jobs:
     async def apply(self, change: JobChange) -> Changed:
         """Writes a change with its money, if the lease is still the worker's."""
         changed = await self._changes.put(change)
+        self._announcer.tell(outbox.CHANNEL)
+        return changed
+
+    async def end(self, change: JobChange, saying: Saying) -> Changed:
+        """As `apply`, and says something in a conversation: both happen, once, or neither does."""
+        async with self._database.transaction() as connection:
+            given = msgspec.json.encode([change]).decode()
+            (changed,) = [Changed(*row) for row in await connection.fetch(_SQL.apply, given)]
+            if changed.fenced:
+                await append_within(connection, saying)
         self._announcer.tell(outbox.CHANNEL)
         return changed
 
@@ -165,8 +181,8 @@ class Jobs:
         return [(row[0], row[1], row[2]) for row in await self._database.fetch(_SQL.events_after, job_id, place, limit)]
 
     async def _enqueue_many(self, orders: Sequence[JobOrder]) -> list[Ordered]:
-        """One round trip, unless changes are told to somebody: that is written with the job."""
-        if not any(order.callback_uri for order in orders):
+        """One round trip, unless more is written with a job: to whom its changes are told, and where it speaks."""
+        if not any(order.callback_uri or order.conversation_id for order in orders):
             return [Ordered(*row) for row in await self._database.fetch(_SQL.enqueue, spelled(orders))]
         async with self._database.transaction() as connection:
             return await enqueue(connection, orders)
@@ -182,6 +198,8 @@ async def enqueue(connection: Connection, orders: Sequence[JobOrder]) -> list[Or
     for order in orders:
         if order.callback_uri:
             await connection.execute(_SQL.call_back, order.id, order.callback_uri, order.callback_progress)
+        if order.conversation_id:
+            await connection.execute(_SQL.take_place, order.id, order.conversation_id)
     return ordered
 
 

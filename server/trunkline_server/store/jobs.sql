@@ -6,6 +6,17 @@ SELECT place, verdict, made_id, available FROM job_enqueue($1) ORDER BY place
 -- name: call_back
 INSERT INTO job_callback (job_id, uri, with_progress) SELECT id, $2, $3 FROM job WHERE id = $1
 
+-- name: take_place
+INSERT INTO conversation_job (job_id, conversation_id) SELECT id, $2 FROM job WHERE id = $1
+
+-- What was made earlier and has yet to speak there, without what is to begin later.
+-- name: ahead
+SELECT count(*) FROM (
+    SELECT 1 FROM conversation_job AS other JOIN job ON job.id = other.job_id
+    WHERE other.conversation_id = $2 AND other.job_id < $1 AND NOT (state = 'delayed' AND started_at IS NULL)
+    LIMIT $3
+) AS earlier
+
 -- name: callback
 SELECT uri, with_progress FROM job_callback WHERE job_id = $1
 

@@ -10,9 +10,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import reduce
 from uuid import UUID
 
+from trunkline.v1 import usage_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.usage import added
 from trunkline_server.store.accounts import AccountRef
 from trunkline_server.store.holds import HoldRef, Reserved, Settled
 from trunkline_server.store.job import Changed, JobChange
@@ -34,7 +37,8 @@ class Tab:
     held: Op | None = None
     """The reservation that this attempt made for itself; None while that of the order stands."""
     owed: list[Op] = field(default_factory=list)
-    usage: UsageRow | None = None
+    rows: list[UsageRow] = field(default_factory=list)
+    """What each call used, those that failed too."""
     is_lost: bool = False
 
     @property
@@ -45,6 +49,11 @@ class Tab:
     @property
     def charge_nanos(self) -> int:
         return sum(op.amount for op in self.owed if op.target == "settled")
+
+    @property
+    def usage(self) -> usage_pb2.Usage | None:
+        """What all calls used together."""
+        return reduce(added, (row.message() for row in self.rows)) if self.rows else None
 
     async def reserve(self, op: Op) -> Reserved:
         """Puts a reservation in place of the one before, with the proof of the lease."""
@@ -63,18 +72,20 @@ class Tab:
         """Writes it on the tab. What was given up for another reservation is freed already."""
         if op.hold_id == self.hold_id and not self.is_closed:
             self.owed.append(op)
-            self.usage = usage
+            if usage is not None:
+                self.rows.append(usage)
         return Settled(op.hold_id, op.target, op.amount, op.amount, 0)
 
     def change(self, target: str, again: Op | None = None, **facts: object) -> JobChange:
         """The change that ends the attempt, with all that is owed; `again` is reserved for the next one."""
+        usage = self.usage
         return JobChange(
             id=self.job_id,
             lease_token=self.lease_token,
             target=target,
             ops=[*self.owed, again] if again else self.owed,
-            usage=self.usage.message().SerializeToString() if self.usage else None,
-            cost_nano_usd=self.usage.cost_nano_usd if self.usage else None,
+            usage=usage.SerializeToString() if usage else None,
+            cost_nano_usd=sum(row.cost_nano_usd for row in self.rows),
             charge_nanos=self.charge_nanos,
             **facts,  # type: ignore[arg-type]
         )

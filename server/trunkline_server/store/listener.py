@@ -73,7 +73,8 @@ class Listener:
 
     async def _until_lost(self, limit_s: float) -> None:
         try:
-            await asyncio.wait_for(self._lost.wait(), limit_s)
+            async with asyncio.timeout(limit_s):
+                await self._lost.wait()
         except TimeoutError:
             return
         raise ConnectionResetError("the listening connection was lost")

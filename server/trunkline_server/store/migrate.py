@@ -90,6 +90,8 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migr
     async with connection.transaction():
         try:
             await connection.execute(migration.sql)
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise MigrationError(f"migration {migration.name!r}: {error}; {error.hint}") from error
         except asyncpg.PostgresError as error:
             error.add_note(f"in migration {migration.name!r}")
             raise

@@ -70,4 +70,5 @@ class News:
 async def heard(event: asyncio.Event, within_s: float) -> None:
     """Waits for a word, but no longer than that."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), within_s)
+        async with asyncio.timeout(within_s):
+            await event.wait()

@@ -5,6 +5,7 @@ Such a failure is ambiguous: what was asked may have been done. Who repeats it m
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,6 +29,19 @@ _OUTAGES: tuple[type[BaseException], ...] = (
 def is_outage(error: BaseException) -> bool:
     """True where the database did not answer, rather than answered with a refusal."""
     return isinstance(error, _OUTAGES) or (type(error) is asyncpg.InterfaceError and "clos" in str(error))
+
+
+@contextmanager
+def cancellation_kept() -> Iterator[list[asyncio.CancelledError]]:
+    """Takes the cancellation of a statement, and raises it again where giving the connection back fails after it: the
+    driver raises that failure in its place, and whoever is cancelled would go on."""
+    kept: list[asyncio.CancelledError] = []
+    try:
+        yield kept
+    except Exception:
+        if kept:
+            raise kept[0] from None
+        raise
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class Prompts:
         self, tenant_id: UUID, name: str, description: str, body: prompts_pb2.PromptVersion
     ) -> tuple[Prompt, prompts_pb2.PromptVersion]:
         """With its version 1. Raises RESOURCE_EXISTS."""
-        async with self._database.transaction() as connection:
+        async with self._database.of(tenant_id).transaction() as connection:
             row = await connection.fetchrow(_SQL.create, tenant_id, ids.new_uuid(), name, description)
             if row is None:
                 message = f"prompt {name!r} exists already"
@@ -51,7 +51,7 @@ class Prompts:
 
     async def find(self, tenant_id: UUID, name: str) -> Prompt:
         """Raises RESOURCE_NOT_FOUND, also for another tenant's."""
-        row = await self._database.fetchrow(_SQL.find, tenant_id, ids.parse("prompt", name), name)
+        row = await self._database.of(tenant_id).fetchrow(_SQL.find, tenant_id, ids.parse("prompt", name), name)
         if row is None:
             raise not_found("prompt", name)
         return Prompt(*row)
@@ -65,18 +65,18 @@ class Prompts:
 
     async def page(self, tenant_id: UUID, after: str | None, limit: int) -> list[Prompt]:
         """By name."""
-        return [Prompt(*row) for row in await self._database.fetch(_SQL.page, tenant_id, after, limit)]
+        return [Prompt(*row) for row in await self._database.of(tenant_id).fetch(_SQL.page, tenant_id, after, limit)]
 
     async def delete(self, tenant_id: UUID, name: str) -> None:
         """With all versions. Raises RESOURCE_NOT_FOUND."""
-        if await self._database.fetchval(_SQL.delete, tenant_id, ids.parse("prompt", name), name) is None:
+        if await self._database.of(tenant_id).fetchval(_SQL.delete, tenant_id, ids.parse("prompt", name), name) is None:
             raise not_found("prompt", name)
 
     async def add_version(
         self, tenant_id: UUID, name: str, body: prompts_pb2.PromptVersion, *, make_default: bool
     ) -> prompts_pb2.PromptVersion:
         """Raises RESOURCE_NOT_FOUND."""
-        async with self._database.transaction() as connection:
+        async with self._database.of(tenant_id).transaction() as connection:
             named = (tenant_id, ids.parse("prompt", name), name)
             row = await connection.fetchrow(_SQL.next_version, *named, make_default)
             if row is None:

@@ -35,27 +35,27 @@ class Tools:
         sealed = await self._vault.sealed(tenant_id, tool_id, secrets)
         made = (tenant_id, tool_id, spec.name, spec.SerializeToString(), *sealed)
         try:
-            return _tool(await self._database.fetchrow(_SQL.create, *made), spec.name)
+            return _tool(await self._database.of(tenant_id).fetchrow(_SQL.create, *made), spec.name)
         except asyncpg.UniqueViolationError:
             raise taken(spec.name) from None
 
     async def find(self, tenant_id: UUID, name: str) -> tools_pb2.RegisteredTool:
         """Raises RESOURCE_NOT_FOUND, also for another tenant's."""
-        return _tool(await self._database.fetchrow(_SQL.find, *_named(tenant_id, name)), name)
+        return _tool(await self._database.of(tenant_id).fetchrow(_SQL.find, *_named(tenant_id, name)), name)
 
     async def page(self, tenant_id: UUID, after: str | None, limit: int) -> list[tools_pb2.RegisteredTool]:
         """By name."""
-        return [_tool(row, "") for row in await self._database.fetch(_SQL.page, tenant_id, after, limit)]
+        return [_tool(row, "") for row in await self._database.of(tenant_id).fetch(_SQL.page, tenant_id, after, limit)]
 
     async def delete(self, tenant_id: UUID, name: str) -> None:
         """Raises RESOURCE_NOT_FOUND."""
-        if await self._database.fetchval(_SQL.delete, *_named(tenant_id, name)) is None:
+        if await self._database.of(tenant_id).fetchval(_SQL.delete, *_named(tenant_id, name)) is None:
             raise not_found("tool", name)
 
     async def secrets(self, tenant_id: UUID, tool_id: str) -> dict[str, str]:
         """In the clear. Raises RESOURCE_NOT_FOUND, SealBroken."""
         row_id = ids.parse("tool", tool_id)
-        row = await self._database.fetchrow(_SQL.secrets, tenant_id, row_id)
+        row = await self._database.of(tenant_id).fetchrow(_SQL.secrets, tenant_id, row_id)
         if row is None or row_id is None:
             raise not_found("tool", tool_id)
         return await self._vault.opened(tenant_id, row_id, row["key_version"], row["secrets"])

@@ -68,7 +68,7 @@ class Usage:
 
     async def find(self, tenant_id: UUID, completion_id: UUID) -> UsageRow | None:
         """The row of a completion, or None for one that is not there or belongs to another tenant."""
-        row = await self._database.fetchrow(_SQL.find, tenant_id, completion_id)
+        row = await self._database.of(tenant_id).fetchrow(_SQL.find, tenant_id, completion_id)
         return None if row is None else _row(dict(row))
 
 

@@ -28,7 +28,7 @@ class Paced(NamedTuple):
 
 async def paces(database: Database, selection: Selection) -> dict[tuple[str, ...], Paced]:
     """By what the calls have in common, as `Sum.group` tells it."""
-    async with database.transaction() as connection:
+    async with database.of(selection.tenant_id).transaction() as connection:
         summed = selection.paced(await rolled(connection))
         rows = await connection.fetch(
             _SQL.pace,

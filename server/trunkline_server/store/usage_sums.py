@@ -118,7 +118,7 @@ NOTHING: Final = Sum("", "", "", "", "", "", "", *[0] * 17)
 
 async def sums(database: Database, selection: Selection, limit: int, offset: int = 0) -> list[Sum]:
     """In the order of their texts."""
-    async with database.transaction() as connection:
+    async with database.of(selection.tenant_id).transaction() as connection:
         summed = selection.summed(await rolled(connection))
         rows = await connection.fetch(
             _SQL.sums,
@@ -146,5 +146,5 @@ async def rolled(connection: Connection) -> Span:
 
 async def held_count(database: Database, tenant_id: UUID) -> int:
     """Reservations that are held now."""
-    count: int = await database.fetchval(_SQL.held_count, tenant_id)
+    count: int = await database.of(tenant_id).fetchval(_SQL.held_count, tenant_id)
     return count

@@ -59,14 +59,14 @@ class VectorStores:
 
     async def find(self, tenant_id: UUID, name: str) -> StoreRow:
         """Raises RESOURCE_NOT_FOUND, also for another tenant's."""
-        row = await self._database.fetchrow(_SQL.find, tenant_id, ids.parse("vs", name))
+        row = await self._database.of(tenant_id).fetchrow(_SQL.find, tenant_id, ids.parse("vs", name))
         if row is None:
             raise not_found("vector store", name)
         return _row(row)
 
     async def page(self, tenant_id: UUID, before: UUID | None, limit: int) -> list[StoreRow]:
         """Newest first."""
-        return [_row(row) for row in await self._database.fetch(_SQL.page, tenant_id, before, limit)]
+        return [_row(row) for row in await self._database.of(tenant_id).fetch(_SQL.page, tenant_id, before, limit)]
 
     async def forget(self, store_id: UUID) -> None:
         """Its provider does not have it."""

@@ -117,7 +117,7 @@ class Webhooks:
         endpoint_id, secret = ids.new_uuid(), new_secret()
         sealed = await self._sealed(tenant_id, endpoint_id, secret)
         what = (uri, description, list(types), for_callbacks)
-        row = await self._database.fetchrow(_SQL.create, endpoint_id, tenant_id, *what, *sealed)
+        row = await self._database.of(tenant_id).fetchrow(_SQL.create, endpoint_id, tenant_id, *what, *sealed)
         if row is None:
             resource = Resource("webhook_endpoint", "callbacks")
             raise TrunklineError(
@@ -127,21 +127,21 @@ class Webhooks:
 
     async def get(self, tenant_id: UUID, endpoint_id: UUID) -> Endpoint:
         """Raises RESOURCE_NOT_FOUND."""
-        return _found(await self._database.fetchrow(_SQL.find, tenant_id, endpoint_id), endpoint_id)
+        return _found(await self._database.of(tenant_id).fetchrow(_SQL.find, tenant_id, endpoint_id), endpoint_id)
 
     async def list(self, tenant_id: UUID, after: int, limit: int) -> Sequence[Endpoint]:
         """Oldest first."""
-        return [_endpoint(row) for row in await self._database.fetch(_SQL.list, tenant_id, after, limit)]
+        return [_endpoint(row) for row in await self._database.of(tenant_id).fetch(_SQL.list, tenant_id, after, limit)]
 
     async def takes_callbacks(self, tenant_id: UUID) -> bool:
         """Whether there is an endpoint to sign them."""
-        return bool(await self._database.fetchval(_SQL.has_callbacks, tenant_id))
+        return bool(await self._database.of(tenant_id).fetchval(_SQL.has_callbacks, tenant_id))
 
     async def update(self, tenant_id: UUID, endpoint_id: UUID, wanted: Wanted) -> Endpoint:
         """Raises RESOURCE_NOT_FOUND."""
         types = None if wanted.types is None else list(wanted.types)
         asked = (wanted.uri, wanted.description, types, wanted.enabled)
-        async with self._database.transaction() as connection:
+        async with self._database.of(tenant_id).transaction() as connection:
             row = await connection.fetchrow(_SQL.update, tenant_id, endpoint_id, *asked)
             if row is not None and wanted.enabled is False:
                 await connection.execute(_SQL.disable, endpoint_id, "")
@@ -150,7 +150,7 @@ class Webhooks:
 
     async def delete(self, tenant_id: UUID, endpoint_id: UUID) -> None:
         """Raises RESOURCE_NOT_FOUND."""
-        if await self._database.execute(_SQL.delete, tenant_id, endpoint_id) == "DELETE 0":
+        if await self._database.of(tenant_id).execute(_SQL.delete, tenant_id, endpoint_id) == "DELETE 0":
             raise _none(endpoint_id)
 
     async def rotate(self, tenant_id: UUID, endpoint_id: UUID, overlap: timedelta) -> tuple[Endpoint, str]:
@@ -158,14 +158,14 @@ class Webhooks:
         await self.get(tenant_id, endpoint_id)
         secret = new_secret()
         sealed = await self._sealed(tenant_id, endpoint_id, secret)
-        row = await self._database.fetchrow(_SQL.rotate, tenant_id, endpoint_id, *sealed, overlap)
+        row = await self._database.of(tenant_id).fetchrow(_SQL.rotate, tenant_id, endpoint_id, *sealed, overlap)
         return _found(row, endpoint_id), secret
 
     # Deliveries.
 
     async def add(self, tenant_id: UUID, endpoint_id: UUID, event_id: UUID, type_: str, body: str) -> Delivery | None:
         """Something for this endpoint alone; None where it is disabled."""
-        row = await self._database.fetchrow(_SQL.add, tenant_id, endpoint_id, event_id, type_, body)
+        row = await self._database.of(tenant_id).fetchrow(_SQL.add, tenant_id, endpoint_id, event_id, type_, body)
         return None if row is None else _delivery(row)
 
     async def fan_out(self, head: int, most: int) -> tuple[int, bool]:
@@ -198,18 +198,18 @@ class Webhooks:
     ) -> Sequence[Delivery]:
         """Newest first."""
         asked = (tenant_id, before, endpoint_id, state or None, event_id, limit)
-        return [_delivery(row) for row in await self._database.fetch(_SQL.deliveries, *asked)]
+        return [_delivery(row) for row in await self._database.of(tenant_id).fetch(_SQL.deliveries, *asked)]
 
     async def again(self, tenant_id: UUID, delivery_id: UUID) -> int:
         """Sends one again that has ended; how many that is. Raises RESOURCE_NOT_FOUND."""
-        if not await self._database.fetchval(_SQL.has_delivery, tenant_id, delivery_id):
+        if not await self._database.of(tenant_id).fetchval(_SQL.has_delivery, tenant_id, delivery_id):
             raise not_found("webhook_delivery", ids.spell("whdl", delivery_id))
-        return _count(await self._database.execute(_SQL.again, tenant_id, delivery_id))
+        return _count(await self._database.of(tenant_id).execute(_SQL.again, tenant_id, delivery_id))
 
     async def failed_again(self, tenant_id: UUID, endpoint_id: UUID, since: datetime | None) -> int:
         """Sends what was given up again; how many those are. Raises RESOURCE_NOT_FOUND."""
         await self.get(tenant_id, endpoint_id)
-        return _count(await self._database.execute(_SQL.failed_again, tenant_id, endpoint_id, since))
+        return _count(await self._database.of(tenant_id).execute(_SQL.failed_again, tenant_id, endpoint_id, since))
 
     async def purge(self, older_than: timedelta, limit: int = PURGE_ROWS) -> int:
         """Deletes up to `limit` deliveries that ended long ago; says how many."""

@@ -16,11 +16,14 @@ from google.rpc import status_pb2
 from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.trace import Tracer
 from trunkline_server.gateway.jobs.kind import Done, JobWork, NotYet, call_of
+from trunkline_server.store.conversation_messages import Saying
 from trunkline_server.store.job import JobChange, JobRow
 from trunkline_server.store.jobs import Jobs
 from trunkline_server.store.lane import Op
 from trunkline_server.store.leased_ledger import Tab, paying
+from trunkline_server.worker.spans import traced
 from trunkline_server.worker.verdict import Later, judge
 
 _log = logging.getLogger(__name__)
@@ -48,6 +51,7 @@ class Shop:
     jobs: Jobs
     works: Mapping[str, JobWork]
     describe: Describe
+    tracer: Tracer | None = None
 
 
 class Attempt:
@@ -58,6 +62,7 @@ class Attempt:
         self.leased_until = leased_until
         self.task: asyncio.Task[None] | None = None
         self._shop = shop
+        self._saying: Saying | None = None
         self._stop: Stop | None = None
         self._is_ending = False
         self._loop = asyncio.get_running_loop()
@@ -124,6 +129,7 @@ class Attempt:
         except Exception as error:  # noqa: BLE001 - a fault of ours is an error of this job, not of the worker
             _log.error("job.fault job=%s type=%s", self.job.id.hex, type(error).__name__)
             return self._failed(TrunklineError(Reason.INTERNAL, "internal error"))
+        self._saying = done.saying
         result = done.result.SerializeToString()
         return self._tab.change("succeeded", result=result, fallback_model=done.fallback_model)
 
@@ -132,9 +138,10 @@ class Attempt:
         if work is None:
             raise TrunklineError(Reason.CAPABILITY_UNSUPPORTED, "this gateway does no such work")
         spec = jobs_pb2.JobSpec.FromString(self.job.spec)
-        with paying(self._tab):
+        call = call_of(self.job)
+        with traced(self._shop.tracer, call), paying(self._tab):
             async with asyncio.timeout(self.job.timeout_s):
-                return await work.run(call_of(self.job), spec, self)
+                return await work.run(call, spec, self)
 
     def _stopped(self) -> JobChange | None:
         match self._stop:
@@ -179,7 +186,7 @@ class Attempt:
         """As long as the lease lasts; then the job is done again elsewhere."""
         while True:
             try:
-                await self._shop.jobs.apply(change)
+                await self._end(change)
             except TrunklineError as error:
                 _log.warning("job.unwritten job=%s reason=%s", self.job.id.hex, error.reason.value)
                 if self._loop.time() > self.leased_until:
@@ -187,6 +194,12 @@ class Attempt:
                 await asyncio.sleep(WRITE_PAUSE_S)
             else:
                 return
+
+    async def _end(self, change: JobChange) -> None:
+        if self._saying is None:
+            await self._shop.jobs.apply(change)
+        else:
+            await self._shop.jobs.end(change, self._saying)
 
 
 def _ttl_s(job: JobRow) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Final
 
 from trunkline.aio.connection import AsyncConnection
 from trunkline.batch_item import BatchItem
@@ -12,10 +11,8 @@ from trunkline.errors import TimedOut, Unavailable
 from trunkline.progress import Wanted, teller
 from trunkline.question import Question
 from trunkline.v1 import batches_pb2, batches_pb2_grpc
-from trunkline.waiting import Patience
+from trunkline.waiting import AGAIN_S, Patience
 from trunkline.work import Work, spec_of
-
-AGAIN_S: Final = 0.5
 
 
 class AsyncBatches:

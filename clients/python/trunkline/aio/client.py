@@ -8,14 +8,21 @@ from typing import Self
 
 import grpc
 
+from trunkline.aio.audio import AsyncAudio
 from trunkline.aio.batches import AsyncBatches
+from trunkline.aio.budgets import AsyncBudgets
 from trunkline.aio.chat import AsyncAsking
+from trunkline.aio.collections import AsyncCollection, AsyncCollections
 from trunkline.aio.connection import AsyncConnection
 from trunkline.aio.conversations import AsyncConversations
 from trunkline.aio.credits import AsyncCredits
 from trunkline.aio.embeddings import AsyncEmbeddings, Purpose
+from trunkline.aio.files import AsyncFiles
+from trunkline.aio.images import AsyncImages
 from trunkline.aio.jobs import AsyncJobs
 from trunkline.aio.prompts import AsyncPrompts
+from trunkline.aio.tasks import AsyncTasks
+from trunkline.aio.videos import AsyncVideos
 from trunkline.answer import Answer
 from trunkline.channels import Access, Tls
 from trunkline.content import Words
@@ -74,6 +81,10 @@ class AsyncTrunkline(AsyncAsking):
         pages = self._connection.pages(stub.ListModels, models_pb2.ListModelsRequest())
         return [model async for page in pages for model in page.models]
 
+    def collection(self, name: str) -> AsyncCollection:
+        """One that there is, by its name or id."""
+        return AsyncCollection(self._connection, name)
+
     @cached_property
     def conversations(self) -> AsyncConversations:
         return AsyncConversations(self._connection, self._question)
@@ -93,6 +104,34 @@ class AsyncTrunkline(AsyncAsking):
     @cached_property
     def credits(self) -> AsyncCredits:
         return AsyncCredits(self._connection)
+
+    @cached_property
+    def images(self) -> AsyncImages:
+        return AsyncImages(self._connection)
+
+    @cached_property
+    def audio(self) -> AsyncAudio:
+        return AsyncAudio(self._connection)
+
+    @cached_property
+    def videos(self) -> AsyncVideos:
+        return AsyncVideos(self._connection)
+
+    @cached_property
+    def tasks(self) -> AsyncTasks:
+        return AsyncTasks(self._connection)
+
+    @cached_property
+    def collections(self) -> AsyncCollections:
+        return AsyncCollections(self._connection)
+
+    @cached_property
+    def files(self) -> AsyncFiles:
+        return AsyncFiles(self._connection)
+
+    @cached_property
+    def budgets(self) -> AsyncBudgets:
+        return AsyncBudgets(self._connection)
 
     @property
     def channel(self) -> grpc.aio.Channel:

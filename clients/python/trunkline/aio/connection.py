@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property
 from typing import Protocol, TypeVar
 
@@ -51,12 +51,13 @@ class AsyncConnection:
         request: Request,
         *,
         user: str = "",
+        request_id: str = "",
         timeout_s: float | None = None,
     ) -> Response:
         """One answer. Takes as long as an answer of a model may take, where nobody says otherwise."""
         allowed_s = timeout_s or self.access.timeout_s or UNARY_TIMEOUT_S
         try:
-            return await method(named(request), metadata=self.access.metadata(user), timeout=allowed_s)
+            return await method(named(request, request_id), metadata=self.access.metadata(user), timeout=allowed_s)
         except grpc.RpcError as error:
             raise error_of(error) from None
 
@@ -66,17 +67,33 @@ class AsyncConnection:
         """One answer of the gateway's own, which takes no model."""
         return await self.call(method, request, user=user, timeout_s=self.access.timeout_s or SHORT_TIMEOUT_S)
 
+    async def bring(
+        self,
+        method: grpc.aio.StreamUnaryMultiCallable[Request, Response],
+        requests: Iterator[Request],
+        *,
+        user: str = "",
+        timeout_s: float | None = None,
+    ) -> Response:
+        """One answer to what is brought in pieces."""
+        allowed_s = timeout_s or self.access.timeout_s or STREAM_TIMEOUT_S
+        try:
+            return await method(requests, metadata=self.access.metadata(user), timeout=allowed_s)
+        except grpc.RpcError as error:
+            raise error_of(error) from None
+
     def stream(
         self,
         method: grpc.aio.UnaryStreamMultiCallable[Request, Response],
         request: Request,
         *,
         user: str = "",
+        request_id: str = "",
         timeout_s: float | None = None,
     ) -> AsyncEvents[Response]:
         """Answers as they come."""
         allowed_s = timeout_s or self.access.timeout_s or STREAM_TIMEOUT_S
-        call = method(named(request), metadata=self.access.metadata(user), timeout=allowed_s)
+        call = method(named(request, request_id), metadata=self.access.metadata(user), timeout=allowed_s)
         return AsyncEvents(call.__aiter__(), call.cancel)
 
     async def pages(

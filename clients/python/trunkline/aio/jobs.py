@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import Final
 
 from trunkline.aio.connection import AsyncConnection
 from trunkline.answer import Answer
 from trunkline.errors import Cancelled, TimedOut, Unavailable
+from trunkline.media import Film, Several, films
 from trunkline.progress import Wanted, teller
 from trunkline.question import Question
 from trunkline.refusals import error_in
 from trunkline.v1 import jobs_pb2, jobs_pb2_grpc
-from trunkline.waiting import Patience
+from trunkline.waiting import AGAIN_S, Patience
 from trunkline.work import ENDED, Work, duration, spec_of, timestamp
-
-AGAIN_S: Final = 0.5
 
 
 class AsyncJobs:
@@ -104,6 +102,11 @@ class AsyncJob:
         """What a chat job was answered."""
         completion = self.result.completion
         return Answer(completion, (completion,))
+
+    @property
+    def films(self) -> Several[Film]:
+        """What came of `videos.generate`."""
+        return films(self.result.video)
 
     async def wait(self, *, timeout_s: float | None = None, progress: Wanted = False) -> AsyncJob:
         """Until it has ended, across replicas that come and go. `progress`: draw a bar, or call this."""

@@ -12,14 +12,21 @@ from trunkline.answer import Answer
 from trunkline.channels import Access, Tls
 from trunkline.content import Words
 from trunkline.question import Question
+from trunkline.sync.audio import Audio
 from trunkline.sync.batches import Batches
+from trunkline.sync.budgets import Budgets
 from trunkline.sync.chat import Asking
+from trunkline.sync.collections import Collection, Collections
 from trunkline.sync.connection import Connection
 from trunkline.sync.conversations import Conversations
 from trunkline.sync.credits import Credits
 from trunkline.sync.embeddings import Embeddings, Purpose
+from trunkline.sync.files import Files
+from trunkline.sync.images import Images
 from trunkline.sync.jobs import Jobs
 from trunkline.sync.prompts import Prompts
+from trunkline.sync.tasks import Tasks
+from trunkline.sync.videos import Videos
 from trunkline.v1 import models_pb2, models_pb2_grpc
 from trunkline.vectors import Ranked, Vectors
 
@@ -74,6 +81,10 @@ class Trunkline(Asking):
         pages = self._connection.pages(stub.ListModels, models_pb2.ListModelsRequest())
         return [model for page in pages for model in page.models]
 
+    def collection(self, name: str) -> Collection:
+        """One that there is, by its name or id."""
+        return Collection(self._connection, name)
+
     @cached_property
     def conversations(self) -> Conversations:
         return Conversations(self._connection, self._question)
@@ -93,6 +104,34 @@ class Trunkline(Asking):
     @cached_property
     def credits(self) -> Credits:
         return Credits(self._connection)
+
+    @cached_property
+    def images(self) -> Images:
+        return Images(self._connection)
+
+    @cached_property
+    def audio(self) -> Audio:
+        return Audio(self._connection)
+
+    @cached_property
+    def videos(self) -> Videos:
+        return Videos(self._connection)
+
+    @cached_property
+    def tasks(self) -> Tasks:
+        return Tasks(self._connection)
+
+    @cached_property
+    def collections(self) -> Collections:
+        return Collections(self._connection)
+
+    @cached_property
+    def files(self) -> Files:
+        return Files(self._connection)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        return Budgets(self._connection)
 
     @property
     def channel(self) -> grpc.Channel:

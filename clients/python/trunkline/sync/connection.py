@@ -50,12 +50,13 @@ class Connection:
         request: Request,
         *,
         user: str = "",
+        request_id: str = "",
         timeout_s: float | None = None,
     ) -> Response:
         """One answer. Takes as long as an answer of a model may take, where nobody says otherwise."""
         allowed_s = timeout_s or self.access.timeout_s or UNARY_TIMEOUT_S
         try:
-            return method(named(request), metadata=self.access.metadata(user), timeout=allowed_s)
+            return method(named(request, request_id), metadata=self.access.metadata(user), timeout=allowed_s)
         except grpc.RpcError as error:
             raise error_of(error) from None
 
@@ -65,17 +66,33 @@ class Connection:
         """One answer of the gateway's own, which takes no model."""
         return self.call(method, request, user=user, timeout_s=self.access.timeout_s or SHORT_TIMEOUT_S)
 
+    def bring(
+        self,
+        method: grpc.StreamUnaryMultiCallable[Request, Response],
+        requests: Iterator[Request],
+        *,
+        user: str = "",
+        timeout_s: float | None = None,
+    ) -> Response:
+        """One answer to what is brought in pieces."""
+        allowed_s = timeout_s or self.access.timeout_s or STREAM_TIMEOUT_S
+        try:
+            return method(requests, metadata=self.access.metadata(user), timeout=allowed_s)
+        except grpc.RpcError as error:
+            raise error_of(error) from None
+
     def stream(
         self,
         method: grpc.UnaryStreamMultiCallable[Request, Response],
         request: Request,
         *,
         user: str = "",
+        request_id: str = "",
         timeout_s: float | None = None,
     ) -> Events[Response]:
         """Answers as they come."""
         allowed_s = timeout_s or self.access.timeout_s or STREAM_TIMEOUT_S
-        call = method(named(request), metadata=self.access.metadata(user), timeout=allowed_s)
+        call = method(named(request, request_id), metadata=self.access.metadata(user), timeout=allowed_s)
         return Events(call.__iter__(), call.cancel)
 
     def pages(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
 from trunkline.answer import Answer, tool_calls
 from trunkline.content import Words
+from trunkline.errors import Unavailable
 from trunkline.folding import Fold
 from trunkline.happening import Finished, Happening, Said, ToolRan, happening
+from trunkline.place import Place
 from trunkline.question import Question
 from trunkline.rounds import Rounds
 from trunkline.sync.connection import Connection, Events
@@ -26,7 +28,7 @@ class Stream:
         self._stub = chat_pb2_grpc.ChatServiceStub(connection.channel)
         self._question = question
         self._rounds = Rounds(question, words)
-        self._events: Events[chat_pb2.StreamResponse] | None = None
+        self._events: Events[Any] | None = None
         self._answer: Answer | None = None
 
     @property
@@ -85,12 +87,34 @@ class Stream:
         self.cancel()
 
     def _once(self, fold: Fold) -> Iterator[chat_pb2.ChatEvent]:
-        request = chat_pb2.StreamRequest(input=self._rounds.input, request_id=self._rounds.request_id)
-        known = self._question
-        self._events = self._connection.stream(self._stub.Stream, request, user=known.user, timeout_s=known.timeout_s)
+        events = self._asked()
+        place = Place()
         try:
-            for response in self._events:
-                fold.take(response.event)
-                yield response.event
+            while True:
+                try:
+                    for response in events:
+                        fold.take(response.event)
+                        place.heard(response.event)
+                        yield response.event
+                except Unavailable as error:
+                    place.broken(error)
+                    events = self._resumed(place.token)
+                else:
+                    return
         finally:
             self.cancel()
+
+    def _asked(self) -> Events[Any]:
+        known = self._question
+        request = chat_pb2.StreamRequest(
+            input=self._rounds.input, request_id=self._rounds.request_id, resumable=known.resumable
+        )
+        self._events = self._connection.stream(self._stub.Stream, request, user=known.user, timeout_s=known.timeout_s)
+        return self._events
+
+    def _resumed(self, token: str) -> Events[Any]:
+        known, request = self._question, chat_pb2.ResumeStreamRequest(resume_token=token)
+        self._events = self._connection.stream(
+            self._stub.ResumeStream, request, user=known.user, timeout_s=known.timeout_s
+        )
+        return self._events

@@ -692,6 +692,7 @@ class ActionHandler(_message.Message):
     NEEDS_CONFIRMATION_FIELD_NUMBER: _builtins.int
     CALLBACK_FIELD_NUMBER: _builtins.int
     ENTRY_POINT_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     handler_id: _builtins.str
     """Its id, `acth_...`."""
@@ -705,6 +706,8 @@ class ActionHandler(_message.Message):
     """What it executes has to be confirmed."""
     entry_point: _builtins.str
     """Code in the gateway's own process: the name of an entry point of the group `trunkline.actions`."""
+    tool: _builtins.str
+    """A tool that the gateway runs: its name or its id."""
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[Global___ActionType.ValueType]:
         """Only of these types; empty: all."""
@@ -728,13 +731,14 @@ class ActionHandler(_message.Message):
         needs_confirmation: _builtins.bool = ...,
         callback: Global___ActionCallback | None = ...,
         entry_point: _builtins.str = ...,
+        tool: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["callback", b"callback", "create_time", b"create_time", "entry_point", b"entry_point", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["callback", b"callback", "create_time", b"create_time", "entry_point", b"entry_point", "target", b"target", "tool", b"tool"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_pattern", b"action_pattern", "callback", b"callback", "create_time", b"create_time", "entry_point", b"entry_point", "handler_id", b"handler_id", "name", b"name", "needs_confirmation", b"needs_confirmation", "priority", b"priority", "target", b"target", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_pattern", b"action_pattern", "callback", b"callback", "create_time", b"create_time", "entry_point", b"entry_point", "handler_id", b"handler_id", "name", b"name", "needs_confirmation", b"needs_confirmation", "priority", b"priority", "target", b"target", "tool", b"tool", "types", b"types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["callback", "entry_point"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["callback", "entry_point", "tool"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
@@ -765,7 +769,7 @@ class ActionResult(_message.Message):
     """What the handler gives back: the text of a JSON value. Empty: nothing."""
     error_reason: _builtins.str
     """Why it failed: what the handler calls it, or `HTTP_STATUS`, `ANSWER_INVALID`, `UNREACHABLE`, `TIMEOUT`,
-    `HANDLER_BROKEN`.
+    `HANDLER_BROKEN`; of a tool also `ARGUMENTS_INVALID`, `TOOL_FAILED`.
     """
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
@@ -924,6 +928,7 @@ class CreateActionHandlerRequest(_message.Message):
     NEEDS_CONFIRMATION_FIELD_NUMBER: _builtins.int
     CALLBACK_FIELD_NUMBER: _builtins.int
     ENTRY_POINT_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name, unique among the tenant's."""
     action_pattern: _builtins.str
@@ -934,6 +939,12 @@ class CreateActionHandlerRequest(_message.Message):
     """What it executes has to be confirmed."""
     entry_point: _builtins.str
     """Code in the gateway's own process: the name of an entry point of the group `trunkline.actions`."""
+    tool: _builtins.str
+    """A tool of ToolService, by its name or its id, which is looked up anew for each action. It gets one object: the
+    members of the action's arguments and of its `payload_json`, which wins. What it says is the result's `data_json`
+    where it is JSON, else its `message`. Where the tool needs approval, so do the actions that it executes. Whoever
+    registers it needs the scope `tools:run`.
+    """
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[Global___ActionType.ValueType]:
         """Only of these types; empty: all."""
@@ -952,12 +963,13 @@ class CreateActionHandlerRequest(_message.Message):
         needs_confirmation: _builtins.bool = ...,
         callback: Global___ActionCallback | None = ...,
         entry_point: _builtins.str = ...,
+        tool: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["callback", b"callback", "entry_point", b"entry_point", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["callback", b"callback", "entry_point", b"entry_point", "target", b"target", "tool", b"tool"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_pattern", b"action_pattern", "callback", b"callback", "entry_point", b"entry_point", "name", b"name", "needs_confirmation", b"needs_confirmation", "priority", b"priority", "target", b"target", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_pattern", b"action_pattern", "callback", b"callback", "entry_point", b"entry_point", "name", b"name", "needs_confirmation", b"needs_confirmation", "priority", b"priority", "target", b"target", "tool", b"tool", "types", b"types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["callback", "entry_point"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["callback", "entry_point", "tool"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 

@@ -65,6 +65,11 @@ class AdminServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_admin__pb2.RotateApiKeyRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_admin__pb2.RotateApiKeyResponse.FromString,
                 _registered_method=True)
+        self.CreateBrowserToken = channel.unary_unary(
+                '/trunkline.v1.AdminService/CreateBrowserToken',
+                request_serializer=trunkline_dot_v1_dot_admin__pb2.CreateBrowserTokenRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_admin__pb2.CreateBrowserTokenResponse.FromString,
+                _registered_method=True)
         self.GetInfo = channel.unary_unary(
                 '/trunkline.v1.AdminService/GetInfo',
                 request_serializer=trunkline_dot_v1_dot_admin__pb2.GetInfoRequest.SerializeToString,
@@ -139,6 +144,15 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateBrowserToken(self, request, context):
+        """Makes a token for a page or an app, which cannot keep a key: short-lived, for chats of one user with some models, and
+        no more than a budget. It ends with its time, or when the key that made it is revoked. Nobody can give a token more
+        than they have, and a token makes none: errors FIELD_FORBIDDEN, SCOPE_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetInfo(self, request, context):
         """What this replica is and does.
         """
@@ -206,6 +220,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RotateApiKey,
                     request_deserializer=trunkline_dot_v1_dot_admin__pb2.RotateApiKeyRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_admin__pb2.RotateApiKeyResponse.SerializeToString,
+            ),
+            'CreateBrowserToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBrowserToken,
+                    request_deserializer=trunkline_dot_v1_dot_admin__pb2.CreateBrowserTokenRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_admin__pb2.CreateBrowserTokenResponse.SerializeToString,
             ),
             'GetInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetInfo,
@@ -396,6 +415,33 @@ class AdminService(object):
             '/trunkline.v1.AdminService/RotateApiKey',
             trunkline_dot_v1_dot_admin__pb2.RotateApiKeyRequest.SerializeToString,
             trunkline_dot_v1_dot_admin__pb2.RotateApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBrowserToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.AdminService/CreateBrowserToken',
+            trunkline_dot_v1_dot_admin__pb2.CreateBrowserTokenRequest.SerializeToString,
+            trunkline_dot_v1_dot_admin__pb2.CreateBrowserTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,11 @@ class AdminServiceStub:
     """Ends a key now, on every replica within a second. Errors: RESOURCE_NOT_FOUND."""
     RotateApiKey: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RotateApiKeyRequest, _admin_pb2.RotateApiKeyResponse]
     """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND."""
+    CreateBrowserToken: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateBrowserTokenRequest, _admin_pb2.CreateBrowserTokenResponse]
+    """Makes a token for a page or an app, which cannot keep a key: short-lived, for chats of one user with some models, and
+    no more than a budget. It ends with its time, or when the key that made it is revoked. Nobody can give a token more
+    than they have, and a token makes none: errors FIELD_FORBIDDEN, SCOPE_MISSING.
+    """
     GetInfo: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetInfoRequest, _admin_pb2.GetInfoResponse]
     """What this replica is and does."""
     GetSystemHealth: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetSystemHealthRequest, _admin_pb2.GetSystemHealthResponse]
@@ -77,6 +82,11 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Ends a key now, on every replica within a second. Errors: RESOURCE_NOT_FOUND."""
     RotateApiKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.RotateApiKeyRequest, _admin_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
     """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND."""
+    CreateBrowserToken: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateBrowserTokenRequest, _admin_pb2.CreateBrowserTokenResponse]  # type: ignore[assignment]
+    """Makes a token for a page or an app, which cannot keep a key: short-lived, for chats of one user with some models, and
+    no more than a budget. It ends with its time, or when the key that made it is revoked. Nobody can give a token more
+    than they have, and a token makes none: errors FIELD_FORBIDDEN, SCOPE_MISSING.
+    """
     GetInfo: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetInfoRequest, _admin_pb2.GetInfoResponse]  # type: ignore[assignment]
     """What this replica is and does."""
     GetSystemHealth: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetSystemHealthRequest, _admin_pb2.GetSystemHealthResponse]  # type: ignore[assignment]
@@ -140,6 +150,17 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.RotateApiKeyResponse, _abc.Awaitable[_admin_pb2.RotateApiKeyResponse]]:
         """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def CreateBrowserToken(
+        self,
+        request: _admin_pb2.CreateBrowserTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.CreateBrowserTokenResponse, _abc.Awaitable[_admin_pb2.CreateBrowserTokenResponse]]:
+        """Makes a token for a page or an app, which cannot keep a key: short-lived, for chats of one user with some models, and
+        no more than a budget. It ends with its time, or when the key that made it is revoked. Nobody can give a token more
+        than they have, and a token makes none: errors FIELD_FORBIDDEN, SCOPE_MISSING.
+        """
 
     @_abc_1.abstractmethod
     def GetInfo(

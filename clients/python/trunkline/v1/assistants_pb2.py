@@ -27,7 +27,7 @@ from trunkline.v1 import chat_pb2 as trunkline_dot_v1_dot_chat__pb2
 from trunkline.v1 import content_pb2 as trunkline_dot_v1_dot_content__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtrunkline/v1/assistants.proto\x12\x0ctrunkline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17trunkline/v1/chat.proto\x1a\x1atrunkline/v1/content.proto\"\x94\x03\n\x07Persona\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\"\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x00R\x0b\x64\x65scription\x12\x16\n\x05model\x18\x03 \x01(\tB\x00R\x05model\x12$\n\x0cinstructions\x18\x04 \x01(\tB\x00R\x0cinstructions\x12\x32\n\x08sampling\x18\x05 \x01(\x0b\x32\x16.trunkline.v1.SamplingR\x08sampling\x12\x35\n\treasoning\x18\x06 \x01(\x0b\x32\x17.trunkline.v1.ReasoningR\treasoning\x12*\n\x05tools\x18\x07 \x03(\x0b\x32\x12.trunkline.v1.ToolB\x00R\x05tools\x12\x39\n\x0btool_choice\x18\x08 \x01(\x0b\x32\x18.trunkline.v1.ToolChoiceR\ntoolChoice\x12?\n\routput_format\x18\t \x01(\x0b\x32\x1a.trunkline.v1.OutputFormatR\x0coutputFormat\"\xd9\x01\n\tAssistant\x12!\n\x0c\x61ssistant_id\x18\x01 \x01(\tR\x0b\x61ssistantId\x12/\n\x07persona\x18\x02 \x01(\x0b\x32\x15.trunkline.v1.PersonaR\x07persona\x12;\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"l\n\x16\x43reateAssistantRequest\x12\x31\n\x07persona\x18\x01 \x01(\x0b\x32\x15.trunkline.v1.PersonaB\x00R\x07persona\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x00R\trequestId\"P\n\x17\x43reateAssistantResponse\x12\x35\n\tassistant\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.AssistantR\tassistant\"5\n\x13GetAssistantRequest\x12\x1e\n\tassistant\x18\x01 \x01(\tB\x00R\tassistant\"M\n\x14GetAssistantResponse\x12\x35\n\tassistant\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.AssistantR\tassistant\"W\n\x15ListAssistantsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"y\n\x16ListAssistantsResponse\x12\x37\n\nassistants\x18\x01 \x03(\x0b\x32\x17.trunkline.v1.AssistantR\nassistants\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"k\n\x16UpdateAssistantRequest\x12\x1e\n\tassistant\x18\x01 \x01(\tB\x00R\tassistant\x12\x31\n\x07persona\x18\x02 \x01(\x0b\x32\x15.trunkline.v1.PersonaB\x00R\x07persona\"P\n\x17UpdateAssistantResponse\x12\x35\n\tassistant\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.AssistantR\tassistant\"8\n\x16\x44\x65leteAssistantRequest\x12\x1e\n\tassistant\x18\x01 \x01(\tB\x00R\tassistant\"\x19\n\x17\x44\x65leteAssistantResponse2\xf9\x03\n\x10\x41ssistantService\x12`\n\x0f\x43reateAssistant\x12$.trunkline.v1.CreateAssistantRequest\x1a%.trunkline.v1.CreateAssistantResponse\"\x00\x12Z\n\x0cGetAssistant\x12!.trunkline.v1.GetAssistantRequest\x1a\".trunkline.v1.GetAssistantResponse\"\x03\x90\x02\x01\x12`\n\x0eListAssistants\x12#.trunkline.v1.ListAssistantsRequest\x1a$.trunkline.v1.ListAssistantsResponse\"\x03\x90\x02\x01\x12\x63\n\x0fUpdateAssistant\x12$.trunkline.v1.UpdateAssistantRequest\x1a%.trunkline.v1.UpdateAssistantResponse\"\x03\x90\x02\x02\x12`\n\x0f\x44\x65leteAssistant\x12$.trunkline.v1.DeleteAssistantRequest\x1a%.trunkline.v1.DeleteAssistantResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtrunkline/v1/assistants.proto\x12\x0ctrunkline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17trunkline/v1/chat.proto\x1a\x1atrunkline/v1/content.proto\"\xb1\x03\n\x07Persona\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\"\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x00R\x0b\x64\x65scription\x12\x16\n\x05model\x18\x03 \x01(\tB\x00R\x05model\x12$\n\x0cinstructions\x18\x04 \x01(\tB\x00R\x0cinstructions\x12\x32\n\x08sampling\x18\x05 \x01(\x0b\x32\x16.trunkline.v1.SamplingR\x08sampling\x12\x35\n\treasoning\x18\x06 \x01(\x0b\x32\x17.trunkline.v1.ReasoningR\treasoning\x12*\n\x05tools\x18\x07 \x03(\x0b\x32\x12.trunkline.v1.ToolB\x00R\x05tools\x12\x39\n\x0btool_choice\x18\x08 \x01(\x0b\x32\x18.trunkline.v1.ToolChoiceR\ntoolChoice\x12?\n\routput_format\x18\t \x01(\x0b\x32\x1a.trunkline.v1.OutputFormatR\x0coutputFormat\x12\x1b\n\x08\x66ile_ids\x18\n \x03(\tB\x00R\x07\x66ileIds\"\xd9\x01\n\tAssistant\x12!\n\x0c\x61ssistant_id\x18\x01 \x01(\tR\x0b\x61ssistantId\x12/\n\x07persona\x18\x02 \x01(\x0b\x32\x15.trunkline.v1.PersonaR\x07persona\x12;\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"l\n\x16\x43reateAssistantRequest\x12\x31\n\x07persona\x18\x01 \x01(\x0b\x32\x15.trunkline.v1.PersonaB\x00R\x07persona\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x00R\trequestId\"P\n\x17\x43reateAssistantResponse\x12\x35\n\tassistant\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.AssistantR\tassistant\"5\n\x13GetAssistantRequest\x12\x1e\n\tassistant\x18\x01 \x01(\tB\x00R\tassistant\"M\n\x14GetAssistantResponse\x12\x35\n\tassistant\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.AssistantR\tassistant\"W\n\x15ListAssistantsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"y\n\x16ListAssistantsResponse\x12\x37\n\nassistants\x18\x01 \x03(\x0b\x32\x17.trunkline.v1.AssistantR\nassistants\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"k\n\x16UpdateAssistantRequest\x12\x1e\n\tassistant\x18\x01 \x01(\tB\x00R\tassistant\x12\x31\n\x07persona\x18\x02 \x01(\x0b\x32\x15.trunkline.v1.PersonaB\x00R\x07persona\"P\n\x17UpdateAssistantResponse\x12\x35\n\tassistant\x18\x01 \x01(\x0b\x32\x17.trunkline.v1.AssistantR\tassistant\"8\n\x16\x44\x65leteAssistantRequest\x12\x1e\n\tassistant\x18\x01 \x01(\tB\x00R\tassistant\"\x19\n\x17\x44\x65leteAssistantResponse2\xf9\x03\n\x10\x41ssistantService\x12`\n\x0f\x43reateAssistant\x12$.trunkline.v1.CreateAssistantRequest\x1a%.trunkline.v1.CreateAssistantResponse\"\x00\x12Z\n\x0cGetAssistant\x12!.trunkline.v1.GetAssistantRequest\x1a\".trunkline.v1.GetAssistantResponse\"\x03\x90\x02\x01\x12`\n\x0eListAssistants\x12#.trunkline.v1.ListAssistantsRequest\x1a$.trunkline.v1.ListAssistantsResponse\"\x03\x90\x02\x01\x12\x63\n\x0fUpdateAssistant\x12$.trunkline.v1.UpdateAssistantRequest\x1a%.trunkline.v1.UpdateAssistantResponse\"\x03\x90\x02\x02\x12`\n\x0f\x44\x65leteAssistant\x12$.trunkline.v1.DeleteAssistantRequest\x1a%.trunkline.v1.DeleteAssistantResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,29 +41,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASSISTANTSERVICE'].methods_by_name['UpdateAssistant']._loaded_options = None
   _globals['_ASSISTANTSERVICE'].methods_by_name['UpdateAssistant']._serialized_options = b'\220\002\002'
   _globals['_PERSONA']._serialized_start=134
-  _globals['_PERSONA']._serialized_end=538
-  _globals['_ASSISTANT']._serialized_start=541
-  _globals['_ASSISTANT']._serialized_end=758
-  _globals['_CREATEASSISTANTREQUEST']._serialized_start=760
-  _globals['_CREATEASSISTANTREQUEST']._serialized_end=868
-  _globals['_CREATEASSISTANTRESPONSE']._serialized_start=870
-  _globals['_CREATEASSISTANTRESPONSE']._serialized_end=950
-  _globals['_GETASSISTANTREQUEST']._serialized_start=952
-  _globals['_GETASSISTANTREQUEST']._serialized_end=1005
-  _globals['_GETASSISTANTRESPONSE']._serialized_start=1007
-  _globals['_GETASSISTANTRESPONSE']._serialized_end=1084
-  _globals['_LISTASSISTANTSREQUEST']._serialized_start=1086
-  _globals['_LISTASSISTANTSREQUEST']._serialized_end=1173
-  _globals['_LISTASSISTANTSRESPONSE']._serialized_start=1175
-  _globals['_LISTASSISTANTSRESPONSE']._serialized_end=1296
-  _globals['_UPDATEASSISTANTREQUEST']._serialized_start=1298
-  _globals['_UPDATEASSISTANTREQUEST']._serialized_end=1405
-  _globals['_UPDATEASSISTANTRESPONSE']._serialized_start=1407
-  _globals['_UPDATEASSISTANTRESPONSE']._serialized_end=1487
-  _globals['_DELETEASSISTANTREQUEST']._serialized_start=1489
-  _globals['_DELETEASSISTANTREQUEST']._serialized_end=1545
-  _globals['_DELETEASSISTANTRESPONSE']._serialized_start=1547
-  _globals['_DELETEASSISTANTRESPONSE']._serialized_end=1572
-  _globals['_ASSISTANTSERVICE']._serialized_start=1575
-  _globals['_ASSISTANTSERVICE']._serialized_end=2080
+  _globals['_PERSONA']._serialized_end=567
+  _globals['_ASSISTANT']._serialized_start=570
+  _globals['_ASSISTANT']._serialized_end=787
+  _globals['_CREATEASSISTANTREQUEST']._serialized_start=789
+  _globals['_CREATEASSISTANTREQUEST']._serialized_end=897
+  _globals['_CREATEASSISTANTRESPONSE']._serialized_start=899
+  _globals['_CREATEASSISTANTRESPONSE']._serialized_end=979
+  _globals['_GETASSISTANTREQUEST']._serialized_start=981
+  _globals['_GETASSISTANTREQUEST']._serialized_end=1034
+  _globals['_GETASSISTANTRESPONSE']._serialized_start=1036
+  _globals['_GETASSISTANTRESPONSE']._serialized_end=1113
+  _globals['_LISTASSISTANTSREQUEST']._serialized_start=1115
+  _globals['_LISTASSISTANTSREQUEST']._serialized_end=1202
+  _globals['_LISTASSISTANTSRESPONSE']._serialized_start=1204
+  _globals['_LISTASSISTANTSRESPONSE']._serialized_end=1325
+  _globals['_UPDATEASSISTANTREQUEST']._serialized_start=1327
+  _globals['_UPDATEASSISTANTREQUEST']._serialized_end=1434
+  _globals['_UPDATEASSISTANTRESPONSE']._serialized_start=1436
+  _globals['_UPDATEASSISTANTRESPONSE']._serialized_end=1516
+  _globals['_DELETEASSISTANTREQUEST']._serialized_start=1518
+  _globals['_DELETEASSISTANTREQUEST']._serialized_end=1574
+  _globals['_DELETEASSISTANTRESPONSE']._serialized_start=1576
+  _globals['_DELETEASSISTANTRESPONSE']._serialized_end=1601
+  _globals['_ASSISTANTSERVICE']._serialized_start=1604
+  _globals['_ASSISTANTSERVICE']._serialized_end=2109
 # @@protoc_insertion_point(module_scope)

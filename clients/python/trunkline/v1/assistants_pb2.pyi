@@ -36,6 +36,7 @@ class Persona(_message.Message):
     TOOLS_FIELD_NUMBER: _builtins.int
     TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     OUTPUT_FORMAT_FIELD_NUMBER: _builtins.int
+    FILE_IDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Letters, digits, `_`, `-`, `.` and `/`; the only one of this name in the tenant."""
     description: _builtins.str
@@ -64,6 +65,12 @@ class Persona(_message.Message):
     def output_format(self) -> _content_pb2.OutputFormat:
         """The shape of the answer."""
 
+    @_builtins.property
+    def file_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Files of FileService that go with every call, before the call's own `file_ids`. Each is there when the assistant is
+        made or changed; a call whose assistant has lost one is refused with RESOURCE_NOT_FOUND.
+        """
+
     def __init__(
         self,
         *,
@@ -76,10 +83,11 @@ class Persona(_message.Message):
         tools: _abc.Iterable[_content_pb2.Tool] | None = ...,
         tool_choice: _content_pb2.ToolChoice | None = ...,
         output_format: _content_pb2.OutputFormat | None = ...,
+        file_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["output_format", b"output_format", "reasoning", b"reasoning", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "instructions", b"instructions", "model", b"model", "name", b"name", "output_format", b"output_format", "reasoning", b"reasoning", "sampling", b"sampling", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "file_ids", b"file_ids", "instructions", b"instructions", "model", b"model", "name", b"name", "output_format", b"output_format", "reasoning", b"reasoning", "sampling", b"sampling", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,10 +26,11 @@ if _version_not_supported:
 
 
 class AssistantServiceStub(object):
-    """Assistants: a model, instructions, tools and parameters under a name, for `ChatInput.assistant_id`.
+    """Assistants: a model, instructions, tools, parameters and files under a name, for `ChatInput.assistant_id`.
 
     What a call says itself wins: its model, each of its sampling parameters, its tools (all of them, where it has any),
-    its tool choice, reasoning and output format. The instructions come before all messages of the call.
+    its tool choice, reasoning and output format. The instructions come before all messages of the call, the files before
+    the files of the call.
     """
 
     def __init__(self, channel):
@@ -66,14 +67,15 @@ class AssistantServiceStub(object):
 
 
 class AssistantServiceServicer(object):
-    """Assistants: a model, instructions, tools and parameters under a name, for `ChatInput.assistant_id`.
+    """Assistants: a model, instructions, tools, parameters and files under a name, for `ChatInput.assistant_id`.
 
     What a call says itself wins: its model, each of its sampling parameters, its tools (all of them, where it has any),
-    its tool choice, reasoning and output format. The instructions come before all messages of the call.
+    its tool choice, reasoning and output format. The instructions come before all messages of the call, the files before
+    the files of the call.
     """
 
     def CreateAssistant(self, request, context):
-        """Makes an assistant. Errors: RESOURCE_EXISTS, VALIDATION.
+        """Makes an assistant. Errors: RESOURCE_EXISTS, RESOURCE_NOT_FOUND where a file is none, VALIDATION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,10 +147,11 @@ def add_AssistantServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AssistantService(object):
-    """Assistants: a model, instructions, tools and parameters under a name, for `ChatInput.assistant_id`.
+    """Assistants: a model, instructions, tools, parameters and files under a name, for `ChatInput.assistant_id`.
 
     What a call says itself wins: its model, each of its sampling parameters, its tools (all of them, where it has any),
-    its tool choice, reasoning and output format. The instructions come before all messages of the call.
+    its tool choice, reasoning and output format. The instructions come before all messages of the call, the files before
+    the files of the call.
     """
 
     @staticmethod

@@ -27,10 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AssistantServiceStub:
-    """Assistants: a model, instructions, tools and parameters under a name, for `ChatInput.assistant_id`.
+    """Assistants: a model, instructions, tools, parameters and files under a name, for `ChatInput.assistant_id`.
 
     What a call says itself wins: its model, each of its sampling parameters, its tools (all of them, where it has any),
-    its tool choice, reasoning and output format. The instructions come before all messages of the call.
+    its tool choice, reasoning and output format. The instructions come before all messages of the call, the files before
+    the files of the call.
     """
 
     @_typing.overload
@@ -38,7 +39,7 @@ class AssistantServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AssistantServiceAsyncStub: ...
     CreateAssistant: _grpc.UnaryUnaryMultiCallable[_assistants_pb2.CreateAssistantRequest, _assistants_pb2.CreateAssistantResponse]
-    """Makes an assistant. Errors: RESOURCE_EXISTS, VALIDATION."""
+    """Makes an assistant. Errors: RESOURCE_EXISTS, RESOURCE_NOT_FOUND where a file is none, VALIDATION."""
     GetAssistant: _grpc.UnaryUnaryMultiCallable[_assistants_pb2.GetAssistantRequest, _assistants_pb2.GetAssistantResponse]
     """An assistant. Errors: RESOURCE_NOT_FOUND."""
     ListAssistants: _grpc.UnaryUnaryMultiCallable[_assistants_pb2.ListAssistantsRequest, _assistants_pb2.ListAssistantsResponse]
@@ -52,15 +53,16 @@ class AssistantServiceStub:
 
 @_typing.type_check_only
 class AssistantServiceAsyncStub(AssistantServiceStub):
-    """Assistants: a model, instructions, tools and parameters under a name, for `ChatInput.assistant_id`.
+    """Assistants: a model, instructions, tools, parameters and files under a name, for `ChatInput.assistant_id`.
 
     What a call says itself wins: its model, each of its sampling parameters, its tools (all of them, where it has any),
-    its tool choice, reasoning and output format. The instructions come before all messages of the call.
+    its tool choice, reasoning and output format. The instructions come before all messages of the call, the files before
+    the files of the call.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateAssistant: _aio.UnaryUnaryMultiCallable[_assistants_pb2.CreateAssistantRequest, _assistants_pb2.CreateAssistantResponse]  # type: ignore[assignment]
-    """Makes an assistant. Errors: RESOURCE_EXISTS, VALIDATION."""
+    """Makes an assistant. Errors: RESOURCE_EXISTS, RESOURCE_NOT_FOUND where a file is none, VALIDATION."""
     GetAssistant: _aio.UnaryUnaryMultiCallable[_assistants_pb2.GetAssistantRequest, _assistants_pb2.GetAssistantResponse]  # type: ignore[assignment]
     """An assistant. Errors: RESOURCE_NOT_FOUND."""
     ListAssistants: _aio.UnaryUnaryMultiCallable[_assistants_pb2.ListAssistantsRequest, _assistants_pb2.ListAssistantsResponse]  # type: ignore[assignment]
@@ -73,10 +75,11 @@ class AssistantServiceAsyncStub(AssistantServiceStub):
     """Forgets an assistant; its name is free again. Errors: RESOURCE_NOT_FOUND."""
 
 class AssistantServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Assistants: a model, instructions, tools and parameters under a name, for `ChatInput.assistant_id`.
+    """Assistants: a model, instructions, tools, parameters and files under a name, for `ChatInput.assistant_id`.
 
     What a call says itself wins: its model, each of its sampling parameters, its tools (all of them, where it has any),
-    its tool choice, reasoning and output format. The instructions come before all messages of the call.
+    its tool choice, reasoning and output format. The instructions come before all messages of the call, the files before
+    the files of the call.
     """
 
     @_abc_1.abstractmethod
@@ -85,7 +88,7 @@ class AssistantServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assistants_pb2.CreateAssistantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assistants_pb2.CreateAssistantResponse, _abc.Awaitable[_assistants_pb2.CreateAssistantResponse]]:
-        """Makes an assistant. Errors: RESOURCE_EXISTS, VALIDATION."""
+        """Makes an assistant. Errors: RESOURCE_EXISTS, RESOURCE_NOT_FOUND where a file is none, VALIDATION."""
 
     @_abc_1.abstractmethod
     def GetAssistant(

@@ -1153,6 +1153,7 @@ class ChatEvent(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     STARTED_FIELD_NUMBER: _builtins.int
     PART_STARTED_FIELD_NUMBER: _builtins.int
     PART_DELTA_FIELD_NUMBER: _builtins.int
@@ -1163,6 +1164,8 @@ class ChatEvent(_message.Message):
     COMPLETED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Its number, from 1, growing by one."""
+    resume_token: _builtins.str
+    """In a resumable stream: what ResumeStream goes on behind this event with."""
     @_builtins.property
     def started(self) -> Global___GenerationStarted:
         """The first event."""
@@ -1199,6 +1202,7 @@ class ChatEvent(_message.Message):
         self,
         *,
         sequence: _builtins.int = ...,
+        resume_token: _builtins.str = ...,
         started: Global___GenerationStarted | None = ...,
         part_started: Global___PartStarted | None = ...,
         part_delta: Global___PartDelta | None = ...,
@@ -1210,7 +1214,7 @@ class ChatEvent(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["candidate_completed", b"candidate_completed", "completed", b"completed", "event", b"event", "heartbeat", b"heartbeat", "part_completed", b"part_completed", "part_delta", b"part_delta", "part_started", b"part_started", "started", b"started", "tool_progress", b"tool_progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate_completed", b"candidate_completed", "completed", b"completed", "event", b"event", "heartbeat", b"heartbeat", "part_completed", b"part_completed", "part_delta", b"part_delta", "part_started", b"part_started", "sequence", b"sequence", "started", b"started", "tool_progress", b"tool_progress"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate_completed", b"candidate_completed", "completed", b"completed", "event", b"event", "heartbeat", b"heartbeat", "part_completed", b"part_completed", "part_delta", b"part_delta", "part_started", b"part_started", "resume_token", b"resume_token", "sequence", b"sequence", "started", b"started", "tool_progress", b"tool_progress"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "part_started", "part_delta", "part_completed", "tool_progress", "candidate_completed", "heartbeat", "completed"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
@@ -1843,9 +1847,14 @@ class StreamRequest(_message.Message):
 
     INPUT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RESUMABLE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes a retry safe: the same id and input give the same events, for 24 hours, charged once. 1 to 255 printable
     ASCII characters, unique within the key and method. Empty: a retry is a new call.
+    """
+    resumable: _builtins.bool
+    """Keep what is said for a while, so that a caller whose connection breaks can go on with ResumeStream. When nobody
+    listens, the provider is heard on for a minute unless the operator says otherwise; CancelCompletion stops it.
     """
     @_builtins.property
     def input(self) -> Global___ChatInput:
@@ -1856,10 +1865,11 @@ class StreamRequest(_message.Message):
         *,
         input: Global___ChatInput | None = ...,
         request_id: _builtins.str = ...,
+        resumable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "request_id", b"request_id", "resumable", b"resumable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1888,6 +1898,60 @@ class StreamResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamResponse: _TypeAlias = StreamResponse  # noqa: Y015
+
+@_typing.final
+class ResumeStreamRequest(_message.Message):
+    """Request of ResumeStream: a token, or what it is made of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETION_ID_FIELD_NUMBER: _builtins.int
+    AFTER_SEQUENCE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    completion_id: _builtins.str
+    """The stream."""
+    after_sequence: _builtins.int
+    """`sequence` of the last event that has come; 0: from the beginning."""
+    resume_token: _builtins.str
+    """`resume_token` of the last event that has come, in place of both."""
+    def __init__(
+        self,
+        *,
+        completion_id: _builtins.str = ...,
+        after_sequence: _builtins.int = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_sequence", b"after_sequence", "completion_id", b"completion_id", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeStreamRequest: _TypeAlias = ResumeStreamRequest  # noqa: Y015
+
+@_typing.final
+class ResumeStreamResponse(_message.Message):
+    """Response of ResumeStream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> Global___ChatEvent:
+        """What happened."""
+
+    def __init__(
+        self,
+        *,
+        event: Global___ChatEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeStreamResponse: _TypeAlias = ResumeStreamResponse  # noqa: Y015
 
 @_typing.final
 class CancelCompletionRequest(_message.Message):

@@ -49,6 +49,11 @@ class ChatServiceStub(object):
                 request_serializer=trunkline_dot_v1_dot_chat__pb2.StreamRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_chat__pb2.StreamResponse.FromString,
                 _registered_method=True)
+        self.ResumeStream = channel.unary_stream(
+                '/trunkline.v1.ChatService/ResumeStream',
+                request_serializer=trunkline_dot_v1_dot_chat__pb2.ResumeStreamRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_chat__pb2.ResumeStreamResponse.FromString,
+                _registered_method=True)
         self.CancelCompletion = channel.unary_unary(
                 '/trunkline.v1.ChatService/CancelCompletion',
                 request_serializer=trunkline_dot_v1_dot_chat__pb2.CancelCompletionRequest.SerializeToString,
@@ -101,8 +106,17 @@ class ChatServiceServicer(object):
     def Stream(self, request, context):
         """Answers token by token. The first event is `started`, the last is `completed`; every other end is an error status
         with a `PartialResult`. Nothing is sent before the provider's first content, so an early failure is a clean status.
-        Cancelling the call stops the provider and settles what was used.
+        Cancelling the call stops the provider and settles what was used, unless it is `resumable`.
         Errors: those of Complete, and STREAM_INTERRUPTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeStream(self, request, context):
+        """Goes on with a `resumable` Stream of the same tenant and user behind an event that has come: what was said since,
+        then what is said, to the end that the Stream has. Several may hear one stream. Asks no provider. Free.
+        Errors: RESOURCE_NOT_FOUND, RESUME_EXPIRED, STREAM_INTERRUPTED, and those that the Stream ends with.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,6 +182,11 @@ def add_ChatServiceServicer_to_server(servicer, server):
                     servicer.Stream,
                     request_deserializer=trunkline_dot_v1_dot_chat__pb2.StreamRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_chat__pb2.StreamResponse.SerializeToString,
+            ),
+            'ResumeStream': grpc.unary_stream_rpc_method_handler(
+                    servicer.ResumeStream,
+                    request_deserializer=trunkline_dot_v1_dot_chat__pb2.ResumeStreamRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_chat__pb2.ResumeStreamResponse.SerializeToString,
             ),
             'CancelCompletion': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelCompletion,
@@ -259,6 +278,33 @@ class ChatService(object):
             '/trunkline.v1.ChatService/Stream',
             trunkline_dot_v1_dot_chat__pb2.StreamRequest.SerializeToString,
             trunkline_dot_v1_dot_chat__pb2.StreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeStream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/trunkline.v1.ChatService/ResumeStream',
+            trunkline_dot_v1_dot_chat__pb2.ResumeStreamRequest.SerializeToString,
+            trunkline_dot_v1_dot_chat__pb2.ResumeStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,8 +46,13 @@ class ChatServiceStub:
     Stream: _grpc.UnaryStreamMultiCallable[_chat_pb2.StreamRequest, _chat_pb2.StreamResponse]
     """Answers token by token. The first event is `started`, the last is `completed`; every other end is an error status
     with a `PartialResult`. Nothing is sent before the provider's first content, so an early failure is a clean status.
-    Cancelling the call stops the provider and settles what was used.
+    Cancelling the call stops the provider and settles what was used, unless it is `resumable`.
     Errors: those of Complete, and STREAM_INTERRUPTED.
+    """
+    ResumeStream: _grpc.UnaryStreamMultiCallable[_chat_pb2.ResumeStreamRequest, _chat_pb2.ResumeStreamResponse]
+    """Goes on with a `resumable` Stream of the same tenant and user behind an event that has come: what was said since,
+    then what is said, to the end that the Stream has. Several may hear one stream. Asks no provider. Free.
+    Errors: RESOURCE_NOT_FOUND, RESUME_EXPIRED, STREAM_INTERRUPTED, and those that the Stream ends with.
     """
     CancelCompletion: _grpc.UnaryUnaryMultiCallable[_chat_pb2.CancelCompletionRequest, _chat_pb2.CancelCompletionResponse]
     """Stops a running Complete or Stream of the same tenant, from any connection and any replica.
@@ -92,8 +97,13 @@ class ChatServiceAsyncStub(ChatServiceStub):
     Stream: _aio.UnaryStreamMultiCallable[_chat_pb2.StreamRequest, _chat_pb2.StreamResponse]  # type: ignore[assignment]
     """Answers token by token. The first event is `started`, the last is `completed`; every other end is an error status
     with a `PartialResult`. Nothing is sent before the provider's first content, so an early failure is a clean status.
-    Cancelling the call stops the provider and settles what was used.
+    Cancelling the call stops the provider and settles what was used, unless it is `resumable`.
     Errors: those of Complete, and STREAM_INTERRUPTED.
+    """
+    ResumeStream: _aio.UnaryStreamMultiCallable[_chat_pb2.ResumeStreamRequest, _chat_pb2.ResumeStreamResponse]  # type: ignore[assignment]
+    """Goes on with a `resumable` Stream of the same tenant and user behind an event that has come: what was said since,
+    then what is said, to the end that the Stream has. Several may hear one stream. Asks no provider. Free.
+    Errors: RESOURCE_NOT_FOUND, RESUME_EXPIRED, STREAM_INTERRUPTED, and those that the Stream ends with.
     """
     CancelCompletion: _aio.UnaryUnaryMultiCallable[_chat_pb2.CancelCompletionRequest, _chat_pb2.CancelCompletionResponse]  # type: ignore[assignment]
     """Stops a running Complete or Stream of the same tenant, from any connection and any replica.
@@ -147,8 +157,19 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_chat_pb2.StreamResponse], _abc.AsyncIterator[_chat_pb2.StreamResponse]]:
         """Answers token by token. The first event is `started`, the last is `completed`; every other end is an error status
         with a `PartialResult`. Nothing is sent before the provider's first content, so an early failure is a clean status.
-        Cancelling the call stops the provider and settles what was used.
+        Cancelling the call stops the provider and settles what was used, unless it is `resumable`.
         Errors: those of Complete, and STREAM_INTERRUPTED.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeStream(
+        self,
+        request: _chat_pb2.ResumeStreamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_chat_pb2.ResumeStreamResponse], _abc.AsyncIterator[_chat_pb2.ResumeStreamResponse]]:
+        """Goes on with a `resumable` Stream of the same tenant and user behind an event that has come: what was said since,
+        then what is said, to the end that the Stream has. Several may hear one stream. Asks no provider. Free.
+        Errors: RESOURCE_NOT_FOUND, RESUME_EXPIRED, STREAM_INTERRUPTED, and those that the Stream ends with.
         """
 
     @_abc_1.abstractmethod

@@ -62,7 +62,9 @@ class _GuardActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GuardActi
     GUARD_ACTION_REDACT: _GuardAction.ValueType  # 2
     """The name of its kind stands in its place, such as `[EMAIL]`."""
     GUARD_ACTION_REFUSE: _GuardAction.ValueType  # 3
-    """A question is refused with PII_DETECTED; an answer ends there with FINISH_REASON_CONTENT_FILTER."""
+    """A question is refused with PII_DETECTED; an answer ends there with FINISH_REASON_CONTENT_FILTER. What is no chat is
+    withheld whole, with OUTCOME_FILTERED.
+    """
 
 class GuardAction(_GuardAction, metaclass=_GuardActionEnumTypeWrapper):
     """What a guard does with personal data."""
@@ -76,7 +78,9 @@ the placeholder. In an answer, what the question did not have is replaced as by 
 GUARD_ACTION_REDACT: GuardAction.ValueType  # 2
 """The name of its kind stands in its place, such as `[EMAIL]`."""
 GUARD_ACTION_REFUSE: GuardAction.ValueType  # 3
-"""A question is refused with PII_DETECTED; an answer ends there with FINISH_REASON_CONTENT_FILTER."""
+"""A question is refused with PII_DETECTED; an answer ends there with FINISH_REASON_CONTENT_FILTER. What is no chat is
+withheld whole, with OUTCOME_FILTERED.
+"""
 Global___GuardAction: _TypeAlias = GuardAction  # noqa: Y015
 
 @_typing.final
@@ -112,7 +116,8 @@ Global___GuardRule: _TypeAlias = GuardRule  # noqa: Y015
 @_typing.final
 class Guard(_message.Message):
     """What is kept out of questions and answers. Texts of all parts are looked through: instructions, messages, documents
-    given as text, arguments and results of tools, structured output; not pictures, sounds and files.
+    given as text, arguments and results of tools, structured output; not pictures, sounds and files. Of work other than
+    chat: its texts and prompts, transcripts, and prompts as providers have changed them.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

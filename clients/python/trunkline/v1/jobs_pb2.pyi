@@ -392,7 +392,7 @@ class Job(_message.Message):
 
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
-        """What its last attempt used."""
+        """What its last attempt used, all calls of it together."""
 
     @_builtins.property
     def cost(self) -> _usage_pb2.Amount:

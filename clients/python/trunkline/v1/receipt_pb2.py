@@ -24,16 +24,17 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.v1 import chat_pb2 as trunkline_dot_v1_dot_chat__pb2
+from trunkline.v1 import guard_pb2 as trunkline_dot_v1_dot_guard__pb2
 from trunkline.v1 import usage_pb2 as trunkline_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atrunkline/v1/receipt.proto\x12\x0ctrunkline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17trunkline/v1/chat.proto\x1a\x18trunkline/v1/usage.proto\"\xc5\x04\n\x07Receipt\x12#\n\rcompletion_id\x18\x01 \x01(\tR\x0c\x63ompletionId\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\x30\n\x14provider_response_id\x18\x04 \x01(\tR\x12providerResponseId\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x35\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12)\n\x05usage\x18\x08 \x01(\x0b\x32\x13.trunkline.v1.UsageR\x05usage\x12(\n\x04\x63ost\x18\t \x01(\x0b\x32\x14.trunkline.v1.AmountR\x04\x63ost\x12,\n\x06\x63harge\x18\n \x01(\x0b\x32\x14.trunkline.v1.AmountR\x06\x63harge\x12\x31\n\x08\x61ttempts\x18\x0c \x03(\x0b\x32\x15.trunkline.v1.AttemptR\x08\x61ttempts\x12\x31\n\x08warnings\x18\r \x03(\x0b\x32\x15.trunkline.v1.WarningR\x08warnings\x12/\n\x07outcome\x18\x11 \x01(\x0e\x32\x15.trunkline.v1.OutcomeR\x07outcome\x12#\n\rprice_version\x18\x12 \x01(\tR\x0cpriceVersionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atrunkline/v1/receipt.proto\x12\x0ctrunkline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17trunkline/v1/chat.proto\x1a\x18trunkline/v1/guard.proto\x1a\x18trunkline/v1/usage.proto\"\x88\x05\n\x07Receipt\x12#\n\rcompletion_id\x18\x01 \x01(\tR\x0c\x63ompletionId\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\x30\n\x14provider_response_id\x18\x04 \x01(\tR\x12providerResponseId\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x35\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12)\n\x05usage\x18\x08 \x01(\x0b\x32\x13.trunkline.v1.UsageR\x05usage\x12(\n\x04\x63ost\x18\t \x01(\x0b\x32\x14.trunkline.v1.AmountR\x04\x63ost\x12,\n\x06\x63harge\x18\n \x01(\x0b\x32\x14.trunkline.v1.AmountR\x06\x63harge\x12\x31\n\x08\x61ttempts\x18\x0c \x03(\x0b\x32\x15.trunkline.v1.AttemptR\x08\x61ttempts\x12\x31\n\x08warnings\x18\r \x03(\x0b\x32\x15.trunkline.v1.WarningR\x08warnings\x12/\n\x07outcome\x18\x11 \x01(\x0e\x32\x15.trunkline.v1.OutcomeR\x07outcome\x12#\n\rprice_version\x18\x12 \x01(\tR\x0cpriceVersion\x12\x41\n\x0eguard_findings\x18\x13 \x03(\x0b\x32\x1a.trunkline.v1.GuardFindingR\rguardFindingsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.v1.receipt_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECEIPT']._serialized_start=129
-  _globals['_RECEIPT']._serialized_end=710
+  _globals['_RECEIPT']._serialized_start=155
+  _globals['_RECEIPT']._serialized_end=803
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from trunkline.v1 import chat_pb2 as _chat_pb2
+from trunkline.v1 import guard_pb2 as _guard_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -40,6 +41,7 @@ class Receipt(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
+    GUARD_FINDINGS_FIELD_NUMBER: _builtins.int
     completion_id: _builtins.str
     """The gateway's id of the call, `cmpl_...`."""
     provider: _builtins.str
@@ -80,6 +82,10 @@ class Receipt(_message.Message):
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.Warning]:
         """What the gateway had to change or leave out."""
 
+    @_builtins.property
+    def guard_findings(self) -> _containers.RepeatedCompositeFieldContainer[_guard_pb2.GuardFinding]:
+        """What a guard found in the question and in the answer."""
+
     def __init__(
         self,
         *,
@@ -96,10 +102,11 @@ class Receipt(_message.Message):
         warnings: _abc.Iterable[_chat_pb2.Warning] | None = ...,
         outcome: _chat_pb2.Outcome.ValueType = ...,
         price_version: _builtins.str = ...,
+        guard_findings: _abc.Iterable[_guard_pb2.GuardFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "charge", b"charge", "completion_id", b"completion_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "charge", b"charge", "completion_id", b"completion_id", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "guard_findings", b"guard_findings", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "provider", b"provider", "provider_response_id", b"provider_response_id", "usage", b"usage", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

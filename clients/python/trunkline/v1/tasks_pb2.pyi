@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from trunkline.v1 import chat_pb2 as _chat_pb2
+from trunkline.v1 import guard_pb2 as _guard_pb2
 from trunkline.v1 import receipt_pb2 as _receipt_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
@@ -220,6 +221,7 @@ class TaskOptions(_message.Message):
     ROUTING_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
+    GUARD_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     PROVIDER_OPTIONS_JSON_FIELD_NUMBER: _builtins.int
     MAX_COST_FIELD_NUMBER: _builtins.int
@@ -236,6 +238,10 @@ class TaskOptions(_message.Message):
     @_builtins.property
     def cache(self) -> _chat_pb2.CachePolicy:
         """Whether answers that were kept may be the answer. Not in jobs."""
+
+    @_builtins.property
+    def guard(self) -> _guard_pb2.Guard:
+        """What is kept out of the text and of the result, besides what the tenant's policy says."""
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -256,13 +262,14 @@ class TaskOptions(_message.Message):
         routing: _chat_pb2.Routing | None = ...,
         sampling: _chat_pb2.Sampling | None = ...,
         cache: _chat_pb2.CachePolicy | None = ...,
+        guard: _guard_pb2.Guard | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         provider_options_json: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         max_cost: _usage_pb2.Amount | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "max_cost", b"max_cost", "routing", b"routing", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "guard", b"guard", "max_cost", b"max_cost", "routing", b"routing", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "labels", b"labels", "max_cost", b"max_cost", "model", b"model", "provider_options_json", b"provider_options_json", "routing", b"routing", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "model", b"model", "provider_options_json", b"provider_options_json", "routing", b"routing", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

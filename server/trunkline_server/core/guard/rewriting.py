@@ -81,9 +81,11 @@ def collected(texts: list[str]) -> Rewriter:
     return Rewriter(note, note, note)
 
 
-def change_words(input: InputT, change: Change) -> InputT:
-    """The words of other work than chat: a copy, in which each is changed."""
+def change_words(input: InputT, change: Change, json: Change) -> InputT:
+    """The words of other work than chat: a copy, in which each is changed; `json` is for the provider's own fields."""
     changed = copy.deepcopy(input)
+    for provider, options in changed.provider_options_json.items():
+        changed.provider_options_json[provider] = json(options)
     for name in _WORDS.intersection(changed.DESCRIPTOR.fields_by_name):
         if isinstance(words := getattr(changed, name), str):
             _change(changed, name, change)

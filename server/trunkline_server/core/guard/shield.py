@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from google.protobuf.message import Message
+
 from trunkline.v1 import chat_pb2, guard_pb2
 from trunkline_server.core.errors import FieldViolation, Reason, TrunklineError
+from trunkline_server.core.guard.answered_texts import replaced, rows_of, withhold
 from trunkline_server.core.guard.json_stage import JsonStage
 from trunkline_server.core.guard.pipe import Pipe, passed
 from trunkline_server.core.guard.policy import Armed, Watch
@@ -78,6 +81,15 @@ class Shield:
         self.asked.append(passed(Screen(watch.finders, self._asked(watch, masks=False)), text))
         return self.asked[-1]
 
+    def options(self, text: str) -> str:
+        """JSON that goes to such a thing beside it."""
+        watch = self.armed.question
+        if watch is None:
+            return text
+        replace = self._asked(watch, masks=False)
+        self.asked.append(passed(_json(lambda: Screen(watch.finders, replace), watch, replace), text))
+        return self.asked[-1]
+
     def rewriter(self, watch: Watch) -> Rewriter:
         replace = self._asked(watch, masks=True)
 
@@ -115,15 +127,29 @@ class Shield:
             return JsonStage(lambda: Restorer(self.vault), lambda: Restorer(self.vault))
         return _json(lambda: self._screened(watch, self._told(watch)), watch, self._told(watch), self.vault)
 
+    def answered(self, body: Message) -> bool:
+        """Looks through an answer that is no chat, in place; whether it may be told."""
+        watch = self.armed.answer
+        if watch is None:
+            return True
+        for row in rows_of(body):
+            texts = replaced(row.texts, watch.finders, self._told(watch, is_counted=not row.repeats))
+            if texts is None:
+                withhold(body)
+                return False
+            row.write(texts)
+        return True
+
     def _screened(self, watch: Watch, replace: Replace) -> Stage:
         screen = Screen(watch.finders, replace)
         return Pipe(screen, Restorer(self.vault)) if self.vault else screen
 
-    def _told(self, watch: Watch) -> Replace:
+    def _told(self, watch: Watch, *, is_counted: bool = True) -> Replace:
         def replace(kind: str, _: str) -> str | None:
             refuses = kind in watch.harms or watch.action == guard_pb2.GUARD_ACTION_REFUSE
-            action = guard_pb2.GUARD_ACTION_REFUSE if refuses else guard_pb2.GUARD_ACTION_REDACT
-            self.count(kind, action, in_answer=True)
+            if is_counted:
+                action = guard_pb2.GUARD_ACTION_REFUSE if refuses else guard_pb2.GUARD_ACTION_REDACT
+                self.count(kind, action, in_answer=True)
             return None if refuses else f"[{kind}]"
 
         return replace

@@ -1,13 +1,15 @@
 """What is said on a WebSocket, in JSON: the caller starts and cancels calls, and hears of each by the id it gave it.
 
-start {id, request}  ──▶  message {id, event} ...  ──▶  done {id, event} | error {id, error}
-cancel {id}          ──▶  error {id, error}, if it had not ended
+start {id, request}   ──▶  message {id, event} ...  ──▶  done {id, event} | error {id, error}
+resume {id, request}  ──▶  the same from where it broke off; done {id} where all was heard
+action {id, request}  ──▶  done {id, response} | error {id, error}
+cancel {id}           ──▶  error {id, error}, if it had not ended
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -39,13 +41,13 @@ class Conversation:
     def __init__(
         self,
         boundary: Boundary,
-        procedure: Procedure,
+        kinds: Mapping[str, Procedure],
         metadata: Headers,
         certificate: object,
         send: Callable[[bytes], Awaitable[None]],
     ) -> None:
         self._boundary = boundary
-        self._procedure = procedure
+        self._kinds = kinds
         self._metadata = metadata
         self._certificate = certificate
         self._send = send
@@ -81,39 +83,47 @@ class Conversation:
 
     def _obey(self, said: Said) -> None:
         match said.type:
-            case "start":
-                self._start(said)
             case "cancel":
                 if running := self._running.get(said.id):
                     running.cancel()
+            case kind if procedure := self._kinds.get(kind):
+                self._start(said, procedure)
             case _:
-                raise invalid("type", "must be start or cancel")
+                raise invalid("type", f"must be cancel, {', '.join(self._kinds)}")
 
-    def _start(self, said: Said) -> None:
+    def _start(self, said: Said, procedure: Procedure) -> None:
         if not said.id or len(said.id) > 64 or said.id in self._running:
             raise invalid("id", "must be 1 to 64 characters that no running call has")
         if len(self._running) >= CALLS_MAX:
             raise TrunklineError(Reason.CONCURRENCY_LIMITED, f"{CALLS_MAX} calls run on this socket", retry_after_s=1.0)
-        task = asyncio.get_running_loop().create_task(self._call(said))
+        task = asyncio.get_running_loop().create_task(self._call(said, procedure))
         self._running[said.id] = task
         task.add_done_callback(lambda _: self._running.pop(said.id, None))
 
-    async def _call(self, said: Said) -> None:
-        visit = self._boundary.visit(self._procedure, self._metadata, None, self._certificate)
-
-        async def send(message: Any) -> None:
-            event = json_format.MessageToDict(message.event)
-            await self._tell("done" if message.event.HasField("completed") else "message", said.id, event=event)
-
+    async def _call(self, said: Said, procedure: Procedure) -> None:
+        visit = self._boundary.visit(procedure, self._metadata, None, self._certificate)
         try:
             await visit.identify()
-            await visit.many(await self._read(said), send)
+            request = await CODECS["json"].read(procedure, raw_text(said.request).encode())
+            await (self._many if procedure.method.streams else self._once)(visit, said.id, request)
             visit.answered()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves as a message
             await self._fail(visit, said.id, error)
 
-    async def _read(self, said: Said) -> Message:
-        return await CODECS["json"].read(self._procedure, raw_text(said.request).encode())
+    async def _many(self, visit: Visit, id: str, request: Message) -> None:
+        ended = False
+
+        async def send(message: Any) -> None:
+            nonlocal ended
+            ended = message.event.HasField("completed")
+            await self._tell("done" if ended else "message", id, event=json_format.MessageToDict(message.event))
+
+        await visit.many(request, send)
+        if not ended:
+            await self._tell("done", id)
+
+    async def _once(self, visit: Visit, id: str, request: Message) -> None:
+        await self._tell("done", id, response=json_format.MessageToDict(await visit.once(request)))
 
     async def _fail(self, visit: Visit, id: str, error: BaseException) -> None:
         if self._over:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -11,11 +12,13 @@ import orjson
 from wsproto.utilities import generate_accept_token
 
 from trunkline_server.core.errors import TrunklineError
-from trunkline_server.edge.calls import Calls, metadata_of
+from trunkline_server.door.boundary import Procedure
+from trunkline_server.edge.calls import Calls
 from trunkline_server.edge.exchange import Exchange, Headers, Reply
 from trunkline_server.edge.limits import Limits
 from trunkline_server.edge.live.conversation import Conversation
 from trunkline_server.edge.live.events import Events
+from trunkline_server.edge.live.pages import metadata_of_page
 from trunkline_server.edge.live.places import Places
 from trunkline_server.edge.live.socket import WebSocket
 from trunkline_server.edge.router import JSON, Route
@@ -23,6 +26,8 @@ from trunkline_server.edge.rpc.errors import spell
 from trunkline_server.edge.status import http_status
 
 STREAM: Final = "/trunkline.v1.ChatService/Stream"
+RESUME: Final = "/trunkline.v1.ChatService/ResumeStream"
+ACTION: Final = "/trunkline.v1.ActionService/ExecuteAction"
 PROTOCOL: Final = "trunkline.v1"
 KEY_PROTOCOL: Final = "trunkline.key."
 """A page cannot set headers on a WebSocket; it offers its key as a protocol, which is not taken up."""
@@ -31,7 +36,7 @@ _OWN_TO_EACH_CALL: Final = frozenset(("x-request-id", "idempotency-key"))
 
 @dataclass(frozen=True, slots=True)
 class LiveDoor:
-    """Both are the RPC `Stream`."""
+    """Both are the RPC `Stream`, and what goes with it."""
 
     calls: Calls
     places: Places
@@ -47,26 +52,34 @@ class LiveDoor:
 
     async def stream(self, exchange: Exchange) -> None:
         with ExitStack() as taken:
-            await self.calls.serve(exchange, STREAM, Events(exchange, self.places, taken))
+            await self.calls.serve(
+                exchange, STREAM, Events(exchange, self.places, taken, self.calls.procedures[RESUME])
+            )
 
     async def websocket(self, exchange: Exchange) -> None:
         if refusal := self._refusal(exchange):
             exchange.respond(refusal)
             return
-        procedure = self.calls.procedures[STREAM]
         metadata = _metadata(exchange)
-        visit = self.calls.boundary.visit(procedure, metadata, None, exchange.certificate)
+        visit = self.calls.boundary.visit(self.calls.procedures[STREAM], metadata, None, exchange.certificate)
         with ExitStack() as taken:
             try:
                 await visit.identify()
-                taken.enter_context(self.places.take(visit.call.caller.principal, "websocket"))
+                taken.enter_context(self.places.take(visit.call.caller.holder, "websocket"))
             except TrunklineError as error:
                 told = visit.failed(error)
                 exchange.respond(Reply(http_status(told), JSON, spell(told, visit.call.request_id)))
                 return
             socket = WebSocket(exchange, self.limits)
             exchange.switch(_accepted(exchange), socket)
-            await socket.run(Conversation(self.calls.boundary, procedure, metadata, exchange.certificate, socket.send))
+            await socket.run(
+                Conversation(self.calls.boundary, self._kinds(), metadata, exchange.certificate, socket.send)
+            )
+
+    def _kinds(self) -> Mapping[str, Procedure]:
+        """What a page may ask for, by the word for it."""
+        procedures = self.calls.procedures
+        return {"start": procedures[STREAM], "resume": procedures[RESUME], "action": procedures[ACTION]}
 
     def _refusal(self, exchange: Exchange) -> Reply | None:
         upgrades = exchange.head.upgrades and exchange.header("upgrade").lower() == "websocket"
@@ -89,7 +102,7 @@ def _offered(exchange: Exchange) -> list[str]:
 
 
 def _metadata(exchange: Exchange) -> Headers:
-    given = [pair for pair in metadata_of(exchange) if pair[0] not in _OWN_TO_EACH_CALL]
+    given = [pair for pair in metadata_of_page(exchange) if pair[0] not in _OWN_TO_EACH_CALL]
     keys = [each.removeprefix(KEY_PROTOCOL) for each in _offered(exchange) if each.startswith(KEY_PROTOCOL)]
     return [*given, *(("authorization", f"Bearer {key}") for key in keys)]
 

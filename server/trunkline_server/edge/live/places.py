@@ -19,19 +19,19 @@ class Places:
         self._taken: Counter[str] = Counter()
 
     @contextmanager
-    def take(self, principal: str, kind: str) -> Iterator[None]:
+    def take(self, holder: str, kind: str) -> Iterator[None]:
         """`kind` is `sse` or `websocket`. Raises CONCURRENCY_LIMITED."""
-        if self._taken[principal] >= self._per_key_max:
+        if self._taken[holder] >= self._per_key_max:
             raise TrunklineError(
                 Reason.CONCURRENCY_LIMITED, f"the key has {self._per_key_max} streams open", retry_after_s=1.0
             )
-        self._taken[principal] += 1
+        self._taken[holder] += 1
         self._traffic.streams[kind] += 1
         self._traffic.open_streams[kind] += 1
         try:
             yield
         finally:
             self._traffic.open_streams[kind] -= 1
-            self._taken[principal] -= 1
-            if not self._taken[principal]:
-                del self._taken[principal]
+            self._taken[holder] -= 1
+            if not self._taken[holder]:
+                del self._taken[holder]

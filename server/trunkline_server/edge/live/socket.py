@@ -57,7 +57,8 @@ class WebSocket:
         """Whoever has said nothing for so long is asked; whoever does not answer, or wants nothing, is let go."""
         self._heard = False
         try:
-            await asyncio.wait_for(self._over.wait(), self._limits.idle_s / 2)
+            async with asyncio.timeout(self._limits.idle_s / 2):
+                await self._over.wait()
         except TimeoutError:
             if self._heard:
                 return
@@ -70,7 +71,8 @@ class WebSocket:
             return
         await self._exchange.send_raw(self._frames.send(Ping()))
         try:
-            await asyncio.wait_for(self._over.wait(), self._limits.idle_s / 2)
+            async with asyncio.timeout(self._limits.idle_s / 2):
+                await self._over.wait()
         except TimeoutError:
             if not self._heard:
                 self._over.set()

@@ -19,6 +19,7 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.confirmation import LIFE_S, Confirmations, Subject
 from trunkline_server.core.errors import FieldViolation, Reason, TrunklineError, not_found
 from trunkline_server.core.moment import timestamp
+from trunkline_server.gateway.actions.by_tool import ByTool
 from trunkline_server.gateway.actions.performer import Performer
 from trunkline_server.store.action_handlers import ActionHandlers, Handler
 from trunkline_server.store.outbox import Outbox
@@ -28,13 +29,14 @@ DECLINED: Final = actions_pb2.ActionAnswer(status=actions_pb2.ACTION_STATUS_DECL
 
 @dataclass(frozen=True)
 class Desk:
-    """`at_addresses` and `in_process` are the two ways to execute."""
+    """`at_addresses`, `in_process` and `by_tool` are the ways to execute."""
 
     handlers: ActionHandlers
     confirmations: Confirmations
     outbox: Outbox
     at_addresses: Performer
     in_process: Performer
+    by_tool: ByTool
 
     async def validate(
         self, call: Call, request: actions_pb2.ValidateActionRequest
@@ -42,7 +44,7 @@ class Desk:
         """Everything that is wrong; where nothing is, a token for what has to be confirmed."""
         found = _faults(request.action, request.arguments_json)
         handlers = [] if found else await self._handlers(call, request.action)
-        needed = _is_to_confirm(request.action, handlers)
+        needed = await self._is_to_confirm(request.action, handlers)
         told = actions_pb2.ValidateActionResponse(valid=not found, needs_confirmation=needed)
         told.faults.extend(actions_pb2.ActionFault(field=each.field, description=each.description) for each in found)
         if needed and not found:
@@ -60,7 +62,7 @@ class Desk:
         handlers = await self._handlers(call, request.action)
         if not handlers:
             raise not_found("action_handler", request.action.name)
-        if _is_to_confirm(request.action, handlers):
+        if await self._is_to_confirm(request.action, handlers):
             await self._confirm(call, request)
         invocation = _invocation(call, request)
         answer, handler = await self._performed(handlers, invocation)
@@ -71,6 +73,12 @@ class Desk:
 
     async def _handlers(self, call: Call, action: actions_pb2.Action) -> Sequence[Handler]:
         return await self.handlers.for_action(call.caller.tenant_id, action.name, rules.type_of(action))
+
+    async def _is_to_confirm(self, action: actions_pb2.Action, handlers: Sequence[Handler]) -> bool:
+        """Because of what it is, or because of anybody who might do it."""
+        if rules.needs_confirmation(action) or any(handler.needs_confirmation for handler in handlers):
+            return True
+        return await self.by_tool.need_approval(handlers)
 
     async def _confirm(self, call: Call, request: actions_pb2.ExecuteActionRequest) -> None:
         """Uses the token up, whatever becomes of the action. Raises CONFIRMATION_REQUIRED."""
@@ -90,20 +98,19 @@ class Desk:
     ) -> tuple[actions_pb2.ActionAnswer, Handler | None]:
         """By the first that does not decline."""
         for handler in handlers:
-            performer = self.at_addresses if handler.uri else self.in_process
-            answer = await performer.perform(handler, invocation)
+            answer = await self._performer(handler).perform(handler, invocation)
             if answer.status != actions_pb2.ACTION_STATUS_DECLINED:
                 return answer, handler
         return DECLINED, None
 
+    def _performer(self, handler: Handler) -> Performer:
+        if handler.tool:
+            return self.by_tool
+        return self.at_addresses if handler.uri else self.in_process
+
 
 def _faults(action: actions_pb2.Action, arguments_json: str) -> list[FieldViolation]:
     return rules.faults(action, "action") or rules.argument_faults(action, arguments_json, "arguments_json")
-
-
-def _is_to_confirm(action: actions_pb2.Action, handlers: Iterable[Handler]) -> bool:
-    """Because of what it is, or because of anybody who might do it."""
-    return rules.needs_confirmation(action) or any(handler.needs_confirmation for handler in handlers)
 
 
 def _subject(call: Call, action: actions_pb2.Action, arguments_json: str) -> Subject:

@@ -65,6 +65,7 @@ class Hits:
         account = await self.admission.account(call, route)
         completion_id = ids.new_uuid()
         named = {"provider": route.provider, "model": route.model, "price_version": PRICE_VERSION}
+        await self.admission.lend(call, completion_id, self.price_nanos, HIT_HOLD_S)
         hold = await self.ledger.reserve(completion_id, account, self.price_nanos, HIT_HOLD_S, **named)
         offer = Offer(route, 0, FREE_OF_CHARGE)
         run = ChatRun(

@@ -6,7 +6,11 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from google.protobuf.message import Message
+
+from trunkline.v1 import guard_pb2
 from trunkline_server.core.call import Call
+from trunkline_server.core.guard.answered_texts import rows_of, withhold
 from trunkline_server.core.guard.policy import Armed
 from trunkline_server.core.guard.shield import Shield, blocked
 from trunkline_server.core.operation import Operation
@@ -48,6 +52,18 @@ class Guards:
         if armed.judges_question and (category := await verdict_of(gateway, call, shield)(shield.asked)):
             raise blocked(category)
         return masked
+
+    async def may_tell(self, gateway: Gateway, call: Call, shield: Shield, body: Message) -> bool:
+        """Whether an answer that is no chat may be told; what must not be is out of it then, and else all of it is."""
+        is_short = body.ByteSize() < THREAD_BYTES_MIN
+        may = shield.answered(body) if is_short else await asyncio.to_thread(shield.answered, body)
+        if not (may and shield.armed.judges_answer):
+            return may
+        texts = [" ".join(row.texts) for row in rows_of(body) if not row.repeats]
+        if category := await verdict_of(gateway, call, shield)(texts):
+            shield.count(category, guard_pb2.GUARD_ACTION_REFUSE, in_answer=True)
+            withhold(body)
+        return not category
 
 
 async def _masked(work: WorkT, shield: Shield) -> WorkT:

@@ -15,6 +15,7 @@ from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.call import Call, Caller
 from trunkline_server.store.accounts import AccountRef
+from trunkline_server.store.conversation_messages import Saying
 from trunkline_server.store.job import JobRow
 
 
@@ -31,10 +32,11 @@ class JobOffer:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of it. `fallback_model` did it in place of the one that was asked for."""
+    """What came of it. `fallback_model` did it in place of the one that was asked for; `saying` goes with the end."""
 
     result: jobs_pb2.JobResult
     fallback_model: str = ""
+    saying: Saying | None = None
 
 
 @dataclass(eq=False)

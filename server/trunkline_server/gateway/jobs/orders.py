@@ -103,6 +103,7 @@ class Orders:
             labels=dict(wish.labels),
             callback_uri=wish.callback_uri,
             callback_progress=wish.callback_progress,
+            conversation_id=ids.parse("conv", spec.chat.conversation_id),
         )
 
     def carrier(self, first: JobOrder) -> JobOrder:
@@ -120,6 +121,7 @@ class Orders:
             batch_id=None,
             item_index=None,
             labels={},
+            conversation_id=None,
         )
 
 

@@ -20,13 +20,22 @@ class Allowance:
 
     async def hold(self, call: Call, completion_id: UUID, subject: Subject, most: Bill, ttl_s: int) -> None:
         """The most that it costs. Raises BUDGET_EXCEEDED."""
+        await self.lend(call, completion_id, most.charge_nanos, ttl_s)
         if self._is_bound(call):
             await self._book.budgets.reserve(call.caller.tenant_id, completion_id, subject, most, ttl_s)
 
+    async def lend(self, call: Call, completion_id: UUID, most_nanos: int, ttl_s: int) -> None:
+        """The same for the budget of the caller's token alone, where they have one."""
+        caller = call.caller
+        if caller.token is not None:
+            await self._book.lent.reserve(caller.token, caller.tenant_id, completion_id, most_nanos, ttl_s)
+
     async def drop(self, call: Call, completion_id: UUID) -> None:
         """The call will not happen. With the database away the hold ends by itself."""
-        if self._is_bound(call):
-            with suppress(TrunklineError):
+        with suppress(TrunklineError):
+            if call.caller.token is not None:
+                await self._book.lent.release(completion_id)
+            if self._is_bound(call):
                 await self._book.budgets.release(completion_id)
 
     def _is_bound(self, call: Call) -> bool:

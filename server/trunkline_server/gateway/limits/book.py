@@ -10,6 +10,7 @@ from uuid import UUID
 from trunkline_server.core.budget import Budget
 from trunkline_server.core.rate_limit import RateLimit
 from trunkline_server.gateway.mirror import Mirror
+from trunkline_server.store.browser_tokens import BrowserSpending
 from trunkline_server.store.budgets import Budgets
 from trunkline_server.store.database import Database
 from trunkline_server.store.rate_limits import CHANNEL, RateLimits
@@ -27,6 +28,7 @@ class Book(Mirror):
         super().__init__(database)
         self.rate_limits: Final = RateLimits(database)
         self.budgets: Final = Budgets(database)
+        self.lent: Final = BrowserSpending(database)
         self._rates: Mapping[UUID, Sequence[RateLimit]] = {}
         self._budgets: Mapping[UUID, Sequence[Budget]] = {}
 

@@ -10,6 +10,7 @@ from trunkline.v1 import chat_pb2
 from trunkline_server.core import history, persona
 from trunkline_server.core.call import Call
 from trunkline_server.gateway.gateway import Gateway
+from trunkline_server.store.leased_ledger import apart
 
 TIMEOUT_S: Final = 30.0
 
@@ -36,5 +37,6 @@ class Aside:
             sampling=chat_pb2.Sampling(max_output_tokens=tokens_max),
         )
         completion = chat_pb2.Completion()
-        (await self.gateway.complete(own, question)).write(completion)
+        with apart():
+            (await self.gateway.complete(own, question)).write(completion)
         return " ".join(history.words(candidate.message) for candidate in completion.candidates[:1])

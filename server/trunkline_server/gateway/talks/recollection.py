@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from trunkline.v1 import chat_pb2, content_pb2, conversations_pb2
 from trunkline_server.core import history, persona
@@ -14,6 +15,7 @@ from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.routes import Route
 from trunkline_server.gateway.talks.summaries import Summaries
 from trunkline_server.store.conversation_messages import ConversationMessages, Earlier
+from trunkline_server.store.conversation_tails import ConversationTails
 from trunkline_server.store.conversations import Conversation
 
 MESSAGES_DEFAULT: Final = 200
@@ -23,21 +25,27 @@ ANSWER_TOKENS: Final = 4096
 SUMMARY_TOKENS: Final = 1024
 
 
+class Recalled(NamedTuple):
+    """The question with its history, and a warning where some of that was left out; `tail`: what was read of it."""
+
+    whole: chat_pb2.ChatInput
+    warning: chat_pb2.Warning | None
+    tail: Sequence[Earlier]
+
+
 @dataclass(frozen=True)
 class Recollection:
     """`candidates` tell which model a call means."""
 
     messages: ConversationMessages
+    tails: ConversationTails
     candidates: Candidates
     summaries: Summaries
 
     async def whole(
         self, call: Call, input: chat_pb2.ChatInput, kept: Conversation, *, only_looks: bool = False
-    ) -> tuple[chat_pb2.ChatInput, chat_pb2.Warning | None]:
-        """The question with its history, and a warning where some of that was left out.
-
-        `only_looks`: nothing is changed for it, and nobody charged.
-        """
+    ) -> Recalled:
+        """`only_looks`: nothing is changed for it, and nobody charged."""
         settings = conversations_pb2.ConversationSettings.FromString(kept.settings)
         whole = _with_settings(input, settings, kept.system_prompt)
         said = list(whole.messages)
@@ -45,14 +53,15 @@ class Recollection:
         new = said[lead:]
         room = self._room_tokens(call, whole) - (SUMMARY_TOKENS if settings.summarize else 0)
         limit = settings.max_messages or MESSAGES_DEFAULT
-        earlier = await self._earlier(kept, limit, max(room, 0), is_bound=history.answers_calls(new))
+        tail = await self._tail(kept, limit, max(room, 0))
+        earlier = await self._earlier(kept, tail, is_bound=history.answers_calls(new))
         if settings.summarize and not only_looks:
             kept = await self._summed_up(call, settings.summary_model or whole.model, kept, earlier)
         sent = history.sendable([each.message.message for each in earlier], new)
         messages = [*said[:lead], *_summary(settings, kept), *sent, *new]
         whole.ClearField("messages")
         whole.messages.extend(messages)
-        return whole, _warning(kept.message_count, _left_out(settings, kept, earlier))
+        return Recalled(whole, _warning(kept.message_count, _left_out(settings, kept, earlier)), tail)
 
     async def _summed_up(self, call: Call, model: str, kept: Conversation, earlier: list[Earlier]) -> Conversation:
         """With a summary of what is left out. It reaches to the middle of what is sent, and so lasts for a while."""
@@ -61,11 +70,17 @@ class Recollection:
         middle = earlier[len(earlier) // 2].position if earlier else kept.last_position
         return await self.summaries.brought(call, model, kept, middle)
 
-    async def _earlier(self, kept: Conversation, limit: int, tokens: int, *, is_bound: bool) -> list[Earlier]:
+    async def _tail(self, kept: Conversation, limit: int, tokens: int) -> list[Earlier]:
+        """The newest messages, from nearest by."""
+        if not kept.message_count:
+            return []
+        found = await self.tails.find(kept, limit, tokens)
+        return await self.messages.tail(kept.conversation_id, limit, tokens) if found is None else found
+
+    async def _earlier(self, kept: Conversation, tail: list[Earlier], *, is_bound: bool) -> list[Earlier]:
         """The newest whole turns; at least the last one where the call answers tool calls in it."""
         if not kept.message_count:
             return []
-        tail = await self.messages.tail(kept.conversation_id, limit, tokens)
         is_all = len(tail) >= kept.message_count
         turns = tail[history.first_whole([each.begins_turn for each in tail], is_all=is_all) :]
         if not turns and is_bound:

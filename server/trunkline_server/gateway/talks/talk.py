@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from trunkline.v1 import chat_pb2, content_pb2, conversations_pb2
@@ -16,7 +16,8 @@ from trunkline_server.core.call import Call
 from trunkline_server.gateway.talks.overheard import Overheard
 from trunkline_server.gateway.talks.told import answered, asked, first_said
 from trunkline_server.gateway.talks.turn import Turn
-from trunkline_server.store.conversation_messages import ConversationMessages
+from trunkline_server.store.conversation_messages import ConversationMessages, Earlier, Saying
+from trunkline_server.store.conversation_tails import ConversationTails
 from trunkline_server.store.conversations import Conversation, Conversations
 from trunkline_server.store.usage import Usage
 
@@ -29,34 +30,56 @@ class Minutes:
 
     conversations: Conversations
     messages: ConversationMessages
+    tails: ConversationTails
     usage: Usage
+    turn_id: UUID | None = None
+    """Of the turn, where it is known before it is taken."""
+    keeps_broken: ClassVar[bool] = True
+    """Also of an answer that broke off."""
     _writing: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def write(self, talk: Talk, reply: conversations_pb2.ConversationMessage) -> None:
         """The question and its answer, together and in this order; the turn ends with them."""
-        kept = [*asked(talk.new, reply.user_id, reply.completion_id), reply]
-        title = history.title_of(talk.new) if talk.settings.auto_title in BY_FIRST_MESSAGE else ""
-        await self._whole(self._append(talk, kept, title))
+        await self._whole(self._append(talk, talk.saying(reply)))
 
     async def release(self, talk: Talk) -> None:
         """Nothing was said."""
         await self._whole(self.conversations.release(talk.conversation_id, talk.turn_id))
 
     async def drained(self) -> None:
-        await asyncio.gather(*self._writing, return_exceptions=True)
+        while self._writing:
+            await asyncio.gather(*self._writing, return_exceptions=True)
 
-    async def _append(self, talk: Talk, kept: Sequence[conversations_pb2.ConversationMessage], title: str) -> None:
-        await self.messages.append(talk.conversation_id, kept, title=title, turn_id=talk.turn_id)
+    async def _append(self, talk: Talk, saying: Saying) -> None:
+        """Nobody waits for the copy of it: a call that comes before that reads it from where it is."""
+        placed = await self.messages.append(saying)
+        if placed is not None and self.tails.are_kept:
+            self._begun(self.tails.keep(talk.kept, talk.tail, saying.messages, placed))
 
     async def _whole(self, writing: Coroutine[Any, Any, None]) -> None:
+        await asyncio.shield(self._begun(writing))
+
+    def _begun(self, writing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(writing)
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
-        await asyncio.shield(task)
+        return task
+
+
+@dataclass
+class Dictated(Minutes):
+    """Of a job: what was said is written by whatever ends the job, so a job that is done twice has spoken once, and one
+    that fails has not spoken."""
+
+    keeps_broken: ClassVar[bool] = False
+    saying: Saying | None = None
+
+    async def write(self, talk: Talk, reply: conversations_pb2.ConversationMessage) -> None:
+        self.saying = talk.saying(reply)
 
 
 class Talk(Turn):
-    """`new` is what the caller said; `warning` tells what of the history was left out."""
+    """`new` is what the caller said; `tail` is what was read of the history, `warning` tells what was left out."""
 
     __slots__ = (
         "_began",
@@ -68,6 +91,7 @@ class Talk(Turn):
         "kept",
         "new",
         "settings",
+        "tail",
         "turn_id",
         "warning",
     )
@@ -87,6 +111,7 @@ class Talk(Turn):
         self.kept = kept
         self.settings = conversations_pb2.ConversationSettings.FromString(kept.settings)
         self.turn_id = turn_id
+        self.tail: Sequence[Earlier] = ()
         self.warning: chat_pb2.Warning | None = None
         self.is_kept = False
         self._began = time.perf_counter()
@@ -98,6 +123,12 @@ class Talk(Turn):
     @property
     def conversation_id(self) -> UUID:
         return self.kept.conversation_id
+
+    def saying(self, reply: conversations_pb2.ConversationMessage) -> Saying:
+        """The question and its answer as they are kept."""
+        kept = [*asked(self.new, reply.user_id, reply.completion_id), reply]
+        title = history.title_of(self.new) if self.settings.auto_title in BY_FIRST_MESSAGE else ""
+        return Saying(self.conversation_id, kept, title, self.turn_id)
 
     async def told(self, completion: chat_pb2.Completion) -> None:
         completion.conversation_id = ids.spell("conv", self.conversation_id)
@@ -125,7 +156,7 @@ class Talk(Turn):
         if self.is_kept:
             return None
         message = self._overheard.message()
-        if not message.parts:
+        if not (message.parts and self._minutes.keeps_broken):
             return await self._minutes.release(self)
         completion = self._overheard.completion
         left = isinstance(broken_by, asyncio.CancelledError | GeneratorExit)

@@ -25,12 +25,13 @@ from trunkline_server.gateway.talks.cast import Cast
 from trunkline_server.gateway.talks.grounding import Grounding
 from trunkline_server.gateway.talks.recollection import Recollection
 from trunkline_server.gateway.talks.summaries import Summaries
-from trunkline_server.gateway.talks.talk import Minutes, Talk
+from trunkline_server.gateway.talks.talk import Dictated, Minutes, Talk
 from trunkline_server.gateway.talks.titles import Titles
 from trunkline_server.gateway.talks.turn import MarkedTurn, Turn
 from trunkline_server.gateway.talks.turns import Turns
 from trunkline_server.store.assistants import Assistants
 from trunkline_server.store.conversation_messages import ConversationMessages
+from trunkline_server.store.conversation_tails import ConversationTails
 from trunkline_server.store.conversations import Conversations, Reader
 from trunkline_server.store.database import Database
 from trunkline_server.store.prompts import Prompts
@@ -41,7 +42,7 @@ SCOPE = "conversations:write"
 
 @dataclass(frozen=True)
 class Talks:
-    """Stands around the gateway for ChatService."""
+    """Stands around the gateway for ChatService, and for jobs."""
 
     cast: Cast
     conversations: Conversations
@@ -52,23 +53,29 @@ class Talks:
     grounding: Grounding
 
     @classmethod
-    def over(cls, database: Database, gateway: Gateway, finding: Finding) -> Self:
+    def over(cls, database: Database, tails: ConversationTails, gateway: Gateway, finding: Finding) -> Self:
         conversations, messages = Conversations(database), ConversationMessages(database)
         aside = Aside(gateway)
         summaries = Summaries(aside, conversations, messages)
         return cls(
             cast=Cast(Prompts(database), Assistants(database)),
             conversations=conversations,
-            recollection=Recollection(messages, gateway.admission.candidates, summaries),
+            recollection=Recollection(messages, tails, gateway.admission.candidates, summaries),
             turns=Turns(conversations),
-            minutes=Minutes(conversations, messages, Usage(database)),
+            minutes=Minutes(conversations, messages, tails, Usage(database)),
             titles=Titles(aside, conversations),
             grounding=Grounding(finding),
         )
 
-    def turn(self, call: Call, input: chat_pb2.ChatInput) -> AbstractAsyncContextManager[Turn]:
-        """The call's turn, with the whole question once it is entered."""
-        return self._turn(call, input) if _leans(input) else Turn(input)
+    def turn(
+        self, call: Call, input: chat_pb2.ChatInput, minutes: Minutes | None = None
+    ) -> AbstractAsyncContextManager[Turn]:
+        """The call's turn, with the whole question once it is entered. What is said goes into `minutes`."""
+        return self._turn(call, input, minutes or self.minutes) if _leans(input) else Turn(input)
+
+    def dictated(self, job_id: UUID) -> Dictated:
+        """For a job, whose turn is the same whoever does it."""
+        return Dictated(self.conversations, self.minutes.messages, self.minutes.tails, self.minutes.usage, job_id)
 
     async def question(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
         """The whole question that a call would ask now, without what it would read in a collection."""
@@ -79,8 +86,7 @@ class Talks:
         if not filled.conversation_id:
             return filled
         kept = await self.conversations.find(_reader(call), _conversation_id(filled))
-        whole, _ = await self.recollection.whole(call, filled, kept, only_looks=True)
-        return whole
+        return (await self.recollection.whole(call, filled, kept, only_looks=True)).whole
 
     async def drained(self) -> None:
         """What was said is kept."""
@@ -88,8 +94,8 @@ class Talks:
         await self.minutes.drained()
 
     @asynccontextmanager
-    async def _turn(self, call: Call, input: chat_pb2.ChatInput) -> AsyncIterator[Turn]:
-        async with self._told_turn(call, input) as turn:
+    async def _turn(self, call: Call, input: chat_pb2.ChatInput, minutes: Minutes) -> AsyncIterator[Turn]:
+        async with self._told_turn(call, input, minutes) as turn:
             if input.HasField("retrieval"):
                 async with self.grounding.over(call, turn) as grounded:
                     yield grounded
@@ -97,22 +103,22 @@ class Talks:
                 yield turn
 
     @asynccontextmanager
-    async def _told_turn(self, call: Call, input: chat_pb2.ChatInput) -> AsyncIterator[Turn]:
+    async def _told_turn(self, call: Call, input: chat_pb2.ChatInput, minutes: Minutes) -> AsyncIterator[Turn]:
         filled, prompt = await self._filled(call, input)
         if filled.conversation_id:
-            async with self._talk(call, filled, prompt) as talk:
+            async with self._talk(call, filled, prompt, minutes) as talk:
                 yield talk
         else:
             yield Turn(filled) if prompt is None else MarkedTurn(filled, prompt)
 
     @asynccontextmanager
     async def _talk(
-        self, call: Call, input: chat_pb2.ChatInput, prompt: chat_pb2.PromptUse | None
+        self, call: Call, input: chat_pb2.ChatInput, prompt: chat_pb2.PromptUse | None, minutes: Minutes
     ) -> AsyncIterator[Talk]:
-        async with self.turns.taken(_reader(call), _conversation_id(input)) as (turn_id, kept):
-            talk = Talk(call, input, kept, turn_id, self.minutes, prompt=prompt)
+        async with self.turns.taken(_reader(call), _conversation_id(input), minutes.turn_id) as (turn_id, kept):
+            talk = Talk(call, input, kept, turn_id, minutes, prompt=prompt)
             try:
-                talk.input, talk.warning = await self.recollection.whole(call, input, kept)
+                talk.input, talk.warning, talk.tail = await self.recollection.whole(call, input, kept)
                 yield talk
             except BaseException as error:
                 await talk.end(error)

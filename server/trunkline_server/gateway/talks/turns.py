@@ -35,9 +35,13 @@ class Turns:
             await self._conversations.renew(self._held, LEASE_S)
 
     @asynccontextmanager
-    async def taken(self, reader: Reader, conversation_id: UUID) -> AsyncIterator[tuple[UUID, Conversation]]:
-        """The turn's id, and the conversation as it stands now. Raises RESOURCE_NOT_FOUND."""
-        turn_id = ids.new_uuid()
+    async def taken(
+        self, reader: Reader, conversation_id: UUID, turn_id: UUID | None = None
+    ) -> AsyncIterator[tuple[UUID, Conversation]]:
+        """The turn's id, and the conversation as it stands now. A turn of a known id is gone on with. Raises
+        RESOURCE_NOT_FOUND.
+        """
+        turn_id = turn_id or ids.new_uuid()
         async with self._alone(conversation_id):
             try:
                 yield turn_id, await self._begun(reader, conversation_id, turn_id)

@@ -139,7 +139,7 @@ def base_of(options: tasks_pb2.TaskOptions, task: Task, models: Sequence[str]) -
     base = chat_pb2.ChatInput(model=options.model or (models[0] if models else ""))
     if not base.model:
         raise invalid("options.model", "is missing, and the operator has set none for this task (tasks.models)")
-    for name in ("routing", "sampling", "cache", "max_cost"):
+    for name in ("routing", "sampling", "cache", "guard", "max_cost"):
         if options.HasField(name):
             getattr(base, name).CopyFrom(getattr(options, name))
     base.labels.update(options.labels)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
 
 from trunkline.v1 import chat_pb2, tasks_pb2, usage_pb2
 from trunkline_server.core import money
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.money import from_decimal_text
+from trunkline_server.core.usage import added
 from trunkline_server.gateway.chat_run import ChatRun
 from trunkline_server.gateway.errand_run import receipt_of
 from trunkline_server.gateway.settlement import CHARGE_TRAILER
@@ -41,22 +43,7 @@ class TaskBill:
 
     def write(self, receipt: tasks_pb2.TaskReceipt) -> None:
         receipt.calls.extend(receipt_of(run, run.answer.model, run.answer.response_id) for run in self.runs)
-        for run in self.runs:
-            _add(receipt.usage, run.usage)
+        receipt.usage.CopyFrom(reduce(added, (run.usage for run in self.runs), usage_pb2.Usage()))
         receipt.cost.CopyFrom(money.usd(sum(run.bill.cost_nano_usd for run in self.runs)))
         receipt.charge.CopyFrom(money.credits(self.charge_nanos))
         receipt.from_cache = all(run.cache_status == chat_pb2.CACHE_STATUS_HIT for run in self.runs)
-
-
-def _add(sum_: usage_pb2.Usage, usage: usage_pb2.Usage) -> None:
-    for name in (
-        "input_tokens",
-        "cached_input_tokens",
-        "cache_write_input_tokens",
-        "output_tokens",
-        "reasoning_output_tokens",
-    ):
-        setattr(sum_, name, getattr(sum_, name) + getattr(usage, name))
-    for unit, count in usage.unit_counts.items():
-        sum_.unit_counts[unit] += count
-    sum_.source = max(sum_.source, usage.source)

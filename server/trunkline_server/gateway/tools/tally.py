@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trunkline.v1 import chat_pb2, errors_pb2
 from trunkline_server.core import money
-from trunkline_server.gateway.settlement import added
+from trunkline_server.core.usage import added
 
 
 class Tally:

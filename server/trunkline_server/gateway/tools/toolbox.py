@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline_server.core.call import Call
@@ -39,10 +40,13 @@ class Toolbox:
     async def find(self, call: Call, name: str, path: str = "tool") -> Tool:
         """By id or name. Raises RESOURCE_NOT_FOUND."""
         check_name(name, path)
+        return await self.of(call.caller.tenant_id, name)
+
+    async def of(self, tenant_id: UUID, name: str) -> Tool:
+        """A tenant's. Raises RESOURCE_NOT_FOUND."""
         if name in self.installed:
             return self.installed[name]
-        registered = await self.http.tools.find(call.caller.tenant_id, name)
-        return self.http.tool(call.caller.tenant_id, registered)
+        return self.http.tool(tenant_id, await self.http.tools.find(tenant_id, name))
 
     async def kit(self, call: Call, input: chat_pb2.ChatInput) -> Kit:
         """Raises SCOPE_MISSING, RESOURCE_NOT_FOUND, VALIDATION."""

@@ -1,0 +1,134 @@
+"""Collections of documents, found by what they mean, by their words, or by both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Unpack
+
+from trunkline.aio.connection import AsyncConnection
+from trunkline.aio.jobs import AsyncJob
+from trunkline.calling import Call, whole
+from trunkline.passages import Documents, Hits, Mode, Where, documents_of, options_of
+from trunkline.v1 import collections_pb2, collections_pb2_grpc, jobs_pb2, jobs_pb2_grpc
+
+
+class AsyncCollections:
+    """The collections of a tenant."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._stub = collections_pb2_grpc.CollectionServiceStub(connection.channel)
+
+    async def create(
+        self,
+        name: str,
+        *,
+        model: str,
+        dimensions: int,
+        description: str = "",
+        language: str = "",
+        also: collections_pb2.CollectionSpec | None = None,
+        request_id: str = "",
+    ) -> AsyncCollection:
+        """`model` embeds it, in vectors of so many `dimensions`. `language`: of its words, such as `english`."""
+        spec = collections_pb2.CollectionSpec(
+            name=name, description=description, model=model, dimensions=dimensions, language=language
+        )
+        request = collections_pb2.CreateCollectionRequest(spec=whole(spec, also), request_id=request_id)
+        await self._connection.look(self._stub.CreateCollection, request)
+        return AsyncCollection(self._connection, name)
+
+    async def list(self) -> AsyncIterator[collections_pb2.Collection]:
+        request = collections_pb2.ListCollectionsRequest()
+        async for page in self._connection.pages(self._stub.ListCollections, request):
+            for collection in page.collections:
+                yield collection
+
+
+class AsyncCollection:
+    """One of them, by its name or id."""
+
+    def __init__(self, connection: AsyncConnection, name: str) -> None:
+        self._connection = connection
+        self._stub = collections_pb2_grpc.CollectionServiceStub(connection.channel)
+        self.name = name
+
+    async def upsert(self, documents: Documents, **call: Unpack[Call]) -> collections_pb2.UpsertResult:
+        """Puts documents in, or others in their place: texts by their ids, or what `trunkline.entry` makes.
+
+        Words that stay are not embedded again, and cost nothing.
+        """
+        return (await self._upsert(documents, call, background=False)).result
+
+    async def submit(self, documents: Documents, **call: Unpack[Call]) -> AsyncJob:
+        """The same with nobody waiting."""
+        queued = await self._upsert(documents, call, background=True)
+        stub, request = (
+            jobs_pb2_grpc.JobServiceStub(self._connection.channel),
+            jobs_pb2.GetJobRequest(job_id=queued.job_id),
+        )
+        return AsyncJob(self._connection, (await self._connection.look(stub.GetJob, request)).job)
+
+    async def search(
+        self,
+        text: str = "",
+        *,
+        vector: Sequence[float] = (),
+        like: str = "",
+        limit: int = 0,
+        mode: Mode | None = None,
+        min_similarity: float | None = None,
+        where: Where | None = None,
+        unless: Where | None = None,
+        rerank: str = "",
+        **call: Unpack[Call],
+    ) -> Hits:
+        """By a `text`, by a `vector`, or by what is `like` a document; the best first, 10 where no `limit` is given.
+
+        `where` asks of each document's facts: `{"country": "NO", "year": between(2030)}`; none of `unless` may
+        hold. `rerank`: a model that puts the best in order once more.
+        """
+        options = options_of(
+            limit=limit, mode=mode, min_similarity=min_similarity, where=where, unless=unless, rerank=rerank
+        )
+        request = collections_pb2.SearchRequest(collection=self.name, options=options)
+        if like:
+            request.document_id = like
+        elif vector:
+            request.vector.values.extend(vector)
+        else:
+            request.text = text
+        return Hits(await self._connection.call(self._stub.Search, request, **call))
+
+    async def describe(self) -> collections_pb2.Collection:
+        """How it is made, and how much is in it."""
+        request = collections_pb2.GetCollectionRequest(collection=self.name)
+        return (await self._connection.look(self._stub.GetCollection, request)).collection
+
+    async def get(self, document_id: str) -> collections_pb2.StoredDocument:
+        request = collections_pb2.GetDocumentRequest(collection=self.name, document_id=document_id)
+        return (await self._connection.look(self._stub.GetDocument, request)).document
+
+    async def documents(self) -> AsyncIterator[collections_pb2.StoredDocument]:
+        """All of them, without their texts."""
+        request = collections_pb2.ListDocumentsRequest(collection=self.name)
+        async for page in self._connection.pages(self._stub.ListDocuments, request):
+            for document in page.documents:
+                yield document
+
+    async def remove(self, *document_ids: str) -> int:
+        """Takes documents out; how many there were."""
+        request = collections_pb2.DeleteDocumentsRequest(collection=self.name, document_ids=document_ids)
+        return (await self._connection.look(self._stub.DeleteDocuments, request)).deleted_count
+
+    async def delete(self) -> None:
+        """With all that is in it."""
+        request = collections_pb2.DeleteCollectionRequest(collection=self.name)
+        await self._connection.look(self._stub.DeleteCollection, request)
+
+    async def _upsert(
+        self, documents: Documents, call: Call, *, background: bool
+    ) -> collections_pb2.UpsertDocumentsResponse:
+        given = collections_pb2.UpsertInput(collection=self.name, documents=documents_of(documents))
+        request = collections_pb2.UpsertDocumentsRequest(input=given, background=background)
+        return await self._connection.call(self._stub.UpsertDocuments, request, **call)
