@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -14,6 +15,8 @@ from tests.fixtures.gateway import Metadata, RunningGateway, StartGateway, quest
 from tests.fixtures.talks import another_tenant
 from tests.fixtures.tuning import example, jsonl
 from trunkline.v1 import chat_pb2, fine_tuning_pb2, limits_pb2, models_pb2, usage_pb2
+from trunkline_server.core.money import NANOS
+from trunkline_server.gateway.repricing import Repricing
 
 EXAMPLES = jsonl(*(example(f"number {place}", "is a number") for place in range(4)))
 WORDS = sum(len(line.split()) for line in EXAMPLES.splitlines())
@@ -73,6 +76,9 @@ async def test_a_model_is_trained_named_and_answers(books: Books, gateway: Runni
         ("fine_tune", "echo"),
         ("chat", done.provider_model),
     ]
+    house, now = gateway.house.gateway, datetime.now(UTC)
+    repricing = Repricing(books.database, house.settlement._ledger, house.admission.routes.catalogue, NANOS)
+    assert await repricing.run(now - timedelta(days=1), now + timedelta(days=1), dry=True) == {}
 
 
 async def test_another_tenant_finds_nothing_of_it(books: Books, gateway: RunningGateway) -> None:
