@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // asks replicas whether they are ready
@@ -82,10 +83,18 @@ func dialOptions(options Options) []grpc.DialOption {
 		grpc.WithTransportCredentials(transport),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithConnectParams(reconnecting()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes)),
 		grpc.WithChainUnaryInterceptor(caller.unary),
 		grpc.WithChainStreamInterceptor(caller.stream),
 	}, options.Dial...)
+}
+
+// reconnecting gives a replica that was restarted its calls back soon, where gRPC alone may wait for two minutes.
+func reconnecting() grpc.ConnectParams {
+	backoffs := backoff.DefaultConfig
+	backoffs.MaxDelay = 5 * time.Second
+	return grpc.ConnectParams{Backoff: backoffs, MinConnectTimeout: 20 * time.Second}
 }
 
 // identity adds to each call who makes it.

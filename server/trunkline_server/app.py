@@ -31,7 +31,6 @@ from trunkline_server.door.sink import Sink
 from trunkline_server.door.witness import Witness
 from trunkline_server.edge.limits import Traffic
 from trunkline_server.edge.server import HttpServer
-from trunkline_server.edge.webhooks import WebhookDoor
 from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.gateway.health_news import HealthNews
 from trunkline_server.house import logs
@@ -206,7 +205,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
         drain=drain,
         traffic=traffic,
         figures=page.text,
-        webhooks=WebhookDoor(settings.webhook_secrets, engine.background.hooks.inbound.take),
+        webhooks=engine.background.hooks.door(settings.providers),
         secret=engine.secret,
         shared=place is not None,
     )

@@ -169,6 +169,7 @@ class RoutingSection(Section, frozen=True):
     weights: dict[str, Annotated[float, Meta(ge=0)]] = field(default_factory=dict)
     provider_calls_max: Positive = 256
     hedging: bool = False
+    check_every_s: Annotated[float, Meta(ge=0)] = 300.0
 
 
 class BreakersSection(Section, frozen=True):
@@ -403,6 +404,7 @@ class ProviderSection(Section, frozen=True):
     free: bool = False
     cancel_billing: CancelBilling | None = None
     webhook_secret: str = ""
+    webhook_keys_uri: str = ""
     models: tuple[ModelSection, ...] = ()
 
     @property
@@ -465,11 +467,6 @@ class Settings(Section, frozen=True):
     @property
     def data_path(self) -> Path:
         return Path(self.data_dir).expanduser().absolute()
-
-    @property
-    def webhook_secrets(self) -> dict[str, str]:
-        """Of the providers that send webhooks, by name."""
-        return {name: section.webhook_secret for name, section in self.providers.items() if section.webhook_secret}
 
     @property
     def provider_settings(self) -> dict[str, ProviderSettings]:
@@ -640,6 +637,10 @@ def _check_files(files: FilesSection) -> None:
 def _check_provider(name: str, provider: ProviderSection) -> None:
     if provider.base_url and not provider.base_url.startswith(("http://", "https://")):
         raise ConfigError(f"providers.{name}.base_url: must begin with http:// or https://")
+    if provider.webhook_keys_uri and not provider.webhook_keys_uri.startswith(("http://", "https://")):
+        raise ConfigError(f"providers.{name}.webhook_keys_uri: must begin with http:// or https://")
+    if provider.webhook_keys_uri and provider.webhook_secret:
+        raise ConfigError(f"providers.{name}: needs webhook_secret or webhook_keys_uri, not both")
     try:
         check_secret(provider.webhook_secret)
     except ValueError:

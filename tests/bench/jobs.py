@@ -111,7 +111,7 @@ async def main() -> None:
             for tenant_id in (uuid4() for _ in range(TENANTS))
         }
         works: dict[str, JobKind] = {"chat": Nothing(next(iter(tenants.values())), {})}
-        jobs, orders = Jobs(database, Announcer(database)), Orders(works, works["chat"], OrderSettings())
+        jobs, orders = Jobs(database, Announcer(database)), Orders(works, OrderSettings())
         await fill(database, orders, tenants)
         print(f"claimed by {WORKERS} workers: {await claim_rate(database, jobs):,.0f} jobs/s")
         waits = await dispatch_ms(database, jobs, orders, list(tenants)[-1])

@@ -50,6 +50,18 @@ async def test_what_is_not_trusted_is_told(at: At, tmp_path: Path) -> None:
     assert (refused.exit_code, "TLS was not agreed on" in refused.stderr) == (1, True)
 
 
+async def test_the_doctor_finds_it(start_gateway: StartGateway, typed: Typed, tmp_path: Path) -> None:
+    certificate, key = Authority().server().write(tmp_path, "server")
+    gateway = await start_gateway(tls={"certificate_file": str(certificate), "key_file": str(key)})
+    given = {
+        "TRUNKLINE_DATA_DIR": str(gateway.house.settings.data_path),
+        "TRUNKLINE_TLS__CERTIFICATE_FILE": str(certificate),
+        "TRUNKLINE_TLS__KEY_FILE": str(key),
+    }
+    told = await asyncio.to_thread(typed, "doctor", given=given)
+    assert f"answers over TLS at {gateway.house.grpc_address}" in told.stdout
+
+
 async def test_files_are_read_before_anything_is_sent(at: At, tmp_path: Path) -> None:
     half = await at("--cert", str(tmp_path / "ann.crt"))
     assert (half.exit_code, half.stderr) == (2, "trunkline: --cert and --cert-key: give both or none\n")

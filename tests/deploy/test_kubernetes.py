@@ -71,7 +71,7 @@ def test_workers_show_themselves() -> None:
     template = found["worker.yaml"]["spec"]["template"]
     [container] = template["spec"]["containers"]
     [port] = container["ports"]
-    assert {"name": "TRUNKLINE_JOBS__HTTP_ADDRESS", "value": f"0.0.0.0:{port['containerPort']}"} in container["env"]
+    assert SETTINGS.jobs.http_address == f"0.0.0.0:{port['containerPort']}"
     for probe in ("startupProbe", "livenessProbe"):
         assert container[probe]["httpGet"] == {"path": "/healthz", "port": port["name"]}
     service = found["workers.yaml"]["spec"]

@@ -16,7 +16,7 @@ from tests.fixtures.jobs import spec
 from tests.fixtures.until import until
 from tests.fixtures.upstream import RESET, Answer, Received, Upstream
 from tests.jobs.test_batches import create, items, total, watched
-from trunkline.v1 import batches_pb2, embeddings_pb2, jobs_pb2, limits_pb2, usage_pb2
+from trunkline.v1 import batches_pb2, embeddings_pb2, images_pb2, jobs_pb2, limits_pb2, usage_pb2
 from trunkline_server.providers.builtin import openai
 from trunkline_server.wire.openai_bulk import OpenAIBulk
 
@@ -43,6 +43,30 @@ async def test_a_batch_is_done_for_half_the_price(books: Books, gateway: Running
     assert sorted(await books.charges()) == sorted([first.charge.nanos, third.charge.nanos, whole.charge.nanos])
 
 
+def texts(model: str, *wanted: str) -> jobs_pb2.JobSpec:
+    return jobs_pb2.JobSpec(embed=embeddings_pb2.EmbedInput(model=model, texts=wanted))
+
+
+async def test_texts_are_embedded_for_half_the_price(books: Books, gateway: RunningGateway) -> None:
+    many = [f"text {n}" for n in range(3000)]
+    specs = [texts("sandbox/embed", "one", "two"), texts("sandbox/embed", *many), texts("sandbox/embed", "three")]
+    made = await create(gateway, specs, mode=PROVIDER)
+    told = (await watched(gateway, made.batch_id))[-1]
+    assert (told.progress.succeeded_count, told.progress.failed_count) == (2, 1)
+    first, large, third = await items(gateway, made.batch_id)
+    assert [len(each.result.embed.embeddings) for each in (first, third)] == [2, 1]
+    assert "one request" in large.error.message
+    assert first.result.embed.receipt.price_version.endswith("@50%")
+
+    alone = await create(gateway, [texts("sandbox/embed", "one", "two")])
+    await watched(gateway, alone.batch_id)
+    [whole] = await items(gateway, alone.batch_id)
+    assert first.result.embed.embeddings == whole.result.embed.embeddings
+    assert first.charge.nanos * 2 - whole.charge.nanos in (0, 1)
+    assert sorted(await books.charges()) == sorted([first.charge.nanos, third.charge.nanos, whole.charge.nanos])
+    assert {row["operation"] for row in await books.usage() if row["charge_nanos"]} == {"embed"}
+
+
 async def test_who_asks_again_gets_the_same(books: Books, gateway: RunningGateway) -> None:
     first = await create(gateway, [spec("one")], mode=PROVIDER, request_id="twice")
     again = await create(gateway, [spec("one")], mode=PROVIDER, request_id="twice")
@@ -63,10 +87,11 @@ async def test_only_what_is_there_to_pay_for(books: Books, start_gateway: StartG
     [
         ([spec("one"), spec("two", "sandbox/count")], {}, "VALIDATION"),
         (
-            [jobs_pb2.JobSpec(embed=embeddings_pb2.EmbedInput(model="sandbox/embed", texts=["a"]))],
+            [jobs_pb2.JobSpec(image=images_pb2.ImageInput(model="sandbox/picture", prompt="a"))],
             {},
             "CAPABILITY_UNSUPPORTED",
         ),
+        ([texts("gemini/gemini-embedding-001", "a")], {}, "CAPABILITY_UNSUPPORTED"),
         ([spec("one", "groq/llama-3.3-70b-versatile")], {}, "CAPABILITY_UNSUPPORTED"),
         ([spec("one")], {"stop_on_error": True}, "VALIDATION"),
         ([spec("one")], {"concurrency_max": 2}, "VALIDATION"),
@@ -75,7 +100,7 @@ async def test_only_what_is_there_to_pay_for(books: Books, start_gateway: StartG
 async def test_what_no_provider_takes_is_refused(
     start_gateway: StartGateway, specs: list[jobs_pb2.JobSpec], fields: dict[str, Any], reason: str
 ) -> None:
-    gateway = await start_gateway({"GROQ_API_KEY": "k"})
+    gateway = await start_gateway({"GROQ_API_KEY": "k", "GEMINI_API_KEY": "k"})
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await create(gateway, specs, mode=PROVIDER, **fields)
     assert reason_of(refused.value) == reason

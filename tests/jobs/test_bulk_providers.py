@@ -14,7 +14,7 @@ from tests.fixtures.gateway import StartGateway, text_of
 from tests.fixtures.jobs import spec
 from tests.fixtures.upstream import Answer, Received, Upstream
 from tests.jobs.test_batches import create, items, watched
-from trunkline.v1 import batches_pb2
+from trunkline.v1 import batches_pb2, embeddings_pb2, jobs_pb2
 from trunkline_server.providers.builtin import anthropic, gemini, mistral, xai
 
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
@@ -165,3 +165,29 @@ async def test_a_batch_there(books: Books, start_gateway: StartGateway, upstream
     assert await books.charges() == [good.charge.nanos] == [done.charge.nanos]
     [row] = [row for row in await books.usage() if row["charge_nanos"]]
     assert (row["input_tokens"], row["output_tokens"]) == (1000, 1000)
+
+
+async def test_embeddings_by_mistral(books: Books, start_gateway: StartGateway, upstream: Upstream) -> None:
+    usage = {"prompt_tokens": 4, "total_tokens": 4}
+    vectors = {"model": "m", "data": [{"index": 0, "embedding": [0.5, 0.25]}], "usage": usage}
+
+    def answer(asked: Received) -> Answer:
+        if asked.method == "POST":
+            told = asked.json()
+            assert (told["endpoint"], told["model"]) == ("/v1/embeddings", "mistral-embed")
+            [line] = told["requests"]
+            assert (line["body"]["input"], "model" in line["body"]) == (["one"], False)
+            return upstream.whole(json={"id": "job-1", "status": "QUEUED"})
+        outputs = [{"custom_id": "0", "response": {"status_code": 200, "body": vectors}, "error": None}]
+        return upstream.whole(json={"id": "job-1", "status": "SUCCESS", "outputs": outputs})
+
+    upstream.respond(answer)
+    gateway = await start_gateway({"MISTRAL_API_KEY": "k", "MISTRAL_BASE_URL": f"{upstream.url}/v1"})
+    wanted = jobs_pb2.JobSpec(embed=embeddings_pb2.EmbedInput(model="mistral/mistral-embed", texts=["one"]))
+    made = await create(gateway, [wanted], mode=batches_pb2.BATCH_MODE_PROVIDER)
+    await watched(gateway, made.batch_id)
+    [item] = await items(gateway, made.batch_id)
+    assert list(item.result.embed.embeddings[0].values) == [0.5, 0.25]
+    assert item.result.embed.receipt.price_version.endswith("@50%")
+    assert await books.charges() == [item.charge.nanos]
+    assert [row["input_tokens"] for row in await books.usage()] == [4]

@@ -7,16 +7,20 @@ import hashlib
 import hmac
 import json
 import time
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from standardwebhooks import Webhook
 
 from tests.fixtures.gateway import RunningGateway, StartGateway
 from tests.fixtures.jobs import create, spec
+from tests.fixtures.upstream import Upstream
 from trunkline_server import config
 from trunkline_server.core.webhook import new_secret
+from trunkline_server.edge.proofs import FETCH_EVERY_S, PublishedKeys
 from trunkline_server.store.jobs import NOBODY, Caps
 from trunkline_server.store.operations import Operations
 
@@ -133,6 +137,70 @@ async def test_the_plain_signature(gateway: RunningGateway) -> None:
     assert await post(gateway, "fal", plain(odd), odd) == 200
 
 
+def published(key: Ed25519PrivateKey) -> dict[str, object]:
+    x = urlsafe_b64encode(key.public_key().public_bytes_raw()).decode().rstrip("=")
+    return {"keys": [{"kty": "RSA", "n": "x", "e": "AQAB"}, {"kty": "OKP", "crv": "Ed25519", "x": x}]}
+
+
+def fals(key: Ed25519PrivateKey, body: bytes = BODY, age_s: int = 0, **other: str) -> dict[str, str]:
+    told = {"request-id": "req_1", "user-id": "user_1", "timestamp": str(int(time.time()) - age_s)}
+    signature = key.sign("\n".join([*told.values(), hashlib.sha256(body).hexdigest()]).encode()).hex()
+    return {f"x-fal-webhook-{name}": value for name, value in {**told, "signature": signature, **other}.items()}
+
+
+@pytest.fixture
+async def fals_gateway(start_gateway: StartGateway, upstream: Upstream) -> RunningGateway:
+    """With FAL's keys published at `upstream`."""
+    hosts = json.dumps([f"127.0.0.1:{upstream.port}"])
+    return await start_gateway(
+        {"TRUNKLINE_PROVIDERS__FAL__WEBHOOK_KEYS_URI": f"{upstream.url}/jwks.json"},
+        jobs={"worker": "false"},
+        egress={"allow_http_hosts": hosts, "allow_private_hosts": hosts},
+    )
+
+
+async def test_a_signature_with_a_key_that_is_published(fals_gateway: RunningGateway, upstream: Upstream) -> None:
+    key = Ed25519PrivateKey.generate()
+    upstream.respond(lambda _: upstream.whole(json=published(key)))
+    body = json.dumps({"request_id": "fal_1", "status": "OK", "payload": {}}).encode()
+    status = "https://queue.fal.run/fal-ai/veo/requests/fal_1/status"
+    job_id, uuid = await submitted(fals_gateway, json.dumps({"operation": json.dumps({"status": status})}))
+    await fals_gateway.house.background.database.execute("UPDATE job SET provider = 'fal' WHERE id = $1", uuid)
+    good = fals(key, body)
+    assert [await post(fals_gateway, "fal", good, body) for _ in range(2)] == [200, 200]
+    assert [each["jobId"] for each in await told(fals_gateway)] == [job_id]
+    bad = [
+        fals(Ed25519PrivateKey.generate(), body),
+        fals(key, body + b" "),
+        fals(key, body, age_s=3000),
+        {**good, "x-fal-webhook-user-id": "user_2"},
+        fals(key, body, signature="no hex"),
+        {},
+        plain(body),
+    ]
+    assert [await post(fals_gateway, "fal", each, body) for each in bad] == [401] * len(bad)
+    assert len(upstream.requests) == 1
+
+
+async def test_keys_that_cannot_be_had_are_no_refusal(fals_gateway: RunningGateway, upstream: Upstream) -> None:
+    key = Ed25519PrivateKey.generate()
+    upstream.reply(b"no keys")
+    assert await post(fals_gateway, "fal", fals(key)) == 503
+
+
+async def test_new_keys_are_looked_for_where_none_fits() -> None:
+    old, new = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    keys = [json.dumps(published(old)).encode(), json.dumps(published(new)).encode()]
+
+    async def fetch() -> bytes:
+        return keys.pop(0)
+
+    proof = PublishedKeys(fetch)
+    for key in (old, new):
+        assert (await proof.read(fals(key).__getitem__, BODY, time.time())).webhook_id == "req_1"
+        proof._fetched_at -= FETCH_EVERY_S + 1
+
+
 async def test_providers_without_a_secret_have_no_path_and_bodies_have_a_limit(gateway: RunningGateway) -> None:
     assert await post(gateway, "openai", standard()) == 404
     big = b" " * (256 * 1024 + 1)
@@ -148,6 +216,12 @@ async def test_what_was_taken_is_forgotten_after_its_time(gateway: RunningGatewa
     await database.execute("UPDATE inbound_webhook SET create_time = now() - interval '4 days'")
     await chore.work()
     assert await database.fetchval("SELECT count(*) FROM inbound_webhook") == 0
+
+
+def test_two_ways_to_prove_it_stop_the_start() -> None:
+    given = {"WEBHOOK_SECRET": "x", "WEBHOOK_KEYS_URI": "https://keys.example.com"}
+    with pytest.raises(config.ConfigError, match=r"providers\.fal"):
+        config.load({f"TRUNKLINE_PROVIDERS__FAL__{name}": value for name, value in given.items()})
 
 
 def test_a_secret_that_is_none_stops_the_start() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -68,6 +69,7 @@ class FakeBench:
     streams: bool = False
     is_unwanted: bool = False
     told: list[float] = field(default_factory=list)
+    idle = nullcontext
 
     async def progress(self, fraction: float, message: str) -> None:
         self.told.append(fraction)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.duration_pb2 import Duration
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -66,6 +69,26 @@ async def test_only_the_types_that_were_asked_for_are_sent(gateway: RunningGatew
     await gateway.house.background.outbox.emit(tenant_id, happened)
     await until(lambda: bool(sink.requests))
     assert [each.type for each in await deliveries(gateway)] == ["BatchProgress"]
+
+
+async def test_an_endpoint_with_a_key_pair_is_verified_with_its_public_half(
+    gateway: RunningGateway, sink: Upstream
+) -> None:
+    request = webhooks_pb2.CreateEndpointRequest(uri=sink.url, types=["WebhookTested"], with_key_pair=True)
+    made = await gateway.webhooks.CreateEndpoint(request, metadata=gateway.metadata())
+    turn = webhooks_pb2.RotateSecretRequest(endpoint_id=made.endpoint.endpoint_id)
+    rotated = await gateway.webhooks.RotateSecret(turn, metadata=gateway.metadata())
+    assert made.secret == rotated.secret == ""
+    await send_test(gateway, made.endpoint.endpoint_id)
+    await until(lambda: bool(sink.requests))
+    headers, body = sink.requests[0].headers, sink.requests[0].body
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    new, old = (each.removeprefix("v1a,") for each in headers["webhook-signature"].split())
+    for endpoint_, signature in ((rotated.endpoint, new), (made.endpoint, old)):
+        key = Ed25519PublicKey.from_public_bytes(b64decode(endpoint_.public_key.removeprefix("whpk_")))
+        key.verify(b64decode(signature), signed)
+        with pytest.raises(InvalidSignature):
+            key.verify(b64decode(signature), signed + b" ")
 
 
 async def test_during_a_rotation_both_secrets_sign_and_then_only_the_new_one(

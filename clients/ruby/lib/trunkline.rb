@@ -14,6 +14,7 @@ module Trunkline
       "grpc.service_config" => File.read(File.join(__dir__, "trunkline/service_config.json")),
       "grpc.keepalive_time_ms" => 30_000,
       "grpc.keepalive_timeout_ms" => 10_000,
+      "grpc.max_reconnect_backoff_ms" => 5_000, # a replica that was restarted gets its calls back soon
       "grpc.max_receive_message_length" => 64 << 20
     }.freeze
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,9 @@ ANSWER_TIMEOUT_S: Final = 3.0
 def check_gateway(settings: Settings) -> Finding:
     """It answers, or its address is free for it."""
     address = local_address(settings)
+    if settings.tls.certificate_file:
+        answers = Finding.ok("gateway", f"answers over TLS at {address}")
+        return answers if _speaks_tls(address) else _check_address(settings.grpc.address)
     try:
         return Finding.ok("gateway", f"{_ask(address, settings)} at {address}")
     except grpc.RpcError as error:
@@ -62,6 +66,17 @@ def _ask(address: str, settings: Settings) -> str:
         method = admin_pb2_grpc.AdminServiceStub(channel).GetInfo
         info = method(admin_pb2.GetInfoRequest(), metadata=metadata, timeout=ANSWER_TIMEOUT_S)
     return f"{info.version} {'is draining' if info.draining else 'answers'}"
+
+
+def _speaks_tls(address: str) -> bool:
+    """Whether somebody does; nothing is sent there, so whose certificate it is does not matter."""
+    host, _, port = address.rpartition(":")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    where = host.strip("[]"), int(port)
+    with suppress(OSError), socket.create_connection(where, ANSWER_TIMEOUT_S) as plain, context.wrap_socket(plain):
+        return True
+    return False
 
 
 def _check_address(address: str) -> Finding:

@@ -65,5 +65,8 @@ _FIELDS = {
     "calls": lambda told: f"{told.live_call_count} running",
     "database": _database,
     "breakers": lambda told: "; ".join(f"{each.name} is {state(each)}" for each in told.breakers),
+    "failing": lambda told: "; ".join(
+        f"{each.provider}: {each.failure_kind}" for each in told.provider_checks if each.failure_kind
+    ),
 }
 _DETAILS = {"providers": lambda told: "; ".join(map(_pool, told.provider_pools))}

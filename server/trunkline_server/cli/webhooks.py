@@ -33,12 +33,11 @@ def list_(gateway: Gateway, /, *, limit: int | None, as_json: bool) -> None:
 @click.option("--type", "types", multiple=True, help="Only events of this type; may be given again.")
 @click.option("--description", default="", help="For people.")
 @click.option("--for-callbacks", is_flag=True, help="It signs what goes to the callback addresses of jobs; no URI.")
+@click.option("--key-pair", "with_key_pair", is_flag=True, help="Sign with a private key; show the public one.")
 @to_gateway
-def create(gateway: Gateway, /, *, uri: str, types: tuple[str, ...], description: str, for_callbacks: bool) -> None:
+def create(gateway: Gateway, /, *, uri: str, types: tuple[str, ...], **said: str | bool) -> None:
     """Send events to URI. Its secret is shown once."""
-    request = webhooks_pb2.CreateEndpointRequest(
-        uri=uri, types=types, description=description, for_callbacks=for_callbacks
-    )
+    request = webhooks_pb2.CreateEndpointRequest(uri=uri, types=types, **said)  # type: ignore[arg-type]
     answer = gateway.call(_stub(gateway).CreateEndpoint, request)
     _show_secret(answer.endpoint, answer.secret)
 
@@ -120,7 +119,10 @@ def _stub(gateway: Gateway) -> webhooks_pb2_grpc.WebhookServiceStub:
 
 
 def _show_secret(endpoint: webhooks_pb2.WebhookEndpoint, secret: str) -> None:
-    click.echo(f"endpoint  {endpoint.endpoint_id}\nsecret    {secret}\n\nThe secret is not shown again.")
+    if endpoint.public_key:
+        click.echo(f"endpoint    {endpoint.endpoint_id}\npublic key  {endpoint.public_key}")
+    else:
+        click.echo(f"endpoint  {endpoint.endpoint_id}\nsecret    {secret}\n\nThe secret is not shown again.")
 
 
 def _standing(endpoint: webhooks_pb2.WebhookEndpoint) -> str:

@@ -21,7 +21,7 @@ TYPES: Final[Mapping[str, str]] = {_type(field): field.name for field in _PAYLOA
 """A type is called like the message that tells of it; behind it the field of `Event` that has it."""
 
 OF_CALLS: Final = frozenset(
-    ("ResponseGenerated", "CostCalculated", "RequestFailed", "FailoverTriggered", "ProviderSwitched")
+    ("ResponseGenerated", "CostCalculated", "RequestFailed", "FailoverTriggered", "ProviderSwitched", "MessageSent")
 )
 """Written only where somebody wants them."""
 

@@ -51,15 +51,19 @@ def read(header: Header, body: bytes, secret: str, now_s: float) -> Told:
     """Raises AUTH_INVALID where it is not signed with the secret, or not of now, and MALFORMED_MESSAGE."""
     standard = bool(header("webhook-signature"))
     stamp = header("webhook-timestamp" if standard else "x-ai-timestamp")
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12 and abs(now_s - int(stamp)) <= TOLERANCE_S):
-        raise _refused()
+    stamp_s = check_stamp(stamp, now_s)
     webhook_id = header("webhook-id") if standard else hashlib.sha256(stamp.encode() + b"." + body).hexdigest()
-    if not _PLAIN.fullmatch(webhook_id):
-        raise _refused()
     signed = _is_standard if standard else _is_plain
-    if not signed(header, body, secret, webhook_id, int(stamp)):
-        raise _refused()
-    return _told(webhook_id, body)
+    if not signed(header, body, secret, webhook_id, stamp_s):
+        raise refused()
+    return told(webhook_id, body)
+
+
+def check_stamp(stamp: str, now_s: float) -> int:
+    """When it was signed. Raises AUTH_INVALID where that is not now."""
+    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12 and abs(now_s - int(stamp)) <= TOLERANCE_S):
+        raise refused()
+    return int(stamp)
 
 
 def _is_standard(header: Header, body: bytes, secret: str, webhook_id: str, stamp_s: int) -> bool:
@@ -74,7 +78,10 @@ def _is_plain(header: Header, body: bytes, secret: str, _webhook_id: str, stamp_
     return hmac.compare_digest(right.encode(), header("x-ai-signature").encode())
 
 
-def _told(webhook_id: str, body: bytes) -> Told:
+def told(webhook_id: str, body: bytes) -> Told:
+    """What it is about, once it is believed. Raises AUTH_INVALID, MALFORMED_MESSAGE."""
+    if not _PLAIN.fullmatch(webhook_id):
+        raise refused()
     try:
         given = msgspec.json.decode(body, type=_Body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -92,5 +99,6 @@ def _first(*found: object) -> str:
     return next((each for each in found if isinstance(each, str) and _PLAIN.fullmatch(each)), "")
 
 
-def _refused() -> TrunklineError:
+def refused() -> TrunklineError:
+    """Which part of it is wrong is nobody's business."""
     return TrunklineError(Reason.AUTH_INVALID, "the signature is not right, or too old")

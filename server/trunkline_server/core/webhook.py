@@ -8,7 +8,11 @@ import secrets
 from base64 import b64decode, b64encode
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 SECRET_PREFIX: Final = "whsec_"
+PRIVATE_PREFIX: Final = "whsk_"
+PUBLIC_PREFIX: Final = "whpk_"
 SECRET_BYTES: Final = 32
 TOLERANCE_S: Final = 300
 """How far the clock of who signs may be from that of who verifies."""
@@ -23,14 +27,24 @@ def new_secret() -> str:
     return SECRET_PREFIX + b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
+def new_key_pair() -> tuple[str, str]:
+    """A private key, which only signs, and the public one that receivers verify with."""
+    private = Ed25519PrivateKey.generate()
+    seed, public = private.private_bytes_raw(), private.public_key().public_bytes_raw()
+    return PRIVATE_PREFIX + b64encode(seed).decode(), PUBLIC_PREFIX + b64encode(public).decode()
+
+
 def key_of(secret: str) -> bytes:
     """The bytes in a secret. Raises ValueError where it is none."""
     return b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
 
 
 def signature(secret: str, webhook_id: str, timestamp_s: int, body: bytes) -> str:
-    """`v1,...`"""
+    """`v1,...`, or `v1a,...` with a private key."""
     signed = b"%b.%d.%b" % (webhook_id.encode(), timestamp_s, body)
+    if secret.startswith(PRIVATE_PREFIX):
+        private = Ed25519PrivateKey.from_private_bytes(b64decode(secret.removeprefix(PRIVATE_PREFIX)))
+        return "v1a," + b64encode(private.sign(signed)).decode()
     return "v1," + b64encode(hmac.digest(key_of(secret), signed, hashlib.sha256)).decode()
 
 

@@ -194,12 +194,16 @@ class Admission:
 
     async def account(self, call: Call, route: Route) -> AccountRef:
         """Whose account is charged: the one that is named, the user's, else the tenant's."""
+        return await self.account_at(call, route.provider, route.model)
+
+    async def account_at(self, call: Call, provider: str, model: str) -> AccountRef:
+        """The same, where there is no route."""
         accounts, tenant_id = self._ledger.accounts, call.caller.tenant_id
         if call.account_id:
             named = await accounts.get(tenant_id, _account_id(call.account_id))
             return AccountRef(named.id, named.tenant_id, named.unlimited, named.low_balance_nanos)
         owner = Owner.user(tenant_id, call.user_id) if call.user_id else Owner.tenant(tenant_id)
-        return await accounts.account_for(owner, route.provider, route.model)
+        return await accounts.account_for(owner, provider, model)
 
     async def extend(self, run: Run[Any], more_nanos: int) -> Reserved:
         """Hold more for another round of the same call. Raises CREDIT_INSUFFICIENT, BUDGET_EXCEEDED."""

@@ -6,20 +6,26 @@ import os
 import resource
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
 
 from trunkline.v1 import admin_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.moment import timestamp
 from trunkline_server.gateway.lines import Lines
 from trunkline_server.gateway.live import LiveCalls
 from trunkline_server.gateway.reports import BREAKERS_MAX, breaker_of
 from trunkline_server.providers.client import PoolFigures
 from trunkline_server.providers.registry import Registry
 from trunkline_server.store.database import Database
+from trunkline_server.store.provider_checks import Check
+
+CHECK_FAILURES_MIN: Final = 2
+"""A provider that did not answer once may have been restarted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Vitals:
     live: LiveCalls
     draining: Callable[[], bool]
     memory_share: Callable[[], float]
+    checks: Callable[[], Awaitable[Sequence[Check]]]
     thresholds: Thresholds = Thresholds()
     _began_s: float = field(default_factory=time.monotonic)
     _asked: tuple[float, float] = (0.0, 0.0)
@@ -63,6 +70,7 @@ class Vitals:
             database=await self._database(),
             provider_pools=[_pool(name, figures) for name, figures in self.registry.pools().items()],
             breakers=[breaker_of(gate, self.lines.clock()) for gate in self.lines.not_closed()[:BREAKERS_MAX]],
+            provider_checks=await self._checks(),
         )
         health.problems.extend(_problems(health, self.memory_share(), self.thresholds))
         health.status = self._status(health)
@@ -89,6 +97,14 @@ class Vitals:
             idle_connection_count=figures.idle_count,
             max_connection_count=figures.max_count,
         )
+
+    async def _checks(self) -> list[admin_pb2.ProviderCheck]:
+        try:
+            return [_check(each) for each in await self.checks()]
+        except TrunklineError as error:
+            if error.reason is not Reason.STORE_UNAVAILABLE:
+                raise
+            return []
 
     async def _round_trip_s(self) -> float | None:
         try:
@@ -124,6 +140,18 @@ def _problems(
         yield admin_pb2.SYSTEM_PROBLEM_CONNECTIONS
     if memory_share > thresholds.memory_max:
         yield admin_pb2.SYSTEM_PROBLEM_MEMORY
+    if any(check.failure_count >= CHECK_FAILURES_MIN for check in health.provider_checks):
+        yield admin_pb2.SYSTEM_PROBLEM_PROVIDERS
+
+
+def _check(check: Check) -> admin_pb2.ProviderCheck:
+    return admin_pb2.ProviderCheck(
+        provider=check.provider,
+        failure_kind=check.failure_kind,
+        failure_count=check.failures,
+        duration=_duration(check.duration_ms / 1000),
+        check_time=timestamp(check.check_time),
+    )
 
 
 def _pool(provider: str, figures: PoolFigures) -> admin_pb2.ProviderPool:

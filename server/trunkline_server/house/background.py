@@ -24,6 +24,7 @@ from trunkline_server.gateway.jobs.kind import JobKind, JobWork
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
 from trunkline_server.gateway.jobs.speech import SpeechJob
 from trunkline_server.gateway.jobs.task import TaskJob
+from trunkline_server.gateway.jobs.tool import ToolJob
 from trunkline_server.gateway.jobs.upsert import UpsertJob
 from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.tools.loop import ToolLoop
@@ -64,6 +65,7 @@ class Background:
     jobs: Jobs
     batches: Batches
     orders: Orders
+    bulk: BulkJob
     outbox: Outbox
     wishes: Wishes
     news: News
@@ -96,10 +98,11 @@ class Background:
             ),
             "speech": SpeechJob(errands),
             "task": TaskJob(tasks_over(settings.tasks, database, errands.gateway)),
+            "tool": ToolJob(tools.toolbox, tools.runner, errands.gateway.admission),
             "upsert": UpsertJob(collecting.intake),
             **errand.works(errands, operations, hooks.wakes),
         }
-        orders = Orders(works, bulk, _order_settings(settings.jobs))
+        orders = Orders(works, order_settings(settings.jobs), bulk)
         news = News()
         await news.follow(database, outbox.CHANNEL)
         return cls(
@@ -108,6 +111,7 @@ class Background:
             jobs=jobs,
             batches=Batches(database, announcer, ledger),
             orders=orders,
+            bulk=bulk,
             outbox=Outbox(database),
             wishes=Wishes(database, timedelta(days=settings.events.keep_days)),
             news=news,
@@ -148,7 +152,7 @@ class Background:
 
     async def begin_work(self, tracer: Tracer | None = None) -> Working:
         """The worker begins."""
-        works: dict[str, JobWork] = {**self.orders.works, KIND: self.orders.bulk, TUNE: self.tuning.job}
+        works: dict[str, JobWork] = {**self.orders.works, KIND: self.bulk, TUNE: self.tuning.job}
         worker = JobWorker(Shop(self.jobs, works, to_status, tracer), _worker_settings(self.settings.jobs))
         await worker.follow(self.database)
         task = asyncio.create_task(_both(worker, self.hooks.postman()), name="worker")
@@ -177,7 +181,7 @@ async def _both(worker: JobWorker, postman: Postman) -> None:
         tasks.create_task(postman.work(), name="worker.webhooks")
 
 
-def _order_settings(given: JobsSection) -> OrderSettings:
+def order_settings(given: JobsSection) -> OrderSettings:
     return OrderSettings(given.attempts_max, round(given.timeout_s), round(given.life_s))
 
 

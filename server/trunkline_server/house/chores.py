@@ -7,12 +7,14 @@ from typing import Final
 
 from trunkline_server.config import Settings
 from trunkline_server.door.caller import Callers
+from trunkline_server.gateway.checkups import Checkups
 from trunkline_server.gateway.health_news import HealthNews
 from trunkline_server.gateway.talks.turns import RENEW_S
 from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import limit_chores
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
+from trunkline_server.store.provider_checks import ProviderChecks
 from trunkline_server.worker.bookkeeping import bookkeeping
 from trunkline_server.worker.chores import Chore
 from trunkline_server.worker.rollups import roll_ups
@@ -44,6 +46,7 @@ def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> 
         Chore("purge_answers", 600, results.purge),
         Chore("sign_audit", 60, engine.audit.sign_heads),
         Chore("sync_models", SYNC_EVERY_S, engine.sync.all, SYNC_FIRST_WITHIN_S),
+        *_checkups(settings, engine),
         *roll_ups(engine.database, settings.analytics.keep_days),
         *bookkeeping(engine.database, settings.credits.hold_retention_days),
         *engine.actions.chores(),
@@ -53,6 +56,12 @@ def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> 
         Chore("sweep_files", 60, engine.archive.sweep),
         *engine.background.chores(),
     ]
+
+
+def _checkups(settings: Settings, engine: Engine) -> list[Chore]:
+    every_s, routes = settings.routing.check_every_s, engine.routes
+    checkups = Checkups(routes.registry, routes.lines, ProviderChecks(engine.database))
+    return [Chore("check_providers", every_s, checkups.all)] if every_s else []
 
 
 def _kept(settings: Settings) -> tuple[timedelta, timedelta]:

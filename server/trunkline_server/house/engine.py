@@ -133,7 +133,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     tails = ConversationTails(shared if settings.conversations.tails_in_redis else None)
     talks = Talks.over(database, tails, gateway, collecting.finding)
     stack.push_async_callback(talks.drained)
-    tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, live=live)
+    tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, gateway=gateway)
     copies = Copies(archive, routes)
     tuning = Tuning.open(settings, database, gateway, ledger, copies)
     background = await Background.open(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from google.protobuf.descriptor import ServiceDescriptor
 
 from trunkline.v1 import webhooks_pb2
-from trunkline_server.config import Settings
+from trunkline_server.config import ProviderSection, Settings
 from trunkline_server.core import address
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.errors import invalid
 from trunkline_server.core.page_token import PageTokens
+from trunkline_server.edge.proofs import Proof, PublishedKeys, SharedSecret
+from trunkline_server.edge.webhooks import WebhookDoor
 from trunkline_server.gateway.jobs.wakes import Wakes
 from trunkline_server.providers.egress import Egress, EgressTimeouts
 from trunkline_server.services.webhooks import WebhookService
@@ -29,6 +33,7 @@ from trunkline_server.store.webhooks import Webhooks
 from trunkline_server.worker.chores import Chore
 from trunkline_server.worker.webhooks import Postman
 
+KEYS_BYTES_MAX: Final = 256 * 1024
 INBOUND_KEEP: Final = timedelta(days=3)
 TIMEOUTS: Final = EgressTimeouts(connect_s=5.0, total_s=15.0)
 
@@ -71,6 +76,17 @@ class Hooks:
         """What callers may ask of it."""
         descriptor = webhooks_pb2.DESCRIPTOR.services_by_name["WebhookService"]
         return descriptor, WebhookService(self.webhooks, tokens, self.policy, self.news)
+
+    def door(self, providers: Mapping[str, ProviderSection]) -> WebhookDoor:
+        """For what providers send; each has its way to prove it."""
+        secrets = {name: given.webhook_secret for name, given in providers.items() if given.webhook_secret}
+        published = {name: given.webhook_keys_uri for name, given in providers.items() if given.webhook_keys_uri}
+        proofs: dict[str, Proof] = {name: SharedSecret(secret) for name, secret in secrets.items()}
+        proofs |= {name: PublishedKeys(partial(self._fetched, uri)) for name, uri in published.items()}
+        return WebhookDoor(proofs, self.inbound.take)
+
+    async def _fetched(self, uri: str) -> bytes:
+        return (await self.egress.fetch(uri, bytes_max=KEYS_BYTES_MAX, field="webhook_keys_uri")).data
 
     def postman(self) -> Postman:
         return Postman(self.webhooks, self.outbox, self.news, self.egress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Final
 
@@ -71,6 +71,7 @@ from trunkline_server.store.cluster import is_at
 from trunkline_server.store.custom_events import CustomEvents
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
+from trunkline_server.store.provider_checks import ProviderChecks
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.store.usage import Usage
 from trunkline_server.store.vector_stores import VectorStores
@@ -82,6 +83,8 @@ COLLECTING_TIMEOUT_S: Final = 300.0
 TRANSFER_TIMEOUT_S: Final = 900.0
 SYNC_TIMEOUT_S: Final = 30.0
 WATCH_TIMEOUT_S: Final = 900.0
+CHECKS_KEPT: Final = 3
+"""What is older than so many looks at a provider says nothing any more."""
 
 _MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe", "TranslateAudio")
 _COLLECTING: Final = ("UpsertDocuments", "DeleteDocuments", "DeleteCollection", "CreateCollection", "Search")
@@ -190,6 +193,7 @@ class Offered:
             engine.live,
             lambda: self._drain.draining,
             memory_share,
+            partial(ProviderChecks(engine.database).all, CHECKS_KEPT * settings.routing.check_every_s),
             Thresholds(health.disk_free_min, health.memory_max, health.connections_max),
         )
 

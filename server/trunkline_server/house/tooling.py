@@ -13,6 +13,8 @@ from trunkline_server.config import Settings
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.gateway.gateway import Gateway
+from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
+from trunkline_server.gateway.jobs.tool import ToolJob
 from trunkline_server.gateway.live import LiveCalls
 from trunkline_server.gateway.tools.approvals import Approvals
 from trunkline_server.gateway.tools.http_tools import HttpTools
@@ -20,6 +22,7 @@ from trunkline_server.gateway.tools.installed import installed
 from trunkline_server.gateway.tools.loop import Gate, ToolLoop
 from trunkline_server.gateway.tools.mcp_desk import McpDesk
 from trunkline_server.gateway.tools.plain import PlainGate
+from trunkline_server.gateway.tools.queued_runs import QueuedRuns
 from trunkline_server.gateway.tools.runner import Runner, ToolSettings
 from trunkline_server.gateway.tools.toolbox import Toolbox
 from trunkline_server.providers.egress import Egress, EgressTimeouts
@@ -27,8 +30,11 @@ from trunkline_server.providers.mcp.link import Link
 from trunkline_server.providers.mcp.stdio_link import StdioLink
 from trunkline_server.services.mcp import McpService
 from trunkline_server.services.tools import ToolService
+from trunkline_server.store import outbox
 from trunkline_server.store.database import Database
+from trunkline_server.store.jobs import Jobs
 from trunkline_server.store.mcp_servers import McpServers
+from trunkline_server.store.news import Announcer, News
 from trunkline_server.store.tenant_keys import TenantKeys
 from trunkline_server.store.tools import Tools
 
@@ -42,6 +48,7 @@ class Tooling:
     toolbox: Toolbox
     runner: Runner
     approvals: Approvals
+    queued: QueuedRuns
 
     @classmethod
     async def open(
@@ -53,23 +60,26 @@ class Tooling:
         stack: AsyncExitStack,
         *,
         secret: bytes,
-        live: LiveCalls,
+        gateway: Gateway,
     ) -> Self:
         given = settings.tools
         egress = Egress(policy, EgressTimeouts(connect_s=5.0, total_s=given.timeout_s))
         stack.push_async_callback(egress.close)
         tools = Tools(database, keys)
         desk = await _open_desk(settings, McpServers(database, keys), egress, stack)
+        toolbox = Toolbox({tool.spec.name: tool for tool in installed()}, HttpTools(tools, egress), desk)
+        runner = Runner(ToolSettings(given.rounds_max, given.parallel_max, given.timeout_s, given.result_bytes_max))
         return cls(
-            live=live,
+            live=gateway.live,
             policy=policy,
-            toolbox=Toolbox({tool.spec.name: tool for tool in installed()}, HttpTools(tools, egress), desk),
-            runner=Runner(ToolSettings(given.rounds_max, given.parallel_max, given.timeout_s, given.result_bytes_max)),
+            toolbox=toolbox,
+            runner=runner,
             approvals=Approvals.derive(tools, secret),
+            queued=await _open_queued(settings, database, ToolJob(toolbox, runner, gateway.admission)),
         )
 
     def loop(self, gate: Gate) -> ToolLoop:
-        return ToolLoop(gate, self.live, self.toolbox, self.runner, self.approvals)
+        return ToolLoop(gate, self.live, self.toolbox, self.runner, self.approvals, self.queued)
 
     def plain(self, gateway: Gateway) -> ToolLoop:
         """For calls that no kept answer will do for."""
@@ -85,6 +95,14 @@ class Tooling:
             ),
             (mcp_pb2.DESCRIPTOR.services_by_name["McpService"], McpService(desk, self.runner, tokens, self.policy)),
         ]
+
+
+async def _open_queued(settings: Settings, database: Database, job: ToolJob) -> QueuedRuns:
+    """Hears of the ends of jobs once this returns."""
+    given, news = settings.jobs, News()
+    await news.follow(database, outbox.CHANNEL)
+    orders = Orders({"tool": job}, OrderSettings(given.attempts_max, round(given.timeout_s), round(given.life_s)))
+    return QueuedRuns(orders, Jobs(database, Announcer(database)), news)
 
 
 async def _open_desk(settings: Settings, servers: McpServers, egress: Egress, stack: AsyncExitStack) -> McpDesk:

@@ -13,7 +13,7 @@ from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.question import check_name
 from trunkline_server.core.webhook import new_secret
 from trunkline_server.gateway.tools.http_tools import SIGNING
-from trunkline_server.gateway.tools.runner import Runner
+from trunkline_server.gateway.tools.runner import Runner, told
 from trunkline_server.gateway.tools.tool import Ask, Tool
 from trunkline_server.gateway.tools.tool_headers import checked_headers
 from trunkline_server.gateway.tools.toolbox import Toolbox
@@ -58,11 +58,7 @@ class ToolService:
     async def invoke_tool(self, call: Call, request: tools_pb2.InvokeToolRequest) -> tools_pb2.InvokeToolResponse:
         tool = await self.toolbox.find(call, request.tool)
         ask = Ask(ids.spell("call", ids.new_uuid()), request.arguments_json)
-        ran = await self.runner.insist(tool, ask, call.deadline)
-        outcome = tools_pb2.ToolOutcome(
-            duration=ran.run.duration, result_byte_count=ran.run.result_byte_count, truncated=ran.run.truncated
-        )
-        return tools_pb2.InvokeToolResponse(result=ran.result, outcome=outcome)
+        return told(await self.runner.insist(tool, ask, call.deadline))
 
     def _checked(self, spec: tools_pb2.ToolSpec) -> tools_pb2.ToolSpec:
         """What it would fail with later it is refused for now."""

@@ -52,6 +52,7 @@ class WebhookService:
             readable("description", request.description),
             _types("types", request.types),
             for_callbacks=request.for_callbacks,
+            with_key_pair=request.with_key_pair,
         )
         return webhooks_pb2.CreateEndpointResponse(endpoint=_endpoint(endpoint), secret=secret)
 
@@ -185,6 +186,7 @@ def _endpoint(row: Endpoint) -> webhooks_pb2.WebhookEndpoint:
         secret_time=timestamp(row.secret_time),
         old_secret_expire_time=timestamp(row.old_until),
         failing_since_time=timestamp(row.failing_since),
+        public_key=row.public_key,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple, Self
 from uuid import UUID
 
 import asyncpg
@@ -13,7 +13,7 @@ import asyncpg
 from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, Resource, TrunklineError, not_found
 from trunkline_server.core.sealing import Place, seal, unseal
-from trunkline_server.core.webhook import new_secret
+from trunkline_server.core.webhook import new_key_pair, new_secret
 from trunkline_server.store import queries
 from trunkline_server.store.database import Database
 from trunkline_server.store.tenant_keys import TenantKeys
@@ -43,6 +43,7 @@ class Endpoint:
     old_until: datetime | None
     failing_since: datetime | None
     create_time: datetime
+    public_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,22 @@ class Wanted:
     enabled: bool | None = None
 
 
+class _Signer(NamedTuple):
+    """What signs for an endpoint. `public_key` is empty for a secret that both sides know."""
+
+    secret: str
+    public_key: str = ""
+
+    @classmethod
+    def new(cls, *, with_key_pair: bool) -> Self:
+        return cls(*new_key_pair()) if with_key_pair else cls(new_secret())
+
+    @property
+    def told(self) -> str:
+        """Of a key pair only the public half is ever told."""
+        return "" if self.public_key else self.secret
+
+
 class Webhooks:
     """Secrets go in sealed, and come out only to sign."""
 
@@ -111,19 +128,29 @@ class Webhooks:
     # Endpoints.
 
     async def create(
-        self, tenant_id: UUID, uri: str, description: str, types: Sequence[str], *, for_callbacks: bool
+        self,
+        tenant_id: UUID,
+        uri: str,
+        description: str,
+        types: Sequence[str],
+        *,
+        for_callbacks: bool,
+        with_key_pair: bool,
     ) -> tuple[Endpoint, str]:
-        """The endpoint and its secret. Raises RESOURCE_EXISTS for a second one for callbacks."""
-        endpoint_id, secret = ids.new_uuid(), new_secret()
-        sealed = await self._sealed(tenant_id, endpoint_id, secret)
+        """The endpoint and its secret, which is empty where it has a key pair. Raises RESOURCE_EXISTS for a second one
+        for callbacks."""
+        endpoint_id, new = ids.new_uuid(), _Signer.new(with_key_pair=with_key_pair)
+        sealed = await self._sealed(tenant_id, endpoint_id, new.secret)
         what = (uri, description, list(types), for_callbacks)
-        row = await self._database.of(tenant_id).fetchrow(_SQL.create, endpoint_id, tenant_id, *what, *sealed)
+        row = await self._database.of(tenant_id).fetchrow(
+            _SQL.create, endpoint_id, tenant_id, *what, *sealed, new.public_key
+        )
         if row is None:
             resource = Resource("webhook_endpoint", "callbacks")
             raise TrunklineError(
                 Reason.RESOURCE_EXISTS, "there is an endpoint for callbacks already", resource=resource
             )
-        return _endpoint(row), secret
+        return _endpoint(row), new.told
 
     async def get(self, tenant_id: UUID, endpoint_id: UUID) -> Endpoint:
         """Raises RESOURCE_NOT_FOUND."""
@@ -154,12 +181,14 @@ class Webhooks:
             raise _none(endpoint_id)
 
     async def rotate(self, tenant_id: UUID, endpoint_id: UUID, overlap: timedelta) -> tuple[Endpoint, str]:
-        """A new secret, beside which the old one signs for a while. Raises RESOURCE_NOT_FOUND."""
-        await self.get(tenant_id, endpoint_id)
-        secret = new_secret()
-        sealed = await self._sealed(tenant_id, endpoint_id, secret)
-        row = await self._database.of(tenant_id).fetchrow(_SQL.rotate, tenant_id, endpoint_id, *sealed, overlap)
-        return _found(row, endpoint_id), secret
+        """A new secret or key pair, beside which the old one signs for a while. Raises RESOURCE_NOT_FOUND."""
+        found = await self.get(tenant_id, endpoint_id)
+        new = _Signer.new(with_key_pair=bool(found.public_key))
+        sealed = await self._sealed(tenant_id, endpoint_id, new.secret)
+        row = await self._database.of(tenant_id).fetchrow(
+            _SQL.rotate, tenant_id, endpoint_id, *sealed, overlap, new.public_key
+        )
+        return _found(row, endpoint_id), new.told
 
     # Deliveries.
 

@@ -1,8 +1,9 @@
 Webhooks: endpoints and what is sent to them. What is decided is decided by the functions in the migrations.
 
 -- name: create
-INSERT INTO webhook_endpoint (endpoint_id, tenant_id, uri, description, types, for_callbacks, key_version, secret)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO webhook_endpoint (endpoint_id, tenant_id, uri, description, types, for_callbacks, key_version, secret,
+    public_key)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT DO NOTHING
 RETURNING *
 
@@ -34,7 +35,7 @@ DELETE FROM webhook_endpoint WHERE tenant_id = $1 AND endpoint_id = $2
 -- name: rotate
 UPDATE webhook_endpoint SET
     old_key_version = key_version, old_secret = secret, old_until = clock_timestamp() + $5::interval,
-    key_version = $3, secret = $4, secret_time = clock_timestamp()
+    key_version = $3, secret = $4, secret_time = clock_timestamp(), public_key = $6
 WHERE tenant_id = $1 AND endpoint_id = $2
 RETURNING *
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.operation import Operation
 from trunkline_server.wire.dialect import FIELDS
 from trunkline_server.wire.http import HttpRequest
 
@@ -66,12 +67,13 @@ class Standing:
 
 class BulkCraft(ABC):
     """`price_percent`: what its batches cost of what single calls do. `in_lines`: the answers are lines of JSON, each
-    a page of its own."""
+    a page of its own. `operations`: what its lines may ask for."""
 
     price_percent: int = 50
     poll_s: float = 30.0
     body_bytes_max: int = 100 * MEBIBYTE
     in_lines: bool = True
+    operations: Collection[Operation] = (Operation.CHAT,)
 
     def upload(self, lines: Sequence[Line]) -> HttpRequest | None:  # noqa: ARG002 - most providers need none
         """What has to be there before the batch; it costs nothing, and may be there twice."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.operation import Operation
 from trunkline_server.wire import dialect
 from trunkline_server.wire.bulk import (
     PAGE_BYTES_MAX,
@@ -47,6 +48,7 @@ class MistralBulk(BulkCraft):
 
     poll_s: float = 30.0
     in_lines: bool = False
+    operations: Collection[Operation] = (Operation.CHAT, Operation.EMBED)
 
     def submit(self, model: str, lines: Sequence[Line], uploaded: str) -> HttpRequest:  # noqa: ARG002 - needs none
         requests = [{"custom_id": str(line.index), "body": _bare(line)} for line in lines]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,7 @@ import orjson
 from msgspec import Raw, Struct
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.operation import Operation
 from trunkline_server.wire import dialect
 from trunkline_server.wire.bulk import (
     UNTOLD,
@@ -87,6 +88,7 @@ class OpenAIBulk(BulkCraft):
     """The craft; for those who do the same, too."""
 
     poll_s: float = 30.0
+    operations: Collection[Operation] = (Operation.CHAT, Operation.EMBED)
 
     def upload(self, lines: Sequence[Line]) -> HttpRequest:
         spelled = b"\n".join(map(_spelled, lines))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -67,6 +68,7 @@ class Attempt:
         self._is_ending = False
         self._loop = asyncio.get_running_loop()
         self._told_at = 0.0
+        self._waits = 0
         self._tab = Tab(job.id, job.lease_token, job.hold_id, job.hold_account, _ttl_s(job), shop.jobs.apply)
 
     # The bench of the work.
@@ -86,6 +88,19 @@ class Attempt:
     @property
     def streams(self) -> bool:
         return self.job.stream
+
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        self._waits += 1
+        try:
+            yield
+        finally:
+            self._waits -= 1
+
+    @property
+    def is_idle(self) -> bool:
+        """It waits for another job."""
+        return self._waits > 0
 
     async def progress(self, fraction: float, message: str) -> None:
         if self._loop.time() - self._told_at < PROGRESS_EVERY_S:

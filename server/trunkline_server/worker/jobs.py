@@ -88,7 +88,7 @@ class JobWorker:
         """Claims what there is room for; whether there was anything."""
         took = False
         for queue in self._settings.queues or await self._jobs.ready_queues():
-            free = self._settings.concurrency - len(self._running)
+            free = self._settings.concurrency - sum(not attempt.is_idle for attempt in self._running.values())
             if free > 0:
                 took |= await self._take_from(queue, free)
         return took

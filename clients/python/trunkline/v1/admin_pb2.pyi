@@ -101,6 +101,8 @@ class _SystemProblemEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SystemP
     """All connections to the database, or to a provider, are in use."""
     SYSTEM_PROBLEM_MEMORY: _SystemProblem.ValueType  # 5
     """More than 85 percent of the memory that the process may have is in use."""
+    SYSTEM_PROBLEM_PROVIDERS: _SystemProblem.ValueType  # 6
+    """A provider failed at the last two looks that were taken at it."""
 
 class SystemProblem(_SystemProblem, metaclass=_SystemProblemEnumTypeWrapper):
     """What may be wrong with a replica."""
@@ -117,6 +119,8 @@ SYSTEM_PROBLEM_CONNECTIONS: SystemProblem.ValueType  # 4
 """All connections to the database, or to a provider, are in use."""
 SYSTEM_PROBLEM_MEMORY: SystemProblem.ValueType  # 5
 """More than 85 percent of the memory that the process may have is in use."""
+SYSTEM_PROBLEM_PROVIDERS: SystemProblem.ValueType  # 6
+"""A provider failed at the last two looks that were taken at it."""
 Global___SystemProblem: _TypeAlias = SystemProblem  # noqa: Y015
 
 @_typing.final
@@ -727,6 +731,7 @@ class SystemHealth(_message.Message):
     DATABASE_FIELD_NUMBER: _builtins.int
     PROVIDER_POOLS_FIELD_NUMBER: _builtins.int
     BREAKERS_FIELD_NUMBER: _builtins.int
+    PROVIDER_CHECKS_FIELD_NUMBER: _builtins.int
     status: Global___SystemStatus.ValueType
     """In a word."""
     resident_memory_bytes: _builtins.int
@@ -765,6 +770,10 @@ class SystemHealth(_message.Message):
     def breakers(self) -> _containers.RepeatedCompositeFieldContainer[_providers_pb2.Breaker]:
         """Breakers that are not closed; at most 200."""
 
+    @_builtins.property
+    def provider_checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderCheck]:
+        """The last look at each provider, whichever replica took it."""
+
     def __init__(
         self,
         *,
@@ -781,14 +790,57 @@ class SystemHealth(_message.Message):
         database: Global___DatabaseHealth | None = ...,
         provider_pools: _abc.Iterable[Global___ProviderPool] | None = ...,
         breakers: _abc.Iterable[_providers_pb2.Breaker] | None = ...,
+        provider_checks: _abc.Iterable[Global___ProviderCheck] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cpu_time", b"cpu_time", "database", b"database", "uptime", b"uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breakers", b"breakers", "cpu_count", b"cpu_count", "cpu_load", b"cpu_load", "cpu_time", b"cpu_time", "database", b"database", "disk_free_bytes", b"disk_free_bytes", "disk_size_bytes", b"disk_size_bytes", "live_call_count", b"live_call_count", "problems", b"problems", "provider_pools", b"provider_pools", "resident_memory_bytes", b"resident_memory_bytes", "status", b"status", "uptime", b"uptime"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breakers", b"breakers", "cpu_count", b"cpu_count", "cpu_load", b"cpu_load", "cpu_time", b"cpu_time", "database", b"database", "disk_free_bytes", b"disk_free_bytes", "disk_size_bytes", b"disk_size_bytes", "live_call_count", b"live_call_count", "problems", b"problems", "provider_checks", b"provider_checks", "provider_pools", b"provider_pools", "resident_memory_bytes", b"resident_memory_bytes", "status", b"status", "uptime", b"uptime"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SystemHealth: _TypeAlias = SystemHealth  # noqa: Y015
+
+@_typing.final
+class ProviderCheck(_message.Message):
+    """A look at a provider: it was asked for its models."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    FAILURE_KIND_FIELD_NUMBER: _builtins.int
+    FAILURE_COUNT_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    CHECK_TIME_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """The provider."""
+    failure_kind: _builtins.str
+    """Why it failed, such as `AUTH` or `NEVER_SENT`; empty where it answered."""
+    failure_count: _builtins.int
+    """How often it has failed in a row."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """How long it took."""
+
+    @_builtins.property
+    def check_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        failure_kind: _builtins.str = ...,
+        failure_count: _builtins.int = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        check_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check_time", b"check_time", "duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_time", b"check_time", "duration", b"duration", "failure_count", b"failure_count", "failure_kind", b"failure_kind", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderCheck: _TypeAlias = ProviderCheck  # noqa: Y015
 
 @_typing.final
 class DatabaseHealth(_message.Message):

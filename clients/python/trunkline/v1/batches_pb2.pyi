@@ -36,8 +36,8 @@ class _BatchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BatchMode.V
     BATCH_MODE_GATEWAY: _BatchMode.ValueType  # 1
     """The gateway, each as a job."""
     BATCH_MODE_PROVIDER: _BatchMode.ValueType  # 2
-    """The provider, by its own batch API: within a day, for about half the price. Its items are chat calls to one model
-    of a provider that has such an API; they run from when the provider has them, and end when it has done them all.
+    """The provider, by its own batch API: within a day, for about half the price. Its items are chat calls, or texts
+    to be embedded, to one model of a provider that has such an API for them; they run from when the provider has them, and end when it has done them all.
     They have no other attempt, and are stopped with the batch alone.
     """
 
@@ -49,8 +49,8 @@ BATCH_MODE_UNSPECIFIED: BatchMode.ValueType  # 0
 BATCH_MODE_GATEWAY: BatchMode.ValueType  # 1
 """The gateway, each as a job."""
 BATCH_MODE_PROVIDER: BatchMode.ValueType  # 2
-"""The provider, by its own batch API: within a day, for about half the price. Its items are chat calls to one model
-of a provider that has such an API; they run from when the provider has them, and end when it has done them all.
+"""The provider, by its own batch API: within a day, for about half the price. Its items are chat calls, or texts
+to be embedded, to one model of a provider that has such an API for them; they run from when the provider has them, and end when it has done them all.
 They have no other attempt, and are stopped with the batch alone.
 """
 Global___BatchMode: _TypeAlias = BatchMode  # noqa: Y015

@@ -411,6 +411,7 @@ class ChatInput(_message.Message):
     MAX_COST_FIELD_NUMBER: _builtins.int
     FILE_IDS_FIELD_NUMBER: _builtins.int
     TOOL_APPROVALS_FIELD_NUMBER: _builtins.int
+    TOOL_QUEUE_FIELD_NUMBER: _builtins.int
     RETRIEVAL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`provider/model` (`openai/gpt-4o`), or a model's own name (`gpt-4o`), which means all providers that have it. May be
@@ -430,6 +431,10 @@ class ChatInput(_message.Message):
     """
     strict_parameters: _builtins.bool
     """Refuse what the provider cannot take (PARAMETER_UNSUPPORTED), instead of dropping it with a warning."""
+    tool_queue: _builtins.str
+    """Where the gateway runs tools: each call of one is a job on this queue, done by any worker that serves it. Empty: they
+    run within the call.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.Message]:
         """The conversation so far, oldest first; at least one message that is no instruction, here or in `prompt`. With a
@@ -532,11 +537,12 @@ class ChatInput(_message.Message):
         max_cost: _usage_pb2.Amount | None = ...,
         file_ids: _abc.Iterable[_builtins.str] | None = ...,
         tool_approvals: _abc.Iterable[Global___ToolApproval] | None = ...,
+        tool_queue: _builtins.str = ...,
         retrieval: _retrieval_pb2.Retrieval | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds", "_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "guard", b"guard", "max_cost", b"max_cost", "max_tool_rounds", b"max_tool_rounds", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds", "_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "file_ids", b"file_ids", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "max_tool_rounds", b"max_tool_rounds", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_approvals", b"tool_approvals", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds", "_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "file_ids", b"file_ids", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "max_tool_rounds", b"max_tool_rounds", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_approvals", b"tool_approvals", "tool_choice", b"tool_choice", "tool_queue", b"tool_queue", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_tool_rounds: _TypeAlias = _typing.Literal["max_tool_rounds"]  # noqa: Y015
     _WhichOneofArgType__max_tool_rounds: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds"]  # noqa: Y015

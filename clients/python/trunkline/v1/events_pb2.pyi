@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from trunkline.v1 import actions_pb2 as _actions_pb2
+from trunkline.v1 import content_pb2 as _content_pb2
 from trunkline.v1 import fine_tuning_pb2 as _fine_tuning_pb2
 from trunkline.v1 import jobs_pb2 as _jobs_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
@@ -56,6 +57,10 @@ class Event(_message.Message):
     API_KEY_CREATED_FIELD_NUMBER: _builtins.int
     API_KEY_ROTATED_FIELD_NUMBER: _builtins.int
     API_KEY_REVOKED_FIELD_NUMBER: _builtins.int
+    CONVERSATION_CREATED_FIELD_NUMBER: _builtins.int
+    CONVERSATION_UPDATED_FIELD_NUMBER: _builtins.int
+    CONVERSATION_DELETED_FIELD_NUMBER: _builtins.int
+    MESSAGE_SENT_FIELD_NUMBER: _builtins.int
     ACTION_VALIDATED_FIELD_NUMBER: _builtins.int
     ACTION_EXECUTED_FIELD_NUMBER: _builtins.int
     ACTION_HANDLER_CHANGED_FIELD_NUMBER: _builtins.int
@@ -159,6 +164,22 @@ class Event(_message.Message):
         """An API key is good for nothing any more."""
 
     @_builtins.property
+    def conversation_created(self) -> Global___ConversationCreated:
+        """There is a new conversation."""
+
+    @_builtins.property
+    def conversation_updated(self) -> Global___ConversationUpdated:
+        """A conversation was changed."""
+
+    @_builtins.property
+    def conversation_deleted(self) -> Global___ConversationDeleted:
+        """A conversation was deleted."""
+
+    @_builtins.property
+    def message_sent(self) -> Global___MessageSent:
+        """A message was put into a conversation."""
+
+    @_builtins.property
     def action_validated(self) -> Global___ActionValidated:
         """Somebody asked whether an action is whole."""
 
@@ -203,16 +224,20 @@ class Event(_message.Message):
         api_key_created: Global___ApiKeyCreated | None = ...,
         api_key_rotated: Global___ApiKeyRotated | None = ...,
         api_key_revoked: Global___ApiKeyRevoked | None = ...,
+        conversation_created: Global___ConversationCreated | None = ...,
+        conversation_updated: Global___ConversationUpdated | None = ...,
+        conversation_deleted: Global___ConversationDeleted | None = ...,
+        message_sent: Global___MessageSent | None = ...,
         action_validated: Global___ActionValidated | None = ...,
         action_executed: Global___ActionExecuted | None = ...,
         action_handler_changed: Global___ActionHandlerChanged | None = ...,
         fine_tune_state_changed: Global___FineTuneStateChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "failover_triggered", b"failover_triggered", "fine_tune_state_changed", b"fine_tune_state_changed", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "system_health_changed", b"system_health_changed", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "conversation_created", b"conversation_created", "conversation_deleted", b"conversation_deleted", "conversation_updated", b"conversation_updated", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "failover_triggered", b"failover_triggered", "fine_tune_state_changed", b"fine_tune_state_changed", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "message_sent", b"message_sent", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "system_health_changed", b"system_health_changed", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "cursor", b"cursor", "event_id", b"event_id", "failover_triggered", b"failover_triggered", "fine_tune_state_changed", b"fine_tune_state_changed", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "system_health_changed", b"system_health_changed", "type", b"type", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "conversation_created", b"conversation_created", "conversation_deleted", b"conversation_deleted", "conversation_updated", b"conversation_updated", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "cursor", b"cursor", "event_id", b"event_id", "failover_triggered", b"failover_triggered", "fine_tune_state_changed", b"fine_tune_state_changed", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "message_sent", b"message_sent", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "system_health_changed", b"system_health_changed", "type", b"type", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "job_progressed", "response_generated", "cost_calculated", "request_failed", "failover_triggered", "credits_low", "credits_expired", "budget_threshold_reached", "provider_switched", "ledger_audit_failed", "breaker_opened", "breaker_closed", "model_synced", "system_health_changed", "webhook_endpoint_disabled", "webhook_tested", "webhook_received", "api_key_created", "api_key_rotated", "api_key_revoked", "action_validated", "action_executed", "action_handler_changed", "fine_tune_state_changed"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "job_progressed", "response_generated", "cost_calculated", "request_failed", "failover_triggered", "credits_low", "credits_expired", "budget_threshold_reached", "provider_switched", "ledger_audit_failed", "breaker_opened", "breaker_closed", "model_synced", "system_health_changed", "webhook_endpoint_disabled", "webhook_tested", "webhook_received", "api_key_created", "api_key_rotated", "api_key_revoked", "conversation_created", "conversation_updated", "conversation_deleted", "message_sent", "action_validated", "action_executed", "action_handler_changed", "fine_tune_state_changed"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -1067,6 +1092,132 @@ class ApiKeyRevoked(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApiKeyRevoked: _TypeAlias = ApiKeyRevoked  # noqa: Y015
+
+@_typing.final
+class ConversationCreated(_message.Message):
+    """There is a new conversation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PARENT_ID_FIELD_NUMBER: _builtins.int
+    conversation_id: _builtins.str
+    """The conversation."""
+    user_id: _builtins.str
+    """Whose it is; empty for the tenant's own."""
+    parent_id: _builtins.str
+    """The one that it was forked from."""
+    def __init__(
+        self,
+        *,
+        conversation_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        parent_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "parent_id", b"parent_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationCreated: _TypeAlias = ConversationCreated  # noqa: Y015
+
+@_typing.final
+class ConversationUpdated(_message.Message):
+    """A conversation got another title, prompt, settings, metadata or participants, or lost messages. What they are now is
+    not told.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    conversation_id: _builtins.str
+    """The conversation."""
+    user_id: _builtins.str
+    """Whose it is; empty for the tenant's own."""
+    def __init__(
+        self,
+        *,
+        conversation_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationUpdated: _TypeAlias = ConversationUpdated  # noqa: Y015
+
+@_typing.final
+class ConversationDeleted(_message.Message):
+    """A conversation was deleted, by somebody or because its time was over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    conversation_id: _builtins.str
+    """The conversation."""
+    user_id: _builtins.str
+    """Whose it is; empty for the tenant's own."""
+    def __init__(
+        self,
+        *,
+        conversation_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationDeleted: _TypeAlias = ConversationDeleted  # noqa: Y015
+
+@_typing.final
+class MessageSent(_message.Message):
+    """A message was put into a conversation. The message itself is not told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    conversation_id: _builtins.str
+    """The conversation."""
+    message_id: _builtins.str
+    """The message."""
+    position: _builtins.int
+    """Its place in the conversation."""
+    role: _content_pb2.Role.ValueType
+    """Whose message it is."""
+    user_id: _builtins.str
+    """The end user in whose call it came; empty for the tenant itself."""
+    model: _builtins.str
+    """The model that said it."""
+    def __init__(
+        self,
+        *,
+        conversation_id: _builtins.str = ...,
+        message_id: _builtins.str = ...,
+        position: _builtins.int = ...,
+        role: _content_pb2.Role.ValueType = ...,
+        user_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "message_id", b"message_id", "model", b"model", "position", b"position", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MessageSent: _TypeAlias = MessageSent  # noqa: Y015
 
 @_typing.final
 class ActionValidated(_message.Message):

@@ -18,6 +18,7 @@ from trunkline.v1 import embeddings_pb2 as _embeddings_pb2
 from trunkline.v1 import films_pb2 as _films_pb2
 from trunkline.v1 import images_pb2 as _images_pb2
 from trunkline.v1 import tasks_pb2 as _tasks_pb2
+from trunkline.v1 import tools_pb2 as _tools_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -106,7 +107,7 @@ Global___DelayReason: _TypeAlias = DelayReason  # noqa: Y015
 
 @_typing.final
 class JobSpec(_message.Message):
-    """What is to be done. The number 8 is for tool."""
+    """What is to be done."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -117,6 +118,7 @@ class JobSpec(_message.Message):
     TRANSCRIPTION_FIELD_NUMBER: _builtins.int
     VIDEO_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
     UPSERT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chat(self) -> _chat_pb2.ChatInput:
@@ -147,6 +149,12 @@ class JobSpec(_message.Message):
         """A task."""
 
     @_builtins.property
+    def tool(self) -> _tools_pb2.ToolInvocation:
+        """A tool to be run, also one that needs approval: asking for it is the approval. Needs the scope `tools:run`. Free.
+        Its call has the same `webhook-id` at every attempt.
+        """
+
+    @_builtins.property
     def upsert(self) -> _collections_pb2.UpsertInput:
         """Documents that are put into a collection."""
 
@@ -160,13 +168,14 @@ class JobSpec(_message.Message):
         transcription: _audio_pb2.TranscriptionInput | None = ...,
         video: _films_pb2.VideoInput | None = ...,
         task: _tasks_pb2.TaskInput | None = ...,
+        tool: _tools_pb2.ToolInvocation | None = ...,
         upsert: _collections_pb2.UpsertInput | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "transcription", b"transcription", "upsert", b"upsert", "video", b"video", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "tool", b"tool", "transcription", b"transcription", "upsert", b"upsert", "video", b"video", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "transcription", b"transcription", "upsert", b"upsert", "video", b"video", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "embed", b"embed", "image", b"image", "speech", b"speech", "task", b"task", "tool", b"tool", "transcription", b"transcription", "upsert", b"upsert", "video", b"video", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat", "embed", "image", "speech", "transcription", "video", "task", "upsert"]  # noqa: Y015
+    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["chat", "embed", "image", "speech", "transcription", "video", "task", "tool", "upsert"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_work) -> _WhichOneofReturnType_work | None: ...
 
@@ -185,6 +194,7 @@ class JobResult(_message.Message):
     TRANSCRIPTION_FIELD_NUMBER: _builtins.int
     VIDEO_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
     UPSERT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def completion(self) -> _chat_pb2.Completion:
@@ -215,6 +225,10 @@ class JobResult(_message.Message):
         """Of a task."""
 
     @_builtins.property
+    def tool(self) -> _tools_pb2.InvokeToolResponse:
+        """Of a tool."""
+
+    @_builtins.property
     def upsert(self) -> _collections_pb2.UpsertResult:
         """Of documents that were put into a collection."""
 
@@ -228,13 +242,14 @@ class JobResult(_message.Message):
         transcription: _audio_pb2.TranscribeResponse | None = ...,
         video: _films_pb2.VideoResult | None = ...,
         task: _tasks_pb2.TaskResult | None = ...,
+        tool: _tools_pb2.InvokeToolResponse | None = ...,
         upsert: _collections_pb2.UpsertResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "transcription", b"transcription", "upsert", b"upsert", "video", b"video"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "tool", b"tool", "transcription", b"transcription", "upsert", b"upsert", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "transcription", b"transcription", "upsert", b"upsert", "video", b"video"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "embed", b"embed", "image", b"image", "result", b"result", "speech", b"speech", "task", b"task", "tool", b"tool", "transcription", b"transcription", "upsert", b"upsert", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion", "embed", "image", "speech", "transcription", "video", "task", "upsert"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["completion", "embed", "image", "speech", "transcription", "video", "task", "tool", "upsert"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 

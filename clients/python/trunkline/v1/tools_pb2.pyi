@@ -417,6 +417,32 @@ class InvokeToolResponse(_message.Message):
 Global___InvokeToolResponse: _TypeAlias = InvokeToolResponse  # noqa: Y015
 
 @_typing.final
+class ToolInvocation(_message.Message):
+    """A tool and what it is called with, for a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    tool: _builtins.str
+    """Its id or name; `server__tool` for a tool of an MCP server. Errors: RESOURCE_NOT_FOUND, TOOL_CHANGED."""
+    arguments_json: _builtins.str
+    """The arguments, as the text of a JSON object. Empty: none."""
+    def __init__(
+        self,
+        *,
+        tool: _builtins.str = ...,
+        arguments_json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolInvocation: _TypeAlias = ToolInvocation  # noqa: Y015
+
+@_typing.final
 class ToolOutcome(_message.Message):
     """How a tool ran."""
 

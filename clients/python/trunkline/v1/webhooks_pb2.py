@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btrunkline/v1/webhooks.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf9\x03\n\x0fWebhookEndpoint\x12\x1f\n\x0b\x65ndpoint_id\x18\x01 \x01(\tR\nendpointId\x12\x10\n\x03uri\x18\x02 \x01(\tR\x03uri\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x14\n\x05types\x18\x04 \x03(\tR\x05types\x12\x18\n\x07\x65nabled\x18\x05 \x01(\x08R\x07\x65nabled\x12\'\n\x0f\x64isabled_reason\x18\x06 \x01(\tR\x0e\x64isabledReason\x12#\n\rfor_callbacks\x18\x07 \x01(\x08R\x0c\x66orCallbacks\x12;\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bsecret_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nsecretTime\x12O\n\x16old_secret_expire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x13oldSecretExpireTime\x12H\n\x12\x66\x61iling_since_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x10\x66\x61ilingSinceTime\"\xae\x04\n\x0fWebhookDelivery\x12\x1f\n\x0b\x64\x65livery_id\x18\x01 \x01(\tR\ndeliveryId\x12\x1f\n\x0b\x65ndpoint_id\x18\x02 \x01(\tR\nendpointId\x12\x19\n\x08\x65vent_id\x18\x03 \x01(\tR\x07\x65ventId\x12\x12\n\x04type\x18\x04 \x01(\tR\x04type\x12!\n\x0c\x63\x61llback_uri\x18\x05 \x01(\tR\x0b\x63\x61llbackUri\x12\x38\n\x05state\x18\x06 \x01(\x0e\x32\".trunkline.v1.WebhookDeliveryStateR\x05state\x12#\n\rattempt_count\x18\x07 \x01(\x05R\x0c\x61ttemptCount\x12\x46\n\x11next_attempt_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12\x1f\n\x0bhttp_status\x18\t \x01(\x05R\nhttpStatus\x12\x14\n\x05\x65rror\x18\n \x01(\tR\x05\x65rror\x12\x35\n\x08\x64uration\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\x12;\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x35\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"\x8c\x01\n\x15\x43reateEndpointRequest\x12\x12\n\x03uri\x18\x01 \x01(\tB\x00R\x03uri\x12\"\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x00R\x0b\x64\x65scription\x12\x16\n\x05types\x18\x03 \x03(\tB\x00R\x05types\x12#\n\rfor_callbacks\x18\x04 \x01(\x08R\x0c\x66orCallbacks\"k\n\x16\x43reateEndpointResponse\x12\x39\n\x08\x65ndpoint\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.WebhookEndpointR\x08\x65ndpoint\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"V\n\x14ListEndpointsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"|\n\x15ListEndpointsResponse\x12;\n\tendpoints\x18\x01 \x03(\x0b\x32\x1d.trunkline.v1.WebhookEndpointR\tendpoints\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xef\x01\n\x15UpdateEndpointRequest\x12!\n\x0b\x65ndpoint_id\x18\x01 \x01(\tB\x00R\nendpointId\x12\x17\n\x03uri\x18\x02 \x01(\tB\x00H\x00R\x03uri\x88\x01\x01\x12\'\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x00H\x01R\x0b\x64\x65scription\x88\x01\x01\x12.\n\x05types\x18\x04 \x01(\x0b\x32\x18.trunkline.v1.EventTypesR\x05types\x12\x1d\n\x07\x65nabled\x18\x05 \x01(\x08H\x02R\x07\x65nabled\x88\x01\x01\x42\x06\n\x04_uriB\x0e\n\x0c_descriptionB\n\n\x08_enabled\"$\n\nEventTypes\x12\x16\n\x05names\x18\x01 \x03(\tB\x00R\x05names\"S\n\x16UpdateEndpointResponse\x12\x39\n\x08\x65ndpoint\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.WebhookEndpointR\x08\x65ndpoint\":\n\x15\x44\x65leteEndpointRequest\x12!\n\x0b\x65ndpoint_id\x18\x01 \x01(\tB\x00R\nendpointId\"\x18\n\x16\x44\x65leteEndpointResponse\"o\n\x13RotateSecretRequest\x12!\n\x0b\x65ndpoint_id\x18\x01 \x01(\tB\x00R\nendpointId\x12\x35\n\x07overlap\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x07overlap\"i\n\x14RotateSecretResponse\x12\x39\n\x08\x65ndpoint\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.WebhookEndpointR\x08\x65ndpoint\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"9\n\x14SendTestEventRequest\x12!\n\x0b\x65ndpoint_id\x18\x01 \x01(\tB\x00R\nendpointId\"R\n\x15SendTestEventResponse\x12\x39\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.WebhookDeliveryR\x08\x64\x65livery\"\xd3\x01\n\x15ListDeliveriesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\x12!\n\x0b\x65ndpoint_id\x18\x03 \x01(\tB\x00R\nendpointId\x12:\n\x05state\x18\x04 \x01(\x0e\x32\".trunkline.v1.WebhookDeliveryStateB\x00R\x05state\x12\x1b\n\x08\x65vent_id\x18\x05 \x01(\tB\x00R\x07\x65ventId\"\x7f\n\x16ListDeliveriesResponse\x12=\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1d.trunkline.v1.WebhookDeliveryR\ndeliveries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"z\n\x10RedeliverRequest\x12#\n\x0b\x64\x65livery_id\x18\x01 \x01(\tB\x00H\x00R\ndeliveryId\x12\x37\n\x06\x66\x61iled\x18\x02 \x01(\x0b\x32\x1d.trunkline.v1.RedeliverFailedH\x00R\x06\x66\x61iledB\x08\n\x04what\x12\x00\"o\n\x0fRedeliverFailed\x12!\n\x0b\x65ndpoint_id\x18\x01 \x01(\tB\x00R\nendpointId\x12\x39\n\nsince_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tsinceTime\":\n\x11RedeliverResponse\x12%\n\x0e\x64\x65livery_count\x18\x01 \x01(\x03R\rdeliveryCount*\xab\x01\n\x14WebhookDeliveryState\x12&\n\"WEBHOOK_DELIVERY_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1eWEBHOOK_DELIVERY_STATE_WAITING\x10\x01\x12$\n WEBHOOK_DELIVERY_STATE_DELIVERED\x10\x02\x12!\n\x1dWEBHOOK_DELIVERY_STATE_FAILED\x10\x03\x32\xf3\x05\n\x0eWebhookService\x12]\n\x0e\x43reateEndpoint\x12#.trunkline.v1.CreateEndpointRequest\x1a$.trunkline.v1.CreateEndpointResponse\"\x00\x12]\n\rListEndpoints\x12\".trunkline.v1.ListEndpointsRequest\x1a#.trunkline.v1.ListEndpointsResponse\"\x03\x90\x02\x01\x12]\n\x0eUpdateEndpoint\x12#.trunkline.v1.UpdateEndpointRequest\x1a$.trunkline.v1.UpdateEndpointResponse\"\x00\x12]\n\x0e\x44\x65leteEndpoint\x12#.trunkline.v1.DeleteEndpointRequest\x1a$.trunkline.v1.DeleteEndpointResponse\"\x00\x12W\n\x0cRotateSecret\x12!.trunkline.v1.RotateSecretRequest\x1a\".trunkline.v1.RotateSecretResponse\"\x00\x12Z\n\rSendTestEvent\x12\".trunkline.v1.SendTestEventRequest\x1a#.trunkline.v1.SendTestEventResponse\"\x00\x12`\n\x0eListDeliveries\x12#.trunkline.v1.ListDeliveriesRequest\x1a$.trunkline.v1.ListDeliveriesResponse\"\x03\x90\x02\x01\x12N\n\tRedeliver\x12\x1e.trunkline.v1.RedeliverRequest\x1a\x1f.trunkline.v1.RedeliverResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btrunkline/v1/webhooks.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x04\n\x0fWebhookEndpoint\x12\x1f\n\x0b\x65ndpoint_id\x18\x01 \x01(\tR\nendpointId\x12\x10\n\x03uri\x18\x02 \x01(\tR\x03uri\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x14\n\x05types\x18\x04 \x03(\tR\x05types\x12\x18\n\x07\x65nabled\x18\x05 \x01(\x08R\x07\x65nabled\x12\'\n\x0f\x64isabled_reason\x18\x06 \x01(\tR\x0e\x64isabledReason\x12#\n\rfor_callbacks\x18\x07 \x01(\x08R\x0c\x66orCallbacks\x12;\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bsecret_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nsecretTime\x12O\n\x16old_secret_expire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x13oldSecretExpireTime\x12H\n\x12\x66\x61iling_since_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x10\x66\x61ilingSinceTime\x12\x1d\n\npublic_key\x18\x0c \x01(\tR\tpublicKey\"\xae\x04\n\x0fWebhookDelivery\x12\x1f\n\x0b\x64\x65livery_id\x18\x01 \x01(\tR\ndeliveryId\x12\x1f\n\x0b\x65ndpoint_id\x18\x02 \x01(\tR\nendpointId\x12\x19\n\x08\x65vent_id\x18\x03 \x01(\tR\x07\x65ventId\x12\x12\n\x04type\x18\x04 \x01(\tR\x04type\x12!\n\x0c\x63\x61llback_uri\x18\x05 \x01(\tR\x0b\x63\x61llbackUri\x12\x38\n\x05state\x18\x06 \x01(\x0e\x32\".trunkline.v1.WebhookDeliveryStateR\x05state\x12#\n\rattempt_count\x18\x07 \x01(\x05R\x0c\x61ttemptCount\x12\x46\n\x11next_attempt_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12\x1f\n\x0bhttp_status\x18\t \x01(\x05R\nhttpStatus\x12\x14\n\x05\x65rror\x18\n \x01(\tR\x05\x65rror\x12\x35\n\x08\x64uration\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\x12;\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x35\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"\xb0\x01\n\x15\x43reateEndpointRequest\x12\x12\n\x03uri\x18\x01 \x01(\tB\x00R\x03uri\x12\"\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x00R\x0b\x64\x65scription\x12\x16\n\x05types\x18\x03 \x03(\tB\x00R\x05types\x12#\n\rfor_callbacks\x18\x04 \x01(\x08R\x0c\x66orCallbacks\x12\"\n\rwith_key_pair\x18\x05 \x01(\x08R\x0bwithKeyPair\"k\n\x16\x43reateEndpointResponse\x12\x39\n\x08\x65ndpoint\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.WebhookEndpointR\x08\x65ndpoint\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"V\n\x14ListEndpointsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"|\n\x15ListEndpointsResponse\x12;\n\tendpoints\x18\x01 \x03(\x0b\x32\x1d.trunkline.v1.WebhookEndpointR\tendpoints\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xef\x01\n\x15UpdateEndpointRequest\x12!\n\x0b\x65ndpoint_id\x18\x01 \x01(\tB\x00R\nendpointId\x12\x17\n\x03uri\x18\x02 \x01(\tB\x00H\x00R\x03uri\x88\x01\x01\x12\'\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x00H\x01R\x0b\x64\x65scription\x88\x01\x01\x12.\n\x05types\x18\x04 \x01(\x0b\x32\x18.trunkline.v1.EventTypesR\x05types\x12\x1d\n\x07\x65nabled\x18\x05 \x01(\x08H\x02R\x07\x65nabled\x88\x01\x01\x42\x06\n\x04_uriB\x0e\n\x0c_descriptionB\n\n\x08_enabled\"$\n\nEventTypes\x12\x16\n\x05names\x18\x01 \x03(\tB\x00R\x05names\"S\n\x16UpdateEndpointResponse\x12\x39\n\x08\x65ndpoint\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.WebhookEndpointR\x08\x65ndpoint\":\n\x15\x44\x65leteEndpointRequest\x12!\n\x0b\x65ndpoint_id\x18\x01 \x01(\tB\x00R\nendpointId\"\x18\n\x16\x44\x65leteEndpointResponse\"o\n\x13RotateSecretRequest\x12!\n\x0b\x65ndpoint_id\x18\x01 \x01(\tB\x00R\nendpointId\x12\x35\n\x07overlap\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x07overlap\"i\n\x14RotateSecretResponse\x12\x39\n\x08\x65ndpoint\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.WebhookEndpointR\x08\x65ndpoint\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"9\n\x14SendTestEventRequest\x12!\n\x0b\x65ndpoint_id\x18\x01 \x01(\tB\x00R\nendpointId\"R\n\x15SendTestEventResponse\x12\x39\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1d.trunkline.v1.WebhookDeliveryR\x08\x64\x65livery\"\xd3\x01\n\x15ListDeliveriesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\x12!\n\x0b\x65ndpoint_id\x18\x03 \x01(\tB\x00R\nendpointId\x12:\n\x05state\x18\x04 \x01(\x0e\x32\".trunkline.v1.WebhookDeliveryStateB\x00R\x05state\x12\x1b\n\x08\x65vent_id\x18\x05 \x01(\tB\x00R\x07\x65ventId\"\x7f\n\x16ListDeliveriesResponse\x12=\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1d.trunkline.v1.WebhookDeliveryR\ndeliveries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"z\n\x10RedeliverRequest\x12#\n\x0b\x64\x65livery_id\x18\x01 \x01(\tB\x00H\x00R\ndeliveryId\x12\x37\n\x06\x66\x61iled\x18\x02 \x01(\x0b\x32\x1d.trunkline.v1.RedeliverFailedH\x00R\x06\x66\x61iledB\x08\n\x04what\x12\x00\"o\n\x0fRedeliverFailed\x12!\n\x0b\x65ndpoint_id\x18\x01 \x01(\tB\x00R\nendpointId\x12\x39\n\nsince_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tsinceTime\":\n\x11RedeliverResponse\x12%\n\x0e\x64\x65livery_count\x18\x01 \x01(\x03R\rdeliveryCount*\xab\x01\n\x14WebhookDeliveryState\x12&\n\"WEBHOOK_DELIVERY_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1eWEBHOOK_DELIVERY_STATE_WAITING\x10\x01\x12$\n WEBHOOK_DELIVERY_STATE_DELIVERED\x10\x02\x12!\n\x1dWEBHOOK_DELIVERY_STATE_FAILED\x10\x03\x32\xf3\x05\n\x0eWebhookService\x12]\n\x0e\x43reateEndpoint\x12#.trunkline.v1.CreateEndpointRequest\x1a$.trunkline.v1.CreateEndpointResponse\"\x00\x12]\n\rListEndpoints\x12\".trunkline.v1.ListEndpointsRequest\x1a#.trunkline.v1.ListEndpointsResponse\"\x03\x90\x02\x01\x12]\n\x0eUpdateEndpoint\x12#.trunkline.v1.UpdateEndpointRequest\x1a$.trunkline.v1.UpdateEndpointResponse\"\x00\x12]\n\x0e\x44\x65leteEndpoint\x12#.trunkline.v1.DeleteEndpointRequest\x1a$.trunkline.v1.DeleteEndpointResponse\"\x00\x12W\n\x0cRotateSecret\x12!.trunkline.v1.RotateSecretRequest\x1a\".trunkline.v1.RotateSecretResponse\"\x00\x12Z\n\rSendTestEvent\x12\".trunkline.v1.SendTestEventRequest\x1a#.trunkline.v1.SendTestEventResponse\"\x00\x12`\n\x0eListDeliveries\x12#.trunkline.v1.ListDeliveriesRequest\x1a$.trunkline.v1.ListDeliveriesResponse\"\x03\x90\x02\x01\x12N\n\tRedeliver\x12\x1e.trunkline.v1.RedeliverRequest\x1a\x1f.trunkline.v1.RedeliverResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,48 +37,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WEBHOOKSERVICE'].methods_by_name['ListEndpoints']._serialized_options = b'\220\002\001'
   _globals['_WEBHOOKSERVICE'].methods_by_name['ListDeliveries']._loaded_options = None
   _globals['_WEBHOOKSERVICE'].methods_by_name['ListDeliveries']._serialized_options = b'\220\002\001'
-  _globals['_WEBHOOKDELIVERYSTATE']._serialized_start=3100
-  _globals['_WEBHOOKDELIVERYSTATE']._serialized_end=3271
+  _globals['_WEBHOOKDELIVERYSTATE']._serialized_start=3167
+  _globals['_WEBHOOKDELIVERYSTATE']._serialized_end=3338
   _globals['_WEBHOOKENDPOINT']._serialized_start=111
-  _globals['_WEBHOOKENDPOINT']._serialized_end=616
-  _globals['_WEBHOOKDELIVERY']._serialized_start=619
-  _globals['_WEBHOOKDELIVERY']._serialized_end=1177
-  _globals['_CREATEENDPOINTREQUEST']._serialized_start=1180
-  _globals['_CREATEENDPOINTREQUEST']._serialized_end=1320
-  _globals['_CREATEENDPOINTRESPONSE']._serialized_start=1322
-  _globals['_CREATEENDPOINTRESPONSE']._serialized_end=1429
-  _globals['_LISTENDPOINTSREQUEST']._serialized_start=1431
-  _globals['_LISTENDPOINTSREQUEST']._serialized_end=1517
-  _globals['_LISTENDPOINTSRESPONSE']._serialized_start=1519
-  _globals['_LISTENDPOINTSRESPONSE']._serialized_end=1643
-  _globals['_UPDATEENDPOINTREQUEST']._serialized_start=1646
-  _globals['_UPDATEENDPOINTREQUEST']._serialized_end=1885
-  _globals['_EVENTTYPES']._serialized_start=1887
-  _globals['_EVENTTYPES']._serialized_end=1923
-  _globals['_UPDATEENDPOINTRESPONSE']._serialized_start=1925
-  _globals['_UPDATEENDPOINTRESPONSE']._serialized_end=2008
-  _globals['_DELETEENDPOINTREQUEST']._serialized_start=2010
-  _globals['_DELETEENDPOINTREQUEST']._serialized_end=2068
-  _globals['_DELETEENDPOINTRESPONSE']._serialized_start=2070
-  _globals['_DELETEENDPOINTRESPONSE']._serialized_end=2094
-  _globals['_ROTATESECRETREQUEST']._serialized_start=2096
-  _globals['_ROTATESECRETREQUEST']._serialized_end=2207
-  _globals['_ROTATESECRETRESPONSE']._serialized_start=2209
-  _globals['_ROTATESECRETRESPONSE']._serialized_end=2314
-  _globals['_SENDTESTEVENTREQUEST']._serialized_start=2316
-  _globals['_SENDTESTEVENTREQUEST']._serialized_end=2373
-  _globals['_SENDTESTEVENTRESPONSE']._serialized_start=2375
-  _globals['_SENDTESTEVENTRESPONSE']._serialized_end=2457
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=2460
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=2671
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=2673
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=2800
-  _globals['_REDELIVERREQUEST']._serialized_start=2802
-  _globals['_REDELIVERREQUEST']._serialized_end=2924
-  _globals['_REDELIVERFAILED']._serialized_start=2926
-  _globals['_REDELIVERFAILED']._serialized_end=3037
-  _globals['_REDELIVERRESPONSE']._serialized_start=3039
-  _globals['_REDELIVERRESPONSE']._serialized_end=3097
-  _globals['_WEBHOOKSERVICE']._serialized_start=3274
-  _globals['_WEBHOOKSERVICE']._serialized_end=4029
+  _globals['_WEBHOOKENDPOINT']._serialized_end=647
+  _globals['_WEBHOOKDELIVERY']._serialized_start=650
+  _globals['_WEBHOOKDELIVERY']._serialized_end=1208
+  _globals['_CREATEENDPOINTREQUEST']._serialized_start=1211
+  _globals['_CREATEENDPOINTREQUEST']._serialized_end=1387
+  _globals['_CREATEENDPOINTRESPONSE']._serialized_start=1389
+  _globals['_CREATEENDPOINTRESPONSE']._serialized_end=1496
+  _globals['_LISTENDPOINTSREQUEST']._serialized_start=1498
+  _globals['_LISTENDPOINTSREQUEST']._serialized_end=1584
+  _globals['_LISTENDPOINTSRESPONSE']._serialized_start=1586
+  _globals['_LISTENDPOINTSRESPONSE']._serialized_end=1710
+  _globals['_UPDATEENDPOINTREQUEST']._serialized_start=1713
+  _globals['_UPDATEENDPOINTREQUEST']._serialized_end=1952
+  _globals['_EVENTTYPES']._serialized_start=1954
+  _globals['_EVENTTYPES']._serialized_end=1990
+  _globals['_UPDATEENDPOINTRESPONSE']._serialized_start=1992
+  _globals['_UPDATEENDPOINTRESPONSE']._serialized_end=2075
+  _globals['_DELETEENDPOINTREQUEST']._serialized_start=2077
+  _globals['_DELETEENDPOINTREQUEST']._serialized_end=2135
+  _globals['_DELETEENDPOINTRESPONSE']._serialized_start=2137
+  _globals['_DELETEENDPOINTRESPONSE']._serialized_end=2161
+  _globals['_ROTATESECRETREQUEST']._serialized_start=2163
+  _globals['_ROTATESECRETREQUEST']._serialized_end=2274
+  _globals['_ROTATESECRETRESPONSE']._serialized_start=2276
+  _globals['_ROTATESECRETRESPONSE']._serialized_end=2381
+  _globals['_SENDTESTEVENTREQUEST']._serialized_start=2383
+  _globals['_SENDTESTEVENTREQUEST']._serialized_end=2440
+  _globals['_SENDTESTEVENTRESPONSE']._serialized_start=2442
+  _globals['_SENDTESTEVENTRESPONSE']._serialized_end=2524
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=2527
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=2738
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=2740
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=2867
+  _globals['_REDELIVERREQUEST']._serialized_start=2869
+  _globals['_REDELIVERREQUEST']._serialized_end=2991
+  _globals['_REDELIVERFAILED']._serialized_start=2993
+  _globals['_REDELIVERFAILED']._serialized_end=3104
+  _globals['_REDELIVERRESPONSE']._serialized_start=3106
+  _globals['_REDELIVERRESPONSE']._serialized_end=3164
+  _globals['_WEBHOOKSERVICE']._serialized_start=3341
+  _globals['_WEBHOOKSERVICE']._serialized_end=4096
 # @@protoc_insertion_point(module_scope)

@@ -66,6 +66,7 @@ class WebhookEndpoint(_message.Message):
     SECRET_TIME_FIELD_NUMBER: _builtins.int
     OLD_SECRET_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     FAILING_SINCE_TIME_FIELD_NUMBER: _builtins.int
+    PUBLIC_KEY_FIELD_NUMBER: _builtins.int
     endpoint_id: _builtins.str
     """Its id, `whep_...`."""
     uri: _builtins.str
@@ -78,6 +79,8 @@ class WebhookEndpoint(_message.Message):
     """Why it was disabled by the gateway: `GONE` when it answered with 410, `FAILING` after five days without a success."""
     for_callbacks: _builtins.bool
     """It signs what is sent to the `callback_uri` of jobs."""
+    public_key: _builtins.str
+    """What its signatures, `v1a`, are verified with, `whpk_...`; empty where they are made with a secret, as `v1`."""
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The types of events that are sent; empty: all."""
@@ -112,10 +115,11 @@ class WebhookEndpoint(_message.Message):
         secret_time: _timestamp_pb2.Timestamp | None = ...,
         old_secret_expire_time: _timestamp_pb2.Timestamp | None = ...,
         failing_since_time: _timestamp_pb2.Timestamp | None = ...,
+        public_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failing_since_time", b"failing_since_time", "old_secret_expire_time", b"old_secret_expire_time", "secret_time", b"secret_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "description", b"description", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "endpoint_id", b"endpoint_id", "failing_since_time", b"failing_since_time", "for_callbacks", b"for_callbacks", "old_secret_expire_time", b"old_secret_expire_time", "secret_time", b"secret_time", "types", b"types", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "description", b"description", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "endpoint_id", b"endpoint_id", "failing_since_time", b"failing_since_time", "for_callbacks", b"for_callbacks", "old_secret_expire_time", b"old_secret_expire_time", "public_key", b"public_key", "secret_time", b"secret_time", "types", b"types", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -209,12 +213,15 @@ class CreateEndpointRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     TYPES_FIELD_NUMBER: _builtins.int
     FOR_CALLBACKS_FIELD_NUMBER: _builtins.int
+    WITH_KEY_PAIR_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
     """The address, with https. Empty where it is for callbacks."""
     description: _builtins.str
     """For people."""
     for_callbacks: _builtins.bool
     """It signs what is sent to the `callback_uri` of jobs; a tenant has one at most."""
+    with_key_pair: _builtins.bool
+    """It signs with a private key that never leaves the gateway (`v1a`, Ed25519), not with a secret that both know."""
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The types of events to send; empty: all."""
@@ -226,10 +233,11 @@ class CreateEndpointRequest(_message.Message):
         description: _builtins.str = ...,
         types: _abc.Iterable[_builtins.str] | None = ...,
         for_callbacks: _builtins.bool = ...,
+        with_key_pair: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "for_callbacks", b"for_callbacks", "types", b"types", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "for_callbacks", b"for_callbacks", "types", b"types", "uri", b"uri", "with_key_pair", b"with_key_pair"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -244,7 +252,7 @@ class CreateEndpointResponse(_message.Message):
     ENDPOINT_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
-    """Its secret, `whsec_...`. Not told again."""
+    """Its secret, `whsec_...`. Not told again. Empty where it has a key pair."""
     @_builtins.property
     def endpoint(self) -> Global___WebhookEndpoint:
         """The endpoint."""
@@ -492,7 +500,7 @@ class RotateSecretResponse(_message.Message):
     ENDPOINT_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
-    """Its new secret, `whsec_...`. Not told again."""
+    """Its new secret, `whsec_...`. Not told again. Empty where it has a key pair, of which the public half is new."""
     @_builtins.property
     def endpoint(self) -> Global___WebhookEndpoint:
         """The endpoint."""

@@ -84,7 +84,7 @@ class WebhookServiceServicer(object):
     """
 
     def CreateEndpoint(self, request, context):
-        """A new endpoint, and its secret, which is told only here and by RotateSecret. Errors: URL_NOT_ALLOWED, VALIDATION,
+        """A new endpoint, and its secret, which is told only here and by RotateSecret, or its public key. Errors: URL_NOT_ALLOWED, VALIDATION,
         RESOURCE_EXISTS for a second endpoint for callbacks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -36,7 +36,7 @@ class WebhookServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> WebhookServiceAsyncStub: ...
     CreateEndpoint: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.CreateEndpointRequest, _webhooks_pb2.CreateEndpointResponse]
-    """A new endpoint, and its secret, which is told only here and by RotateSecret. Errors: URL_NOT_ALLOWED, VALIDATION,
+    """A new endpoint, and its secret, which is told only here and by RotateSecret, or its public key. Errors: URL_NOT_ALLOWED, VALIDATION,
     RESOURCE_EXISTS for a second endpoint for callbacks.
     """
     ListEndpoints: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListEndpointsRequest, _webhooks_pb2.ListEndpointsResponse]
@@ -68,7 +68,7 @@ class WebhookServiceAsyncStub(WebhookServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateEndpoint: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.CreateEndpointRequest, _webhooks_pb2.CreateEndpointResponse]  # type: ignore[assignment]
-    """A new endpoint, and its secret, which is told only here and by RotateSecret. Errors: URL_NOT_ALLOWED, VALIDATION,
+    """A new endpoint, and its secret, which is told only here and by RotateSecret, or its public key. Errors: URL_NOT_ALLOWED, VALIDATION,
     RESOURCE_EXISTS for a second endpoint for callbacks.
     """
     ListEndpoints: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListEndpointsRequest, _webhooks_pb2.ListEndpointsResponse]  # type: ignore[assignment]
@@ -103,7 +103,7 @@ class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _webhooks_pb2.CreateEndpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhooks_pb2.CreateEndpointResponse, _abc.Awaitable[_webhooks_pb2.CreateEndpointResponse]]:
-        """A new endpoint, and its secret, which is told only here and by RotateSecret. Errors: URL_NOT_ALLOWED, VALIDATION,
+        """A new endpoint, and its secret, which is told only here and by RotateSecret, or its public key. Errors: URL_NOT_ALLOWED, VALIDATION,
         RESOURCE_EXISTS for a second endpoint for callbacks.
         """
 

@@ -14,19 +14,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from trunkline.v1 import errors_pb2, jobs_pb2
-from trunkline_server.core import ids, question
+from trunkline_server.core import ids
 from trunkline_server.core.call import Call, Caller
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.operation import Operation
 from trunkline_server.core.reduction import reduced
 from trunkline_server.gateway import refusals
-from trunkline_server.gateway.chat_work import ChatWork
+from trunkline_server.gateway.jobs.bulk_forms import form_of
 from trunkline_server.gateway.jobs.bulk_items import BulkItems
 from trunkline_server.gateway.jobs.kind import Bench, Done, JobOffer, NotYet
 from trunkline_server.gateway.jobs.long_work import MAY_HAVE_BEGUN, unknown
 from trunkline_server.gateway.jobs.offers import offered_at
 from trunkline_server.gateway.routes import Route
-from trunkline_server.gateway.tools.toolbox import has_rounds
 from trunkline_server.providers.bulk import Bulk
 from trunkline_server.store.bulk import ROWS, Carried
 from trunkline_server.store.operations import Operations
@@ -47,15 +47,11 @@ class BulkJob:
 
     async def offer(self, call: Call, spec: jobs_pb2.JobSpec) -> JobOffer:
         """Of an item, at what it costs in a batch. Raises what the call itself would, and CAPABILITY_UNSUPPORTED."""
-        if spec.WhichOneof("work") != "chat":
-            raise invalid("spec", "providers' own batches take chat calls only", Reason.CAPABILITY_UNSUPPORTED)
-        question.check(spec.chat, self.items.policy)
-        if has_rounds(spec.chat):
-            message = "providers' own batches are not for calls in which the gateway runs tools"
-            raise TrunklineError(Reason.CAPABILITY_UNSUPPORTED, message)
-        admission = self.items.gateway.admission
-        route, _ = _way(admission.candidates.first(call, spec.chat))
-        work = ChatWork(spec.chat)
+        form = form_of(spec)
+        form.check(spec, self.items.policy)
+        admission, work = self.items.gateway.admission, form.work(form.input(spec))
+        route, bulk = _way(admission.candidates.first(call, work.input))
+        _require_taken(bulk.craft, form.operation, route)
         self.items.require_unguarded(call, work)
         return await offered_at(route, admission, call, work)
 
@@ -149,6 +145,12 @@ def _way(route: Route) -> tuple[Route, Bulk]:
         raise invalid("input.model", f"{route.provider} takes no batches", Reason.CAPABILITY_UNSUPPORTED)
     price = reduced(route.price, craft.price_percent) if route.price else None
     return replace(route, price=price), Bulk(route.upstream, craft)
+
+
+def _require_taken(craft: BulkCraft, operation: Operation, route: Route) -> None:
+    if operation not in craft.operations:
+        what = operation.value.replace("_", " ")
+        raise invalid("input.model", f"{route.provider} takes no batches of {what}", Reason.CAPABILITY_UNSUPPORTED)
 
 
 def _check_size(craft: BulkCraft, lines: Sequence[Line]) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, TypeVar
 
 from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
@@ -16,16 +16,16 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.gateway import refusals
-from trunkline_server.gateway.chat_run import ChatRun
-from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.choice import Choice
 from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.gateway.job_reports import Describe
+from trunkline_server.gateway.jobs.bulk_forms import BulkForm, form_of
 from trunkline_server.gateway.jobs.kind import call_of
 from trunkline_server.gateway.jobs.orders import BULK_LIFE_S
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.routes import Route
-from trunkline_server.gateway.run import now
+from trunkline_server.gateway.run import Run, now
+from trunkline_server.gateway.work import Work
 from trunkline_server.store.accounts import AccountRef
 from trunkline_server.store.bulk import Carriage, Carried
 from trunkline_server.store.holds import Reserved
@@ -34,7 +34,7 @@ from trunkline_server.store.jobs import Jobs
 from trunkline_server.store.leased_ledger import Tab, paying
 from trunkline_server.wire.bulk import Entry, Line
 
-JSON: Final = "application/json"
+RunT = TypeVar("RunT", bound=Run[Any])
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class BulkItems:
     jobs: Jobs
     describe: Describe
 
-    def require_unguarded(self, call: Call, work: ChatWork) -> None:
+    def require_unguarded(self, call: Call, work: Work[Any, Any]) -> None:
         """Answers of a batch come without their questions, so nothing that was masked could be put back. Raises
         CAPABILITY_UNSUPPORTED.
         """
@@ -85,40 +85,40 @@ class BulkItems:
     async def _line(self, item: JobRow, route: Route, path: str) -> Line:
         """Raises what the question cannot be asked for, and BUDGET_EXCEEDED."""
         admission, call = self.gateway.admission, call_of(item)
-        input = jobs_pb2.JobSpec.FromString(item.spec).chat
-        work = ChatWork(
-            await self.media.inline(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
-        )
+        spec = jobs_pb2.JobSpec.FromString(item.spec)
+        form, takes_urls = form_of(spec), route.upstream.provider.takes_urls
+        work = form.work(await self.media.inline(call.caller.tenant_id, form.input(spec), takes_urls=takes_urls))
         self.require_unguarded(call, work)
         account = await admission.account(call, route)
         offer = admission.offer(work, route, charged=not account.unlimited)
-        line = Line(item.item_index or 0, route.upstream.wire.encode_chat(work.errand(call, offer)))
+        line = Line(item.item_index or 0, form.request(route, work.errand(call, offer)))
         if path and line.request.path != path:
             raise TrunklineError(Reason.CAPABILITY_UNSUPPORTED, "the provider wants this elsewhere than the first item")
         await admission.allow(call, work, offer, item.hold_id, BULK_LIFE_S)
         return line
 
     async def _end(self, item: JobRow, route: Route, entry: Entry) -> None:
-        run = self._run(item, route)
-        error = self._heard(run, entry)
+        spec = jobs_pb2.JobSpec.FromString(item.spec)
+        form = form_of(spec)
+        run = self._run(item, route, form.work(form.input(spec)))
+        error = self._heard(run, form, entry)
         tab = Tab(item.id, item.lease_token, item.hold_id, item.hold_account, 0, self.jobs.apply)
         outcome = chat_pb2.OUTCOME_FAILED if error else run.outcome_of()
         with paying(tab):
             await self.gateway.settlement.settle(run, outcome, error.reason.value if error else "")
         if error is None:
             result = jobs_pb2.JobResult()
-            run.write(result.completion)
+            form.write(run, result)
             change = tab.change("succeeded", result=result.SerializeToString())
         else:
             error.partial = run.partial()
             change = tab.change("failed", error=self._told(item, error), error_reason=error.reason.value)
         await self.jobs.apply(change)
 
-    def _run(self, item: JobRow, route: Route) -> ChatRun:
+    def _run(self, item: JobRow, route: Route, work: Work[Any, RunT]) -> RunT:
         """A call that has been made already."""
-        call, work = call_of(item), ChatWork(jobs_pb2.JobSpec.FromString(item.spec).chat)
-        offer = self.gateway.admission.offer(work, route, charged=False)
-        return ChatRun(
+        call, offer = call_of(item), self.gateway.admission.offer(work, route, charged=False)
+        return work.run_type(
             completion_id=item.hold_id,
             call=call,
             work=work,
@@ -132,17 +132,12 @@ class BulkItems:
             choice=Choice((), work),
         )
 
-    def _heard(self, run: ChatRun, entry: Entry) -> TrunklineError | None:
+    def _heard(self, run: RunT, form: BulkForm[RunT], entry: Entry) -> TrunklineError | None:
         """The answer as the wire reads it; what is wrong with it, if anything."""
-        wire = run.route.upstream.wire
         try:
             if not 200 <= entry.status < 300:
-                raise wire.failure(entry.status, {}, entry.body)
-            decoder = wire.decode_chat(run.ask, run.answer, JSON)
-            decoder.feed(entry.body)
-            decoder.close()
-            run.answered(run.began)
-            run.check()
+                raise run.route.upstream.wire.failure(entry.status, {}, entry.body)
+            form.read(run, entry)
         except UpstreamFailure as failure:
             run.failed(failure, run.began)
             return refusals.told(

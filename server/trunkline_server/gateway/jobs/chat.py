@@ -79,7 +79,7 @@ class ChatJob:
             first = self.gateway.admission.candidates.first(call, turn.input)
             await bench.progress(0.0, f"asking {first.provider}/{first.model}")
             input = await self._whole(call, turn.input, first)
-            tools = self._tools(input, journal)
+            tools = self._tools(input, bench, journal)
             if bench.streams:
                 await self._stream(turn.heard(tools.stream(ordered, input)), bench, result.completion)
             else:
@@ -92,9 +92,10 @@ class ChatJob:
         question.check(input, self.policy)
         return await self.media.inline(call.caller.tenant_id, input, takes_urls=first.upstream.provider.takes_urls)
 
-    def _tools(self, input: chat_pb2.ChatInput, journal: Journal) -> ToolLoop:
+    def _tools(self, input: chat_pb2.ChatInput, bench: Bench, journal: Journal) -> ToolLoop:
         """A journal has one page: it is for an answer in one round."""
-        return replace(self.tools, gate=PlainGate(self.gateway, UNWRITTEN if has_rounds(input) else journal))
+        gate = PlainGate(self.gateway, UNWRITTEN if has_rounds(input) else journal)
+        return replace(self.tools, gate=gate, queued=replace(self.tools.queued, idle=bench.idle))
 
     async def _stream(
         self, heard: AsyncGenerator[chat_pb2.ChatEvent, None], bench: Bench, completion: chat_pb2.Completion

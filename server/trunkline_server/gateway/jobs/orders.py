@@ -45,6 +45,7 @@ class Wish:
     queue: str = ""
     priority: int = 0
     wait_s: float = 0.0
+    life_s: float = 0.0
     timeout_s: int = 0
     max_attempts: int = 0
     stream: bool = False
@@ -63,15 +64,16 @@ class Orders:
     """`works` by the name of their field in `JobSpec`; `bulk` does what a provider takes many of at once."""
 
     works: Mapping[str, JobKind]
-    bulk: JobKind
     settings: OrderSettings
+    bulk: JobKind | None = None
 
     async def make(self, call: Call, spec: jobs_pb2.JobSpec, wish: Wish, request_id: str = "") -> JobOrder:
         """Raises what the work finds wrong with its spec."""
         kind = spec.WhichOneof("work") or ""
-        if kind not in self.works:
+        work = self.bulk if wish.in_bulk else self.works.get(kind)
+        if work is None:
             raise TrunklineError(Reason.CAPABILITY_UNSUPPORTED, f"{kind!r} cannot be done as a job")
-        offer = await (self.bulk if wish.in_bulk else self.works[kind]).offer(call, spec)
+        offer = await work.offer(call, spec)
         given = spec.SerializeToString(deterministic=True)
         return JobOrder(
             id=ids.new_uuid(),
@@ -89,7 +91,7 @@ class Orders:
             spec=given,
             stream=wish.stream,
             wait_s=wish.wait_s,
-            life_s=BULK_LIFE_S if wish.in_bulk else wish.wait_s + self.settings.life_s,
+            life_s=BULK_LIFE_S if wish.in_bulk else wish.wait_s + (wish.life_s or self.settings.life_s),
             max_attempts=wish.max_attempts or self.settings.max_attempts,
             timeout_s=wish.timeout_s or self.settings.timeout_s,
             hold_account=offer.account.id,

@@ -123,20 +123,16 @@ class Streams:
     async def _take(self, reading: _Reading, run: Run) -> None:
         async with aclosing(run(reading.call)) as messages:
             async for message in messages:
-                self._note(reading, message.event)
                 reading.waits = True
+                if reading.name is None:
+                    await self._begin(reading, message.event)
+                _mark(reading, message.event)
                 await reading.recording.append(message.event)
                 reading.waits = False
 
-    def _note(self, reading: _Reading, event: chat_pb2.ChatEvent) -> None:
-        """From its first event on the stream has a name."""
-        if reading.name is None:
-            self._begin(reading, event.started.completion_id)
-        if reading.name is not None:
-            event.resume_token = resume_token.spell(reading.name.completion_id, event.sequence)
-
-    def _begin(self, reading: _Reading, spelled: str) -> None:
-        completion_id = ids.parse("cmpl", spelled)
+    async def _begin(self, reading: _Reading, event: chat_pb2.ChatEvent) -> None:
+        """From its first event on the stream has a name, and whoever has heard that finds it everywhere."""
+        completion_id = ids.parse("cmpl", event.started.completion_id)
         if completion_id is None:
             return
         call = reading.call
@@ -144,6 +140,8 @@ class Streams:
         if name not in self._readings:  # else a repeated call, whose first is kept
             self._readings[name] = reading
         if self._tapes is not None:
+            _mark(reading, event)
+            await self._tapes.begin(name, event)
             self._kept(asyncio.create_task(self._tapes.copy(name, reading.recording, call.trailers)), self._copying)
 
     def _end(self, reading: _Reading, error: BaseException | None) -> None:
@@ -220,7 +218,7 @@ class Streams:
         silent = reading.recording.last == last and not (reading.waits or call.is_billed)
         message: Any = call.on_silence() if silent and call.on_silence is not None else None
         if message is not None:
-            self._note(reading, message.event)
+            _mark(reading, message.event)
             reading.recording.put(message.event)
             if call.on_sent_beside is not None:
                 call.on_sent_beside(message)
@@ -230,3 +228,8 @@ class Streams:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         return task
+
+
+def _mark(reading: _Reading, event: chat_pb2.ChatEvent) -> None:
+    if reading.name is not None:
+        event.resume_token = resume_token.spell(reading.name.completion_id, event.sequence)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, cast
 from uuid import UUID
@@ -77,6 +78,11 @@ class Tapes:
     def __init__(self, shared: SharedMemory, keep_s: float) -> None:
         self._shared = shared
         self._keep_s = keep_s
+
+    async def begin(self, name: Name, event: chat_pb2.ChatEvent) -> None:
+        """Its first event; where Redis is away, with the others."""
+        with suppress(RedisAwayError):
+            await self._write(name, [event], event.sequence, None)
 
     async def copy(self, name: Name, recording: Recording, trailers: Mapping[str, str]) -> None:
         """As long as there is something to copy; what Redis does not take now it gets later."""

@@ -19,6 +19,7 @@ from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_fo
 from trunkline_server.gateway import refusals
 from trunkline_server.gateway.live import LiveCall, LiveCalls
 from trunkline_server.gateway.tools.approvals import Approvals
+from trunkline_server.gateway.tools.queued_runs import QueuedRuns
 from trunkline_server.gateway.tools.runner import Ran, Runner, declined, failed
 from trunkline_server.gateway.tools.telling import Telling
 from trunkline_server.gateway.tools.toolbox import Toolbox, has_rounds
@@ -56,6 +57,7 @@ class ToolLoop:
     toolbox: Toolbox
     runner: Runner
     approvals: Approvals
+    queued: QueuedRuns
 
     async def complete(self, call: Call, input: chat_pb2.ChatInput) -> Answered:
         """The answer in one piece."""
@@ -91,7 +93,7 @@ class ToolLoop:
         kit = await self.toolbox.kit(call, input)
         asked = chat_pb2.ChatInput()
         asked.CopyFrom(input)
-        for name in ("tools", "tool_approvals", "max_tool_rounds"):
+        for name in ("tools", "tool_approvals", "max_tool_rounds", "tool_queue"):
             asked.ClearField(name)
         asked.tools.extend(kit.offered)
         question.check_shape(asked)
@@ -102,7 +104,8 @@ class ToolLoop:
     async def _begun(self, call: Call, input: chat_pb2.ChatInput) -> _Loop:
         """With what an earlier answer stopped for done."""
         turn = await self._turn(call, input)
-        loop = _Loop(self, turn, Telling(turn), input.max_cost.nanos if input.HasField("max_cost") else None)
+        max_nanos = input.max_cost.nanos if input.HasField("max_cost") else None
+        loop = _Loop(self, turn, Telling(turn), max_nanos, input.tool_queue)
         due = list(outstanding(turn.input.messages, turn.kit))
         given = {each.call_id: each for each in input.tool_approvals}
         if strangers := given.keys() - {called.call_id for called in due}:
@@ -120,6 +123,8 @@ class _Loop:
     turn: ToolTurn
     telling: Telling
     max_nanos: int | None
+    queue: str
+    """Where tools are run; empty: here."""
     live: LiveCall | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -247,6 +252,8 @@ class _Loop:
         if tool is None:
             return failed(called, not_found("tool", called.name))
         async with places:
+            if self.queue:
+                return await self.house.queued.run(self.turn.call, self.queue, called)
             return await self.house.runner.run(tool, called, self.turn.call.deadline)
 
     async def _approved(self, called: content_pb2.ToolCallPart, given: chat_pb2.ToolApproval | None) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from trunkline.v1 import chat_pb2, content_pb2
+from trunkline.v1 import chat_pb2, content_pb2, tools_pb2
 from trunkline_server.core import schema
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.json_text import check_object
@@ -84,6 +84,32 @@ class Runner:
 
     def _bytes_max(self, tool: Tool) -> int:
         return min(tool.spec.result_bytes_max or self.settings.result_bytes_max, self.settings.result_bytes_max)
+
+
+def told(ran: Ran) -> tools_pb2.InvokeToolResponse:
+    """For those who asked for the tool themselves."""
+    run = ran.run
+    outcome = tools_pb2.ToolOutcome(
+        duration=run.duration, result_byte_count=run.result_byte_count, truncated=run.truncated
+    )
+    return tools_pb2.InvokeToolResponse(result=ran.result, outcome=outcome)
+
+
+def retold(response: tools_pb2.InvokeToolResponse, call: content_pb2.ToolCallPart) -> Ran:
+    """What was told of a tool that ran for this call of a model's."""
+    outcome, result = response.outcome, content_pb2.ToolResultPart()
+    result.CopyFrom(response.result)
+    result.call_id = call.call_id
+    run = chat_pb2.ToolRun(
+        call_id=call.call_id,
+        name=call.name,
+        state=chat_pb2.TOOL_RUN_STATE_FAILED if result.is_error else chat_pb2.TOOL_RUN_STATE_SUCCEEDED,
+        failure_reason=Reason.TOOL_FAILED.value if result.is_error else "",
+        duration=outcome.duration,
+        result_byte_count=outcome.result_byte_count,
+        truncated=outcome.truncated,
+    )
+    return Ran(result, run)
 
 
 def check_arguments(tool: Tool, arguments_json: str) -> None:

@@ -12,7 +12,7 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.question import check_name
 from trunkline_server.gateway.tools.http_tools import HttpTools
-from trunkline_server.gateway.tools.mcp_desk import McpDesk
+from trunkline_server.gateway.tools.mcp_desk import BETWEEN, McpDesk
 from trunkline_server.gateway.tools.tool import Tool
 
 SCOPE: Final = "tools:run"
@@ -47,6 +47,13 @@ class Toolbox:
         if name in self.installed:
             return self.installed[name]
         return self.http.tool(tenant_id, await self.http.tools.find(tenant_id, name))
+
+    async def named(self, call: Call, name: str, path: str) -> Tool:
+        """By id or name, or as `server__tool`. Raises RESOURCE_NOT_FOUND, TOOL_CHANGED."""
+        if BETWEEN not in name:
+            return await self.find(call, name, path)
+        check_name(name, path)
+        return await self.mcp.named(call.caller.tenant_id, name)
 
     async def kit(self, call: Call, input: chat_pb2.ChatInput) -> Kit:
         """Raises SCOPE_MISSING, RESOURCE_NOT_FOUND, VALIDATION."""

@@ -18,6 +18,7 @@ from trunkline_server.providers.sandbox.refusal import Refusal
 from trunkline_server.providers.sandbox.reply import Piece, Reply
 from trunkline_server.providers.sandbox.turn import CREATED_S
 from trunkline_server.wire.http import HttpRequest
+from trunkline_server.wire.openai_bulk import VERSION
 
 BATCHES_MAX: Final = 100
 ASKED_BEFORE_IT_IS_DONE: Final = 1
@@ -36,6 +37,7 @@ class Line(msgspec.Struct, frozen=True):
     """A line of the file."""
 
     custom_id: str
+    url: str
     body: Raw
 
 
@@ -117,7 +119,7 @@ class Batches:
 
     def _reply(self, line: Line) -> Reply:
         try:
-            return self._ask(HttpRequest("POST", "/chat/completions", {}, bytes(line.body)))
+            return self._ask(HttpRequest("POST", line.url.removeprefix(VERSION), {}, bytes(line.body)))
         except Refusal as refusal:
             return replies.body(replies.error(refusal.status, refusal.code, refusal.message), refusal.status)
 

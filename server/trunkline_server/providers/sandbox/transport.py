@@ -40,6 +40,8 @@ WORKSHOPS: Final[Mapping[str, Workshop]] = {
     "/moderations": MODERATION,
 }
 _KEYS_MAX: Final = 10_000
+LINES: Final = ("/chat/completions", "/embeddings")
+"""What lines of batches can ask."""
 
 
 class SandboxTransport:
@@ -50,7 +52,7 @@ class SandboxTransport:
         self._sleep = sleep
         self._failures: OrderedDict[str, int] = OrderedDict()
         self._films = Films()
-        self._batches = Batches(self._chat)
+        self._batches = Batches(self._asked)
         self._stores = Stores(self._batches.files)
         self._trainings = Trainings(self._batches.files)
         self._makers = dict(self._posts())
@@ -109,6 +111,12 @@ class SandboxTransport:
             yield path, lambda request: recording.heard(request, self._script)
         for path, workshop in WORKSHOPS.items():
             yield path, partial(self._work, workshop)
+
+    def _asked(self, request: HttpRequest) -> Reply:
+        """A line of a batch. Raises Refusal."""
+        if request.path not in LINES:
+            raise Refusal(400, "invalid_request", f"a batch cannot ask {request.path}")
+        return self._makers[request.path](request)
 
     def _chat(self, request: HttpRequest) -> Reply:
         question = questions.read(request.body)
