@@ -59,7 +59,12 @@ SERVING: Final = b"s"
 """What a supervisor hears from a process that serves."""
 NAMED_BY_CALLER = frozenset(
     f"/trunkline.v1.{name}"
-    for name in ("CreditService/GrantCredits", "CreditService/Reserve", "VideoService/GenerateVideo")
+    for name in (
+        "CreditService/GrantCredits",
+        "CreditService/Reserve",
+        "FineTuningService/CreateFineTune",
+        "VideoService/GenerateVideo",
+    )
 )
 
 

@@ -372,6 +372,21 @@ class TasksSection(Section, frozen=True):
     piece_tokens: Annotated[int, Meta(ge=128)] = 12_000
 
 
+class TuningPriceSection(Section, frozen=True):
+    """What it costs to train a model, and to call it then. US dollars for a million tokens, as decimal text."""
+
+    model: Annotated[str, Meta(pattern="^[^/]+/.+$")]
+    training_price: str
+    input_price: str = ""
+    output_price: str = ""
+
+
+class FineTuningSection(Section, frozen=True):
+    """Fine-tuning."""
+
+    prices: tuple[TuningPriceSection, ...] = ()
+
+
 class ModelSection(Section, frozen=True):
     """A model of a server of one's own. Prices are US dollars for a million tokens, as decimal text."""
 
@@ -452,6 +467,7 @@ class Settings(Section, frozen=True):
     tools: ToolsSection = field(default_factory=ToolsSection)
     mcp_servers: dict[McpServerName, McpServerSection] = field(default_factory=dict)
     tasks: TasksSection = field(default_factory=TasksSection)
+    fine_tuning: FineTuningSection = field(default_factory=FineTuningSection)
     providers: dict[ProviderName, ProviderSection] = field(default_factory=dict)
 
     @property
@@ -568,6 +584,8 @@ def _check(settings: Settings) -> None:
     _check_otlp_endpoint(settings.telemetry.otlp_endpoint)
     _check_secrets(settings.secrets)
     _check_files(settings.files)
+    for tuning in settings.fine_tuning.prices:
+        _check_prices("fine_tuning.prices", tuning.model, tuning, tuning.training_price)
     for name, provider in settings.providers.items():
         _check_provider(name, provider)
 
@@ -634,12 +652,14 @@ def _check_provider(name: str, provider: ProviderSection) -> None:
     except ValueError:
         raise ConfigError(f"providers.{name}.webhook_secret: is not base64 behind whsec_") from None
     for model in provider.models:
-        if bool(model.input_price) != bool(model.output_price):
-            raise ConfigError(
-                f"providers.{name}.models: {model.name!r} needs both input_price and output_price, or none"
-            )
-        for price in filter(None, (model.input_price, model.output_price)):
-            try:
-                from_decimal_text(price)
-            except ValueError as error:
-                raise ConfigError(f"providers.{name}.models: {model.name!r}: {error}") from None
+        _check_prices(f"providers.{name}.models", model.name, model)
+
+
+def _check_prices(key: str, model: str, given: ModelSection | TuningPriceSection, *more: str) -> None:
+    if bool(given.input_price) != bool(given.output_price):
+        raise ConfigError(f"{key}: {model!r} needs both input_price and output_price, or none")
+    for price in filter(None, (given.input_price, given.output_price, *more)):
+        try:
+            from_decimal_text(price)
+        except ValueError as error:
+            raise ConfigError(f"{key}: {model!r}: {error}") from None

@@ -50,7 +50,7 @@ def test_runs_as_a_module() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_says_what_the_command_says(name: str) -> None:
-    command = import_module(f"trunkline_server.cli.{name}").command
+    command = import_module(f"trunkline_server.cli.{name.replace('-', '_')}").command
     assert command.name == name
     assert command.get_short_help_str(limit=200).rstrip(".") == COMMANDS[name].rstrip(".")
 

@@ -84,6 +84,7 @@ OTHER = {
     "telemetry.trace_ratio": "0.5",
     "egress.allow_private_hosts": '["other"]',
     "egress.allow_http_hosts": '["other"]',
+    "fine_tuning.prices": '[{"model": "other/model", "training_price": "1"}]',
     "tasks.models": '{"default": ["sandbox/json"]}',
     "tasks.piece_tokens": "500",
     "providers": '{"other": {}}',

@@ -24,6 +24,7 @@ COMMANDS = {
     "events": "Follow what happens.",
     "webhooks": "Set up endpoints, test them, and see what was sent to them.",
     "schedules": "List the work that is done again and again, and have it done now.",
+    "fine-tunes": "Look datasets through, train models, give them names.",
     "limits": "Limit requests, tokens and calls at once.",
     "budgets": "Set budgets, and see what was spent of them.",
     "quota": "Show what is left of the limits and budgets that a call comes under.",

@@ -124,8 +124,11 @@ class Admission:
         self, call: Call, work: Work[Any, Any], offer: Offer, hold_id: UUID, hold_s: int | None = None
     ) -> None:
         """Within the hard budgets. Raises BUDGET_EXCEEDED."""
-        subject = _subject(call, work, offer.route)
-        await self._allowance.hold(call, hold_id, subject, offer.bill, hold_s or _hold_s(call))
+        await self.allow_bill(call, _subject(call, work, offer.route), offer.bill, hold_id, hold_s or _hold_s(call))
+
+    async def allow_bill(self, call: Call, subject: Subject, most: Bill, hold_id: UUID, hold_s: int) -> None:
+        """The same, of what may cost so much. Raises BUDGET_EXCEEDED."""
+        await self._allowance.hold(call, hold_id, subject, most, hold_s)
 
     async def disallow(self, call: Call, hold_id: UUID) -> None:
         """What was allowed does not happen."""

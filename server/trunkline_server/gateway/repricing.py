@@ -14,6 +14,7 @@ from trunkline_server.core.catalogue import Catalogue
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.pricing import Price, bill
 from trunkline_server.core.reduction import as_reduced
+from trunkline_server.core.tuning.size import OWN_VERSION
 from trunkline_server.store import repricing
 from trunkline_server.store.database import Database
 from trunkline_server.store.holds import Hold
@@ -59,6 +60,8 @@ class Repricing:
         return dict(changes)
 
     def _price(self, call: Charged) -> Price | None:
+        if call.price_version.startswith(OWN_VERSION):
+            return None  # what the catalogue says is about other work, or about other models
         entry = self.catalogue.find(call.provider, call.model)
         price = None if entry is None else entry.price_at(call.begin_time)
         return None if price is None else as_reduced(price, call.price_version)

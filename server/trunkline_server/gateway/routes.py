@@ -17,6 +17,7 @@ from trunkline_server.core.model import ModelEntry
 from trunkline_server.core.pricing import Price
 from trunkline_server.gateway.line import Line, LineSettings
 from trunkline_server.gateway.lines import Lines
+from trunkline_server.gateway.tuned import Tuned
 from trunkline_server.providers.provider import Provider, Upstream
 from trunkline_server.providers.registry import Registry
 
@@ -103,6 +104,8 @@ class Routes:
         self.lines = lines or Lines(LineSettings())
         self._fallbacks = fallbacks or Fallbacks()
         self._own: Mapping[UUID, Mapping[str, Upstream]] = {}
+        self._tuned: Tuned | None = None
+        self._apart: frozenset[UUID] = frozenset()
         self._found: dict[str | tuple[UUID, str], Chain] = {}
         self.use(catalogue)
 
@@ -116,6 +119,20 @@ class Routes:
         self._own = own
         self.lines.keep_own({(tenant_id, provider) for tenant_id, ways in own.items() for provider in ways})
         self._forget()
+
+    def use_tuned(self, tuned: Tuned) -> None:
+        """Trained models, each of which is there for its tenant alone."""
+        self._tuned = tuned
+        self._forget()
+
+    def listing(self, caller: Caller, provider: str = "") -> Sequence[ModelEntry]:
+        """The models by provider and name, with the caller's own and without those of other tenants."""
+        listed, tuned = self.catalogue.listing(provider), self._tuned
+        if tuned is None or not tuned.models:
+            return listed
+        shared = (each for each in listed if not tuned.has(each.provider, each.model))
+        own = (each for each in tuned.of(self.catalogue, caller.tenant_id) if provider in ("", each.provider))
+        return sorted((*shared, *own), key=lambda entry: (entry.provider, entry.model))
 
     def has_own(self, tenant_id: UUID, provider: str) -> bool:
         """Whether a tenant's calls to a provider go out with a key of its own."""
@@ -145,7 +162,7 @@ class Routes:
         """Everything that a name can lead to, allowed to the caller or not. Raises as `find` does."""
         if time.time() >= self._good_until or len(self._found) >= NAMES_MAX:
             self._forget()
-        key = (caller.tenant_id, name) if self._own and caller.tenant_id in self._own else name
+        key = (caller.tenant_id, name) if self._apart and caller.tenant_id in self._apart else name
         chain = self._found.get(key)
         if chain is None:
             chain = self._found[key] = self._look_up(name, caller)
@@ -169,6 +186,7 @@ class Routes:
 
     def _forget(self) -> None:
         self._found.clear()
+        self._apart = frozenset(self._own) | (self._tuned.tenants if self._tuned else frozenset())
         change = self.catalogue.next_change(datetime.now(UTC))
         self._good_until = change.timestamp() if change else inf
 
@@ -190,7 +208,10 @@ class Routes:
         return Chain.of(meant, behind, self._universal(provider, model, caller))
 
     def _meant(self, name: str, caller: Caller) -> list[Route]:
-        """Of an alias: its models in their order, as far as they can be called. Raises why the first one cannot."""
+        """Of a tenant's own name: the model that was trained for it. Of an alias: its models in their order, as far as
+        they can be called. Raises why the first one cannot."""
+        if self._tuned is not None and (own := self._tuned.meant(caller.tenant_id, name)):
+            return self._at([own], name, caller)
         models = self.catalogue.aliases.get(name)
         if models is None:
             return self._having(name, caller)
@@ -207,7 +228,10 @@ class Routes:
 
     def _having(self, name: str, caller: Caller) -> list[Route]:
         """At each provider that has a model."""
-        pairs = self.catalogue.candidates(name, tuple(self._upstreams(caller)))
+        return self._at(self.catalogue.candidates(name, tuple(self._upstreams(caller))), name, caller)
+
+    def _at(self, pairs: Sequence[tuple[str, str]], name: str, caller: Caller) -> list[Route]:
+        """Those of these places that can be called. Raises why there is none."""
         routes = [route for each in pairs if (route := self._route(*each, caller))]
         if not routes:
             raise self._missing(name, pairs, caller)
@@ -246,8 +270,11 @@ class Routes:
 
     def _route(self, provider: str, model: str, caller: Caller) -> Route | None:
         """None where a provider is off, or is one whose models we all know and has no such one."""
+        if self._tuned is not None and self._tuned.is_foreign(caller.tenant_id, provider, model):
+            return None
         upstream = self._upstreams(caller).get(provider)
-        entry = self.catalogue.find(provider, model)
+        own = self._tuned.entry(self.catalogue, provider, model) if self._tuned else None
+        entry = own or self.catalogue.find(provider, model)
         if upstream is None or (entry is None and upstream.provider.closed):
             return None
         price = entry.price_at(datetime.now(UTC)) if entry else None

@@ -20,7 +20,7 @@ from trunkline_server.gateway.jobs import errand
 from trunkline_server.gateway.jobs.bulk import BulkJob
 from trunkline_server.gateway.jobs.bulk_items import BulkItems
 from trunkline_server.gateway.jobs.chat import ChatJob
-from trunkline_server.gateway.jobs.kind import JobKind
+from trunkline_server.gateway.jobs.kind import JobKind, JobWork
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
 from trunkline_server.gateway.jobs.speech import SpeechJob
 from trunkline_server.gateway.jobs.task import TaskJob
@@ -31,6 +31,7 @@ from trunkline_server.gateway.tools.loop import ToolLoop
 from trunkline_server.house.collecting import Collecting
 from trunkline_server.house.hooks import Hooks
 from trunkline_server.house.tasks import tasks_over
+from trunkline_server.house.tuning import Tuning
 from trunkline_server.services.batches import BatchService
 from trunkline_server.services.events import EventService
 from trunkline_server.services.jobs import JobService
@@ -39,6 +40,7 @@ from trunkline_server.store import outbox
 from trunkline_server.store.batches import Batches
 from trunkline_server.store.bulk import KIND, Carriage
 from trunkline_server.store.database import Database
+from trunkline_server.store.fine_tunes import KIND as TUNE
 from trunkline_server.store.jobs import Caps, Jobs
 from trunkline_server.store.ledger import Ledger
 from trunkline_server.store.news import Announcer, News
@@ -68,6 +70,7 @@ class Background:
     wishes: Wishes
     news: News
     hooks: Hooks
+    tuning: Tuning
 
     @classmethod
     async def open(
@@ -81,6 +84,7 @@ class Background:
         collecting: Collecting,
         talks: Talks,
         tools: ToolLoop,
+        tuning: Tuning,
     ) -> Background:
         """Hears of news once this returns."""
         announcer = Announcer(database)
@@ -112,6 +116,7 @@ class Background:
             wishes=Wishes(database, timedelta(days=settings.events.keep_days)),
             news=news,
             hooks=hooks,
+            tuning=tuning,
         )
 
     def services(self, tokens: PageTokens, draining: Callable[[], bool]) -> Served:
@@ -136,6 +141,7 @@ class Background:
             Chore("purge_batches", 600, lambda: self.batches.purge(jobs)),
             Chore("purge_events", 600, lambda: self.outbox.purge(events)),
             Chore("purge_wishes", 3600, self.wishes.purge),
+            self.tuning.chore(),
             *self.hooks.chores(),
         ]
 
@@ -146,7 +152,7 @@ class Background:
 
     async def begin_work(self, tracer: Tracer | None = None) -> Working:
         """The worker begins."""
-        works = {**self.orders.works, KIND: self.bulk}
+        works: dict[str, JobWork] = {**self.orders.works, KIND: self.bulk, TUNE: self.tuning.job}
         worker = JobWorker(Shop(self.jobs, works, to_status, tracer), _worker_settings(self.settings.jobs))
         await worker.follow(self.database)
         task = asyncio.create_task(_both(worker, self.hooks.postman()), name="worker")

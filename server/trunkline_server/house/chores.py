@@ -30,6 +30,7 @@ def chores_of_each(engine: Engine, keys: Keys, callers: Callers) -> list[Chore]:
         Chore("note_key_use", 60, lambda: keys.note_use(callers.take_used())),
         Chore("refresh_catalogue", 300, engine.learning.refresh),
         Chore("refresh_provider_accounts", 300, engine.own.refresh),
+        Chore("refresh_tuned_models", 300, engine.tuning.models.refresh),
         Chore("renew_turns", RENEW_S, engine.talks.turns.renew),
         *limit_chores(engine.limiter),
     ]

@@ -46,6 +46,7 @@ from trunkline_server.house.limiting import open_limiter, open_shared, stream_se
 from trunkline_server.house.routing import open_routes, require_known_chains, strategies_of
 from trunkline_server.house.start import StartError
 from trunkline_server.house.tooling import Tooling
+from trunkline_server.house.tuning import Tuning
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.accounts import NewAccounts
 from trunkline_server.store.archive import Archive
@@ -92,11 +93,12 @@ class Engine:
     copies: Copies
     talks: Talks
     tooling: Tooling
+    tuning: Tuning
     background: Background
 
     async def follow(self, stack: AsyncExitStack) -> None:
         """Hear of what others change, and keep up with it. Raises StartError."""
-        told = (self.learning, self.own, self.gossip, self.limiter.book, self.guards.policies)
+        told = (self.learning, self.own, self.tuning.models, self.gossip, self.limiter.book, self.guards.policies)
         for each in (self.ledger.accounts, self.shelf, *told):
             await each.follow()
         require_known_chains(self.routes)
@@ -132,8 +134,18 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     talks = Talks.over(database, tails, gateway, collecting.finding)
     stack.push_async_callback(talks.drained)
     tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, gateway=gateway)
+    copies = Copies(archive, routes)
+    tuning = Tuning.open(settings, database, gateway, ledger, copies)
     background = await Background.open(
-        settings, database, errands, ledger, hooks, collecting=collecting, talks=talks, tools=tooling.plain(gateway)
+        settings,
+        database,
+        errands,
+        ledger,
+        hooks,
+        collecting=collecting,
+        talks=talks,
+        tools=tooling.plain(gateway),
+        tuning=tuning,
     )
     return Engine(
         replica_id=replica_id,
@@ -160,9 +172,10 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
             database, tenant_keys, secret, policy, stack, by_tool=ByTool(tooling.toolbox, tooling.runner)
         ),
         archive=archive,
-        copies=Copies(archive, routes),
+        copies=copies,
         talks=talks,
         tooling=tooling,
+        tuning=tuning,
         background=background,
     )
 

@@ -23,6 +23,7 @@ from trunkline.v1 import (
     credits_pb2,
     embeddings_pb2,
     files_pb2,
+    fine_tuning_pb2,
     images_pb2,
     limits_pb2,
     models_pb2,
@@ -88,6 +89,7 @@ CHECKS_KEPT: Final = 3
 _MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe", "TranslateAudio")
 _COLLECTING: Final = ("UpsertDocuments", "DeleteDocuments", "DeleteCollection", "CreateCollection", "Search")
 _TRANSFERS: Final = ("UploadFile", "DownloadFile")
+_TUNING: Final = ("CreateDataset", "ValidateDataset", "CreateFineTune")
 _KEPT_ABROAD: Final = ("CreateVectorStore", "AddFiles", "RemoveFiles", "SearchVectorStore")
 _TOOLS: Final = ("InvokeTool", "CallMcpTool", "CreateMcpServer", "RefreshMcpServer")
 _TEXTS: Final = ("Complete", "Embed", "Rerank", "Moderate")
@@ -124,6 +126,7 @@ class Offered:
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
             files_pb2: FileService(engine.archive, tokens),
+            fine_tuning_pb2: engine.tuning.service(tokens),
             vector_stores_pb2: VectorStoreService(VectorStores(engine.database), engine.copies, tokens),
             moderation_pb2: ModerationService(engine.errands, engine.guards.policies),
             limits_pb2: LimitService(engine.limiter, tokens),
@@ -220,6 +223,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
         **dict.fromkeys(METHODS, MANY_TIMEOUT_S),
         **dict.fromkeys(_KEPT_ABROAD, MEDIA_TIMEOUT_S),
         **dict.fromkeys(_TRANSFERS, TRANSFER_TIMEOUT_S),
+        **dict.fromkeys(_TUNING, MEDIA_TIMEOUT_S),
         **dict.fromkeys(("Stream", "ResumeStream"), settings.chat.stream_timeout_s),
         "CompleteMany": MANY_TIMEOUT_S,
         **dict.fromkeys(_COLLECTING, COLLECTING_TIMEOUT_S),

@@ -26,6 +26,7 @@ from trunkline_server.wire.craft import BackgroundCraft, Craft, LongCraft, Pendi
 from trunkline_server.wire.dialect import Wire
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.stored_files import StoredFiles, VectorStores
+from trunkline_server.wire.tuning import TuningCraft
 
 ERROR_BYTES_MAX: Final = 256 * 1024
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -59,11 +60,11 @@ class Provider:
     `only_if_named`: it is off until the settings say something about it. `takes_urls`: it fetches the addresses in a
     message itself; else the gateway does. `closed`: the catalogue has all of its models. `crafts`: what it can do
     besides the chat of its wire. `files`, `stores`: what it keeps for callers. `bulk`: how it takes many questions at
-    once, for less. `background`: how it answers chats in its own time. `voices`: how to ask for those that it speaks
-    with, or which they always are. `transport` makes a way to it that is not our HTTP client. `foreign_names`: what it
-    may call the model of another provider; for those that pass calls on. `cancel_billing`: what it bills of an answer
-    that its caller left. `limit_headers`: how it tells what is left of its limits. `idempotency_header`: where it wants
-    a name by which it knows work that is sent once more.
+    once, for less. `tuning`: how it trains models. `background`: how it answers chats in its own time. `voices`: how to
+    ask for those that it speaks with, or which they always are. `transport` makes a way to it that is not our HTTP
+    client. `foreign_names`: what it may call the model of another provider; for those that pass calls on.
+    `cancel_billing`: what it bills of an answer that its caller left. `limit_headers`: how it tells what is left of its
+    limits. `idempotency_header`: where it wants a name by which it knows work that is sent once more.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Provider:
     closed: bool = False
     crafts: Mapping[Operation, AnyCraft] = field(default_factory=dict)
     bulk: BulkCraft | None = None
+    tuning: TuningCraft | None = None
     files: StoredFiles | None = None
     stores: VectorStores | None = None
     background: BackgroundCraft | None = None

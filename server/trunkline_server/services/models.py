@@ -42,7 +42,7 @@ class ModelService:
         providers = self.routes.providers(call.caller)
         rows = [
             entry
-            for entry in self.routes.catalogue.listing(request.provider)
+            for entry in self.routes.listing(call.caller, request.provider)
             if entry.provider in providers
             and call.caller.may_use(entry.provider, entry.model)
             and _behind(paging.cursor, entry)
@@ -60,7 +60,7 @@ class ModelService:
         paging = self.tokens.paging(call.caller.tenant_id, request)
         rows = [
             (entry, place)
-            for entry in self.routes.catalogue.listing(request.provider)
+            for entry in self.routes.listing(call.caller, request.provider)
             for place in range(len(entry.prices))
             if _behind(paging.cursor, entry, place)
         ]

@@ -18,7 +18,7 @@ from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.trace import Tracer
-from trunkline_server.gateway.jobs.kind import Done, JobKind, NotYet, call_of
+from trunkline_server.gateway.jobs.kind import Done, JobWork, NotYet, call_of
 from trunkline_server.store.conversation_messages import Saying
 from trunkline_server.store.job import JobChange, JobRow
 from trunkline_server.store.jobs import Jobs
@@ -50,7 +50,7 @@ class Shop:
     """What every attempt needs."""
 
     jobs: Jobs
-    works: Mapping[str, JobKind]
+    works: Mapping[str, JobWork]
     describe: Describe
     tracer: Tracer | None = None
 

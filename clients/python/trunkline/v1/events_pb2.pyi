@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from trunkline.v1 import actions_pb2 as _actions_pb2
 from trunkline.v1 import content_pb2 as _content_pb2
+from trunkline.v1 import fine_tuning_pb2 as _fine_tuning_pb2
 from trunkline.v1 import jobs_pb2 as _jobs_pb2
 from trunkline.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
@@ -63,6 +64,7 @@ class Event(_message.Message):
     ACTION_VALIDATED_FIELD_NUMBER: _builtins.int
     ACTION_EXECUTED_FIELD_NUMBER: _builtins.int
     ACTION_HANDLER_CHANGED_FIELD_NUMBER: _builtins.int
+    FINE_TUNE_STATE_CHANGED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Its id, `evt_...`."""
     cursor: _builtins.str
@@ -189,6 +191,10 @@ class Event(_message.Message):
     def action_handler_changed(self) -> Global___ActionHandlerChanged:
         """Who executes actions has changed."""
 
+    @_builtins.property
+    def fine_tune_state_changed(self) -> Global___FineTuneStateChanged:
+        """A fine-tune came into another state."""
+
     def __init__(
         self,
         *,
@@ -225,12 +231,13 @@ class Event(_message.Message):
         action_validated: Global___ActionValidated | None = ...,
         action_executed: Global___ActionExecuted | None = ...,
         action_handler_changed: Global___ActionHandlerChanged | None = ...,
+        fine_tune_state_changed: Global___FineTuneStateChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "conversation_created", b"conversation_created", "conversation_deleted", b"conversation_deleted", "conversation_updated", b"conversation_updated", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "message_sent", b"message_sent", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "system_health_changed", b"system_health_changed", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "conversation_created", b"conversation_created", "conversation_deleted", b"conversation_deleted", "conversation_updated", b"conversation_updated", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "failover_triggered", b"failover_triggered", "fine_tune_state_changed", b"fine_tune_state_changed", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "message_sent", b"message_sent", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "system_health_changed", b"system_health_changed", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "conversation_created", b"conversation_created", "conversation_deleted", b"conversation_deleted", "conversation_updated", b"conversation_updated", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "cursor", b"cursor", "event_id", b"event_id", "failover_triggered", b"failover_triggered", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "message_sent", b"message_sent", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "system_health_changed", b"system_health_changed", "type", b"type", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_executed", b"action_executed", "action_handler_changed", b"action_handler_changed", "action_validated", b"action_validated", "api_key_created", b"api_key_created", "api_key_revoked", b"api_key_revoked", "api_key_rotated", b"api_key_rotated", "batch_progress", b"batch_progress", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_threshold_reached", b"budget_threshold_reached", "conversation_created", b"conversation_created", "conversation_deleted", b"conversation_deleted", "conversation_updated", b"conversation_updated", "cost_calculated", b"cost_calculated", "create_time", b"create_time", "credits_expired", b"credits_expired", "credits_low", b"credits_low", "cursor", b"cursor", "event_id", b"event_id", "failover_triggered", b"failover_triggered", "fine_tune_state_changed", b"fine_tune_state_changed", "job_progressed", b"job_progressed", "job_state_changed", b"job_state_changed", "ledger_audit_failed", b"ledger_audit_failed", "message_sent", b"message_sent", "model_synced", b"model_synced", "payload", b"payload", "provider_switched", b"provider_switched", "request_failed", b"request_failed", "response_generated", b"response_generated", "system_health_changed", b"system_health_changed", "type", b"type", "webhook_endpoint_disabled", b"webhook_endpoint_disabled", "webhook_received", b"webhook_received", "webhook_tested", b"webhook_tested"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "job_progressed", "response_generated", "cost_calculated", "request_failed", "failover_triggered", "credits_low", "credits_expired", "budget_threshold_reached", "provider_switched", "ledger_audit_failed", "breaker_opened", "breaker_closed", "model_synced", "system_health_changed", "webhook_endpoint_disabled", "webhook_tested", "webhook_received", "api_key_created", "api_key_rotated", "api_key_revoked", "conversation_created", "conversation_updated", "conversation_deleted", "message_sent", "action_validated", "action_executed", "action_handler_changed"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["job_state_changed", "batch_progress", "job_progressed", "response_generated", "cost_calculated", "request_failed", "failover_triggered", "credits_low", "credits_expired", "budget_threshold_reached", "provider_switched", "ledger_audit_failed", "breaker_opened", "breaker_closed", "model_synced", "system_health_changed", "webhook_endpoint_disabled", "webhook_tested", "webhook_received", "api_key_created", "api_key_rotated", "api_key_revoked", "conversation_created", "conversation_updated", "conversation_deleted", "message_sent", "action_validated", "action_executed", "action_handler_changed", "fine_tune_state_changed"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -339,6 +346,58 @@ class BatchProgress(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchProgress: _TypeAlias = BatchProgress  # noqa: Y015
+
+@_typing.final
+class FineTuneStateChanged(_message.Message):
+    """A fine-tune came into another state. Its end is told when its bill is written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINE_TUNE_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    BASE_MODEL_FIELD_NUMBER: _builtins.int
+    PROVIDER_MODEL_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    fine_tune_id: _builtins.str
+    """The fine-tune."""
+    state: _fine_tuning_pb2.FineTuneState.ValueType
+    """Its new state."""
+    provider: _builtins.str
+    """Where it is trained."""
+    base_model: _builtins.str
+    """The model that it begins with."""
+    provider_model: _builtins.str
+    """The model, as the provider calls it; empty until there is one."""
+    user_id: _builtins.str
+    """The end user whom it is charged to."""
+    error_code: _builtins.str
+    """The provider's word for why it failed."""
+    @_builtins.property
+    def charge(self) -> _usage_pb2.Amount:
+        """What was charged; 0 before its end."""
+
+    def __init__(
+        self,
+        *,
+        fine_tune_id: _builtins.str = ...,
+        state: _fine_tuning_pb2.FineTuneState.ValueType = ...,
+        provider: _builtins.str = ...,
+        base_model: _builtins.str = ...,
+        provider_model: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        error_code: _builtins.str = ...,
+        charge: _usage_pb2.Amount | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model", b"base_model", "charge", b"charge", "error_code", b"error_code", "fine_tune_id", b"fine_tune_id", "provider", b"provider", "provider_model", b"provider_model", "state", b"state", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FineTuneStateChanged: _TypeAlias = FineTuneStateChanged  # noqa: Y015
 
 @_typing.final
 class JobProgressed(_message.Message):

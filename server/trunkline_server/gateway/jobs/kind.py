@@ -76,14 +76,18 @@ class Bench(Protocol):
         """Keep events of the answer, for those who watch."""
 
 
-class JobKind(Protocol):
-    """One kind. What it reserves and settles at the ledger while it runs goes on the job's own bill."""
-
-    async def offer(self, call: Call, spec: jobs_pb2.JobSpec) -> JobOffer:
-        """Check the spec, before the job is made. Raises what the call itself would."""
+class JobWork(Protocol):
+    """What a worker does. What it reserves and settles at the ledger while it runs goes on the job's own bill."""
 
     async def run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench) -> Done:
         """Do it. Cancelled, it ends at once and leaves nothing running."""
+
+
+class JobKind(JobWork, Protocol):
+    """One kind that can be asked for."""
+
+    async def offer(self, call: Call, spec: jobs_pb2.JobSpec) -> JobOffer:
+        """Check the spec, before the job is made. Raises what the call itself would."""
 
 
 def call_of(job: JobRow) -> Call:

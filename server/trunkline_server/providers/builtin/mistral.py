@@ -13,6 +13,7 @@ from trunkline_server.wire.audio.hearing import SEGMENT, WORD, Transcription
 from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.audio.voices import VoiceList
 from trunkline_server.wire.mistral_bulk import MistralBulk
+from trunkline_server.wire.mistral_tuning import MistralTuning
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
@@ -62,6 +63,7 @@ PROVIDER: Final = Provider(
         ),
     },
     bulk=MistralBulk(),
+    tuning=MistralTuning(),
     files=StoredFiles(),
     voices=VoiceList(path="/audio/voices?limit=100"),
     limit_headers=LimitHeaders(

@@ -16,6 +16,7 @@ from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
 from trunkline_server.wire.openai_responses.background import BackgroundResponses
+from trunkline_server.wire.openai_tuning import OpenAITuning
 from trunkline_server.wire.openai_videos import OpenAIVideos
 from trunkline_server.wire.stored_files import StoredFiles, VectorStores
 
@@ -37,6 +38,7 @@ PROVIDER: Final = Provider(
         Operation.AUDIO_TRANSLATION: Translation(),
     },
     bulk=OpenAIBulk(),
+    tuning=OpenAITuning(),
     files=StoredFiles(),
     stores=VectorStores(),
     background=BackgroundResponses(),

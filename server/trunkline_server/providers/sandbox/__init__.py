@@ -23,6 +23,7 @@ from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
 from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
 from trunkline_server.wire.openai_images.quirks import COMPATIBLE_MODELS
+from trunkline_server.wire.openai_tuning import OpenAITuning
 from trunkline_server.wire.openai_videos import OpenAIVideos
 from trunkline_server.wire.rerank import Rerank
 from trunkline_server.wire.stored_files import StoredFiles, VectorStores
@@ -47,6 +48,7 @@ SANDBOX: Final = Provider(
         Operation.MODERATION: OpenAIModeration(),
     },
     bulk=OpenAIBulk(poll_s=0.05),
+    tuning=OpenAITuning(poll_s=0.05, examples_min=1),
     files=StoredFiles(),
     stores=VectorStores(),
     voices=voices("tone"),

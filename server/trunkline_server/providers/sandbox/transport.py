@@ -26,6 +26,7 @@ from trunkline_server.providers.sandbox.reply import Reply
 from trunkline_server.providers.sandbox.script import MODELS, Models, Script, healed, script_of
 from trunkline_server.providers.sandbox.speech import speech_of
 from trunkline_server.providers.sandbox.stores import Stores
+from trunkline_server.providers.sandbox.tuning import Trainings, base_of
 from trunkline_server.providers.sandbox.turn import CREATED_S, Turn
 from trunkline_server.providers.sandbox.work import Task, Workshop, read
 from trunkline_server.wire.http import HttpRequest
@@ -53,6 +54,7 @@ class SandboxTransport:
         self._films = Films()
         self._batches = Batches(self._asked)
         self._stores = Stores(self._batches.files)
+        self._trainings = Trainings(self._batches.files)
         self._makers = dict(self._posts())
 
     @asynccontextmanager
@@ -76,6 +78,8 @@ class SandboxTransport:
         """Raises Refusal."""
         if self._stores.takes(request):
             return self._stores.answer(request)
+        if self._trainings.takes(request):
+            return self._trainings.answer(request)
         if request.method == "POST" and path in self._makers:
             return self._makers[path](request)
         if request.method == "POST" and path.startswith("/batches/"):
@@ -116,7 +120,7 @@ class SandboxTransport:
 
     def _chat(self, request: HttpRequest) -> Reply:
         question = questions.read(request.body)
-        script, digest = self._script(question.model, question.script or {}, request.body)
+        script, digest = self._script(base_of(question.model), question.script or {}, request.body)
         return played(Turn(question, script, speech_of(question, script), digest))
 
     def _work(self, workshop: Workshop, request: HttpRequest) -> Reply:
