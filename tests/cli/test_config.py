@@ -39,6 +39,7 @@ def test_shows_every_setting(typed: Typed) -> None:
 
 def test_masks_what_is_secret(typed: Typed, quiet_place: Path) -> None:
     own = [f"base_url = 'https://joe:{SECRET}@h:8/v1?key={SECRET}'"]
+    own += [f"webhook_keys_uri = 'https://joe:{SECRET}@h/keys'"]
     own += [f"{table} = {{ x-key = '{SECRET}' }}" for table in ("headers", "query")]
     (quiet_place / "trunkline.toml").write_text("\n".join(["[providers.own]", *own]))
     given = {
@@ -65,6 +66,7 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
         "credits.per_usd",
     }
     harmless |= {"chat.unknown_price", "providers.own.base_url", "providers.own.key_header", "providers.own.wire"}
+    harmless |= {"providers.own.webhook_keys_uri"}
     harmless |= {"routing.strategy", "routing.universal_fallback", "cache.hit_price", "cache.embedding_model"}
     harmless |= {"guard.input_harm", "guard.input_personal_data", "guard.output_harm", "guard.output_personal_data"}
     harmless |= {"guard.action", "guard.moderation_model", "jobs.http_address"}

@@ -29,6 +29,7 @@ _SECRET: Final = (
     "redis_url",
     "webhook_secret",
 )
+_ADDRESSES: Final = ("base_url", "webhook_keys_uri")
 
 
 @click.group("config")
@@ -83,7 +84,7 @@ def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
 def _masked(key: str, value: Any) -> Any:
     if key in _SECRET and value:
         return MASK
-    return _without_login(value) if key == "base_url" else value
+    return _without_login(value) if key in _ADDRESSES else value
 
 
 def _without_login(url: str) -> str:
