@@ -39,6 +39,7 @@ def test_shows_every_setting(typed: Typed) -> None:
 
 def test_masks_what_is_secret(typed: Typed, quiet_place: Path) -> None:
     own = [f"base_url = 'https://joe:{SECRET}@h:8/v1?key={SECRET}'"]
+    own += [f"webhook_keys_uri = 'https://joe:{SECRET}@h/keys'"]
     own += [f"{table} = {{ x-key = '{SECRET}' }}" for table in ("headers", "query")]
     (quiet_place / "trunkline.toml").write_text("\n".join(["[providers.own]", *own]))
     given = {

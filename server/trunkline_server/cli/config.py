@@ -31,6 +31,7 @@ _SECRET: Final = (
     "weaviate_api_key",
     "webhook_secret",
 )
+_ADDRESSES: Final = ("base_url", "webhook_keys_uri")
 
 
 @click.group("config")
@@ -85,7 +86,7 @@ def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
 def _masked(key: str, value: Any) -> Any:
     if key in _SECRET and value:
         return MASK
-    return _without_login(value) if key == "base_url" else value
+    return _without_login(value) if key in _ADDRESSES else value
 
 
 def _without_login(url: str) -> str:
