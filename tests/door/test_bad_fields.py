@@ -34,6 +34,7 @@ def test_no_method_is_left_out() -> None:
     }
 
 
+@pytest.mark.timeout(240)  # a question has many fields
 @pytest.mark.parametrize("method", GOOD)
 async def test_every_field(database: Database, gateway: RunningGateway, method: str) -> None:
     faults, codes = [], Counter([await told(gateway, method, GOOD[method])])
