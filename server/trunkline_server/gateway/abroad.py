@@ -48,13 +48,18 @@ class Abroad:
         except UpstreamFailure as failure:
             raise self._told(failure) from failure
 
-    async def discard(self, request: HttpRequest) -> None:
-        """Delete something, which need not be there any more."""
+    async def look(self, request: HttpRequest) -> bytes | None:
+        """None: it is not there. Raises what another failure means."""
         try:
-            await self._asked(request)
+            return await self._asked(request)
         except UpstreamFailure as failure:
             if failure.http_status != GONE:
                 raise self._told(failure) from failure
+            return None
+
+    async def discard(self, request: HttpRequest) -> None:
+        """Delete something, which need not be there any more."""
+        await self.look(request)
 
     async def _asked(self, request: HttpRequest) -> bytes:
         async with self.upstream.transport.open(request) as response:
@@ -83,3 +88,8 @@ def abroad(routes: Routes, caller: Caller, provider: str) -> Abroad:
         raise not_found("provider", provider)
     upstream = routes.upstream(provider, caller)
     return Abroad(upstream, caller.tenant_id if routes.has_own(caller.tenant_id, provider) else OPERATORS)
+
+
+def way_back(routes: Routes, provider: str, account_id: UUID) -> Abroad:
+    """The way by which something was brought there. Raises as `abroad` does."""
+    return abroad(routes, Caller(account_id, "", frozenset()), provider)

@@ -27,11 +27,19 @@ async def attached(files: Files, tenant_id: UUID, input: chat_pb2.ChatInput) -> 
     return whole
 
 
+def is_shown(file: FileRow) -> bool:
+    """It is no document."""
+    return _kind(file) in KINDS
+
+
 def _part(file: FileRow) -> content_pb2.Part:
-    part, kind = content_pb2.Part(), file.spec.media_type.partition("/")[0]
-    blob = content_pb2.Blob(file_id=file.name)
-    if kind in KINDS:
-        getattr(part, kind).blob.CopyFrom(blob)
+    part, blob = content_pb2.Part(), content_pb2.Blob(file_id=file.name)
+    if is_shown(file):
+        getattr(part, _kind(file)).blob.CopyFrom(blob)
     else:
         part.document.blob.CopyFrom(blob)
     return part
+
+
+def _kind(file: FileRow) -> str:
+    return file.spec.media_type.partition("/")[0]

@@ -73,7 +73,7 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
         return tokens_of(self.input, offer.input_tokens, offer.max_output_tokens)
 
     def errand(self, call: Call, offer: Offer) -> Ask:
-        return Ask(
+        ask = Ask(
             provider=offer.route.provider,
             model=offer.route.model,
             input=unfolded(self.input),
@@ -83,6 +83,9 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
             max_output_tokens=offer.cap,
             pace=offer.route.line.pace,
         )
+        if self.input.file_search:
+            ask.warn(chat_pb2.WARNING_CODE_PARAMETER_DROPPED, "file_search", "the files went into the question whole")
+        return ask
 
     def _limited(self, route: Route, price: Price, terms: Terms, tokens: int, length: int) -> Offer:
         """As long an answer as `max_cost` allows; where it allows none, what would be needed for one token."""

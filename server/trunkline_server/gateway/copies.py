@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from trunkline_server.core.call import Caller
 from trunkline_server.core.errors import TrunklineError
-from trunkline_server.gateway.abroad import Abroad, abroad
+from trunkline_server.gateway.abroad import Abroad, way_back
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.store.archive import Archive
-from trunkline_server.store.files import OPERATORS, Copy
+from trunkline_server.store.files import Copy
 
 _log = logging.getLogger(__name__)
 
@@ -50,14 +49,9 @@ class Copies:
         """Delete those whose file is gone; one that its provider keeps is tried again later."""
         for copy in await self.archive.files.gone_copies(SWEEP_COPIES):
             try:
-                there = self._where(copy)
+                there = way_back(self.routes, copy.provider, copy.account_id)
                 await there.discard(there.files.delete(copy.provider_file_id))
             except TrunklineError as error:
                 _log.warning("file_copy.kept provider=%s reason=%s", copy.provider, error.reason.value)
             else:
                 await self.archive.files.forget_copy(copy)
-
-    def _where(self, copy: Copy) -> Abroad:
-        """The way by which it was brought there."""
-        own = copy.account_id != OPERATORS
-        return abroad(self.routes, Caller(copy.account_id if own else OPERATORS, "", frozenset()), copy.provider)

@@ -26,6 +26,7 @@ from trunkline_server.gateway.jobs.speech import SpeechJob
 from trunkline_server.gateway.jobs.task import TaskJob
 from trunkline_server.gateway.jobs.tool import ToolJob
 from trunkline_server.gateway.jobs.upsert import UpsertJob
+from trunkline_server.gateway.questions import Questions
 from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.tools.loop import ToolLoop
 from trunkline_server.house.collecting import Collecting
@@ -82,6 +83,7 @@ class Background:
         hooks: Hooks,
         *,
         collecting: Collecting,
+        questions: Questions,
         talks: Talks,
         tools: ToolLoop,
         tuning: Tuning,
@@ -93,9 +95,7 @@ class Background:
         items = BulkItems(errands.gateway, errands.media, errands.policy, carriage, jobs, to_status)
         bulk = BulkJob(items, operations)
         works: dict[str, JobKind] = {
-            "chat": ChatJob(
-                errands.gateway, talks, tools, errands.media, errands.policy, operations, jobs, hooks.wakes
-            ),
+            "chat": ChatJob(errands.gateway, talks, tools, questions, errands.policy, operations, jobs, hooks.wakes),
             "speech": SpeechJob(errands),
             "task": TaskJob(tasks_over(settings.tasks, database, errands.gateway)),
             "tool": ToolJob(tools.toolbox, tools.runner, errands.gateway.admission),

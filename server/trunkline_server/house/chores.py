@@ -53,6 +53,7 @@ def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> 
         Chore("forget_similar", 600, lambda: engine.shelf.similar.forget(settings.cache.similar_entries_max)),
         Chore("purge_conversations", 600, lambda: engine.talks.conversations.purge(*_kept(settings))),
         Chore("sweep_copies", 60, engine.copies.sweep),
+        Chore("sweep_search_stores", 60, engine.questions.stores.sweep),
         Chore("sweep_files", 60, engine.archive.sweep),
         *engine.collecting.chores(),
         *engine.background.chores(),

@@ -19,6 +19,7 @@ from trunkline_server.gateway.cache.shelf import Shelf
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.copies import Copies
 from trunkline_server.gateway.errands import Errands
+from trunkline_server.gateway.file_stores import FileStores
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.gossip import Gossip
 from trunkline_server.gateway.guards import detectors
@@ -29,6 +30,7 @@ from trunkline_server.gateway.limits.limiter import Limiter
 from trunkline_server.gateway.live import LiveCalls
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.own_accounts import OwnAccounts
+from trunkline_server.gateway.questions import Questions
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.gateway.settlement import Settlement
 from trunkline_server.gateway.streams.streams import Streams
@@ -59,6 +61,7 @@ from trunkline_server.store.leased_ledger import LeasedLedger
 from trunkline_server.store.ledger import Ledger, LedgerSettings
 from trunkline_server.store.migrate import migrate
 from trunkline_server.store.provider_accounts import ProviderAccounts
+from trunkline_server.store.search_stores import SearchStores
 from trunkline_server.store.teller import Teller
 from trunkline_server.store.tenant_keys import TenantKeys
 from trunkline_server.store.vector_stores import VectorStores
@@ -91,6 +94,7 @@ class Engine:
     actions: Actions
     archive: Archive
     copies: Copies
+    questions: Questions
     talks: Talks
     tooling: Tooling
     tuning: Tuning
@@ -135,6 +139,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     stack.push_async_callback(talks.drained)
     tooling = await Tooling.open(settings, database, tenant_keys, policy, stack, secret=secret, gateway=gateway)
     copies = Copies(archive, routes)
+    questions = Questions(errands.media, FileStores(SearchStores(database), copies))
     tuning = Tuning.open(settings, database, gateway, ledger, copies)
     background = await Background.open(
         settings,
@@ -143,6 +148,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         ledger,
         hooks,
         collecting=collecting,
+        questions=questions,
         talks=talks,
         tools=tooling.plain(gateway),
         tuning=tuning,
@@ -173,6 +179,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         ),
         archive=archive,
         copies=copies,
+        questions=questions,
         talks=talks,
         tooling=tooling,
         tuning=tuning,

@@ -176,7 +176,7 @@ class Offered:
             completions=Completions(Usage(engine.database), self._results, engine.live),
             stops=self.stops,
             streams=engine.streams,
-            media=engine.errands.media,
+            questions=engine.questions,
             policy=engine.errands.policy,
             describe=to_status,
         )

@@ -21,7 +21,7 @@ from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.gateway.cache.recall import Recall
 from trunkline_server.gateway.chat_work import ChatWork
 from trunkline_server.gateway.completions import Completions
-from trunkline_server.gateway.media import Media
+from trunkline_server.gateway.questions import Questions
 from trunkline_server.gateway.quotes import Quote, together
 from trunkline_server.gateway.settlement import CHARGE_TRAILER
 from trunkline_server.gateway.stops import Stops
@@ -44,7 +44,7 @@ class ChatService:
     completions: Completions
     stops: Stops
     streams: Streams
-    media: Media
+    questions: Questions
     policy: EgressPolicy
     describe: Describe
 
@@ -132,7 +132,7 @@ class ChatService:
 
     async def _offered(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
         """The question that a call would ask now, of which nobody is asked."""
-        whole = await self._whole(call, await self.talks.question(call, input))
+        whole = await self._whole(call, await self.talks.question(call, input), asked=False)
         return await self.tools.offered(call, whole)
 
     async def _quote_or_error(
@@ -169,11 +169,11 @@ class ChatService:
                 result.error.CopyFrom(self.describe(error, call.request_id))
         return result
 
-    async def _whole(self, call: Call, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
+    async def _whole(self, call: Call, input: chat_pb2.ChatInput, *, asked: bool = True) -> chat_pb2.ChatInput:
         """The question, checked, with what the provider would have to fetch itself fetched."""
         question.check(input, self.policy)
         route = self.gateway.admission.candidates.first(call, input)
-        return await self.media.inline(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
+        return await self.questions.whole(call, input, route, asked=asked)
 
     async def _lost(self, call: Call, completion_id: UUID) -> TrunklineError:
         """Why a stream cannot be heard."""

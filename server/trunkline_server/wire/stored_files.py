@@ -20,6 +20,8 @@ from trunkline_server.wire.multipart import multipart
 
 LIMIT_DEFAULT: Final = 10
 INT32_MAX: Final = 2**31 - 1
+READING: Final = "in_progress"
+EXPIRED: Final = "expired"
 _JSON: Final = {"accept": "application/json"}
 
 
@@ -41,6 +43,7 @@ class Counts(Struct):
 class Standing(Struct):
     """A store."""
 
+    status: str | None = None
     file_counts: Counts | None = None
     usage_bytes: float | None = None
 
@@ -91,12 +94,18 @@ class StoredFiles:
 
 @dataclass(frozen=True)
 class VectorStores:
-    """The craft of vector stores. `purpose`: what their files are told to be for."""
+    """The craft of vector stores. `purpose`: what their files are told to be for. `search_tool`: the type of the
+    provider's own tool that looks into them in a chat; empty where it has none."""
 
     purpose: str = "assistants"
+    search_tool: str = ""
 
-    def create(self, name: str, files: Sequence[str]) -> HttpRequest:
-        return _post("/vector_stores", {"name": name, "file_ids": list(files)})
+    def create(self, name: str, files: Sequence[str], idle_days: int = 0) -> HttpRequest:
+        """`idle_days`: when the provider forgets it by itself, unless it is used."""
+        wanted: dict[str, object] = {"name": name, "file_ids": list(files)}
+        if idle_days:
+            wanted["expires_after"] = {"anchor": "last_active_at", "days": idle_days}
+        return _post("/vector_stores", wanted)
 
     def created(self, body: bytes) -> str:
         """What the provider calls it."""
@@ -114,6 +123,15 @@ class VectorStores:
             failed_count=min(INT32_MAX, _count(counts.failed) + _count(counts.cancelled)),
             size_bytes=dialect.count(told.usage_bytes),
         )
+
+    def is_read(self, body: bytes, file_count: int) -> bool | None:
+        """Whether so many files can be searched in it; None: not yet."""
+        told, counts = dialect.parse(_STANDING, body), self.shown(body)
+        if told.status == EXPIRED or counts.failed_count:
+            return False
+        if counts.pending_count or told.status == READING:
+            return None
+        return counts.ready_count >= file_count
 
     def delete(self, store: str) -> HttpRequest:
         return HttpRequest("DELETE", f"/vector_stores/{store}", _JSON)

@@ -412,6 +412,7 @@ class ChatInput(_message.Message):
     FILE_IDS_FIELD_NUMBER: _builtins.int
     TOOL_APPROVALS_FIELD_NUMBER: _builtins.int
     TOOL_QUEUE_FIELD_NUMBER: _builtins.int
+    FILE_SEARCH_FIELD_NUMBER: _builtins.int
     RETRIEVAL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`provider/model` (`openai/gpt-4o`), or a model's own name (`gpt-4o`), which means all providers that have it. May be
@@ -434,6 +435,13 @@ class ChatInput(_message.Message):
     tool_queue: _builtins.str
     """Where the gateway runs tools: each call of one is a job on this queue, done by any worker that serves it. Empty: they
     run within the call.
+    """
+    file_search: _builtins.bool
+    """Let the provider search in the documents of `file_ids`, in place of sending them whole: they are put into a vector
+    store there, which is made for the first call with these files, found again by the next ones, and forgotten with the
+    first file of it, or after a week without use. Pictures and sound go with the question as ever. Where the provider
+    cannot search, or takes batches, all files go with the question, and WARNING_CODE_PARAMETER_DROPPED says so
+    (`strict_parameters`: PARAMETER_UNSUPPORTED). Errors: MEDIA_INVALID where the provider cannot read a document.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.Message]:
@@ -538,11 +546,12 @@ class ChatInput(_message.Message):
         file_ids: _abc.Iterable[_builtins.str] | None = ...,
         tool_approvals: _abc.Iterable[Global___ToolApproval] | None = ...,
         tool_queue: _builtins.str = ...,
+        file_search: _builtins.bool = ...,
         retrieval: _retrieval_pb2.Retrieval | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds", "_parallel_tool_calls", b"_parallel_tool_calls", "cache", b"cache", "guard", b"guard", "max_cost", b"max_cost", "max_tool_rounds", b"max_tool_rounds", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds", "_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "file_ids", b"file_ids", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "max_tool_rounds", b"max_tool_rounds", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_approvals", b"tool_approvals", "tool_choice", b"tool_choice", "tool_queue", b"tool_queue", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds", "_parallel_tool_calls", b"_parallel_tool_calls", "actions", b"actions", "assistant_id", b"assistant_id", "cache", b"cache", "conversation_id", b"conversation_id", "file_ids", b"file_ids", "file_search", b"file_search", "guard", b"guard", "labels", b"labels", "max_cost", b"max_cost", "max_tool_rounds", b"max_tool_rounds", "messages", b"messages", "model", b"model", "output_format", b"output_format", "parallel_tool_calls", b"parallel_tool_calls", "prompt", b"prompt", "provider_options_json", b"provider_options_json", "reasoning", b"reasoning", "retrieval", b"retrieval", "routing", b"routing", "sampling", b"sampling", "strict_parameters", b"strict_parameters", "tool_approvals", b"tool_approvals", "tool_choice", b"tool_choice", "tool_queue", b"tool_queue", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_tool_rounds: _TypeAlias = _typing.Literal["max_tool_rounds"]  # noqa: Y015
     _WhichOneofArgType__max_tool_rounds: _TypeAlias = _typing.Literal["_max_tool_rounds", b"_max_tool_rounds"]  # noqa: Y015

@@ -20,7 +20,7 @@ from trunkline_server.gateway.jobs.long_work import LongWork, stay
 from trunkline_server.gateway.jobs.offers import fallback, offered
 from trunkline_server.gateway.jobs.wakes import Wakes
 from trunkline_server.gateway.journal import UNWRITTEN, Journal
-from trunkline_server.gateway.media import Media
+from trunkline_server.gateway.questions import Questions
 from trunkline_server.gateway.routes import Route
 from trunkline_server.gateway.talks import talks
 from trunkline_server.gateway.talks.talks import Talks
@@ -45,7 +45,7 @@ class ChatJob:
     gateway: Gateway
     talks: Talks
     tools: ToolLoop
-    media: Media
+    questions: Questions
     policy: EgressPolicy
     operations: Operations
     jobs: Jobs
@@ -90,7 +90,7 @@ class ChatJob:
     async def _whole(self, call: Call, input: chat_pb2.ChatInput, first: Route) -> chat_pb2.ChatInput:
         """What it leans on may have changed since it was ordered, so it is checked again."""
         question.check(input, self.policy)
-        return await self.media.inline(call.caller.tenant_id, input, takes_urls=first.upstream.provider.takes_urls)
+        return await self.questions.whole(call, input, first)
 
     def _tools(self, input: chat_pb2.ChatInput, bench: Bench, journal: Journal) -> ToolLoop:
         """A journal has one page: it is for an answer in one round."""

@@ -40,7 +40,7 @@ PROVIDER: Final = Provider(
     bulk=OpenAIBulk(),
     tuning=OpenAITuning(),
     files=StoredFiles(),
-    stores=VectorStores(),
+    stores=VectorStores(search_tool="file_search"),
     background=BackgroundResponses(),
     voices=voices("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"),
     limit_headers=limit_headers.OPENAI,
