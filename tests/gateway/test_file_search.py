@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from tests.fixtures.gateway import RunningGateway, StartGateway, question, reason_of, text_of
 from tests.fixtures.talks import another_tenant
-from tests.fixtures.upstream import Upstream
+from tests.fixtures.upstream import Answer, Received, Upstream
 from trunkline.v1 import chat_pb2, content_pb2, files_pb2
 from trunkline_server.gateway.copies import Copies
 from trunkline_server.gateway.file_stores import FileStores
@@ -102,11 +103,42 @@ async def test_files_are_searched_in_a_store_that_later_calls_find(gateway: Runn
 
     upstream.reply(json=ANSWER)
     config = json.dumps({"vector_store_ids": ["vs_more"], "max_num_results": 3})
-    tool = content_pb2.Tool(hosted={"provider": "openai", "type": "file_search", "config_json": config})
-    await ask(gateway, asking(two, one, one, tools=[tool]))
+    tool = content_pb2.HostedTool(provider="openai", type="file_search", config_json=config)
+    await ask(gateway, asking(two, one, one, tools=[content_pb2.Tool(hosted=tool)]))
     assert asked_since(upstream, 6) == ["POST /responses"]
     (both,) = upstream.requests[-1].json()["tools"]
     assert both == {"type": "file_search", "vector_store_ids": ["vs_more", "vs_1"], "max_num_results": 3}
+
+
+async def test_of_two_who_make_the_same_store_one_counts(
+    gateway: RunningGateway, upstream: Upstream, database: Database
+) -> None:
+    asked, both_make = asking(await upload(gateway)), asyncio.Event()
+    names = iter(("vs_one", "vs_two"))
+
+    def answer(request: Received) -> Answer:
+        match request.method, request.path:
+            case "POST", "/vector_stores":
+                name = next(names)
+                if name == "vs_two":
+                    both_make.set()
+                created = upstream.whole(json={"id": name})
+                return Answer([both_make, *created.steps])
+            case "GET", _:
+                return upstream.whole(json={"status": "completed", "file_counts": {"completed": 1}})
+            case "POST", "/responses":
+                return upstream.whole(json=ANSWER)
+            case _:
+                return upstream.whole(json={"id": "file-1"})
+
+    upstream.respond(answer)
+    await asyncio.gather(ask(gateway, asked), ask(gateway, asked))
+    (kept,) = [row[0] for row in await database.fetch("SELECT provider_store_id FROM search_store")]
+    (other,) = {"vs_one", "vs_two"} - {kept}
+    deleted = [each.path for each in upstream.requests if each.method == "DELETE"]
+    assert deleted == [f"/vector_stores/{other}"]
+    searched = [each.json()["tools"][0]["vector_store_ids"] for each in upstream.requests if each.path == "/responses"]
+    assert searched == [[kept], [kept]]
 
 
 async def test_a_store_goes_with_a_file_of_it_or_out_of_use(

@@ -84,7 +84,7 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
             pace=offer.route.line.pace,
         )
         if self.input.file_search:
-            ask.warn(chat_pb2.WARNING_CODE_PARAMETER_DROPPED, "file_search", "the files went into the question whole")
+            ask.drop("file_search", "nobody searches here: files go with the question")
         return ask
 
     def _limited(self, route: Route, price: Price, terms: Terms, tokens: int, length: int) -> Offer:

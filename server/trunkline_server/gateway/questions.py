@@ -42,7 +42,7 @@ class Questions:
         craft = route.upstream.provider.stores
         if craft is None or not craft.search_tool:
             if input.strict_parameters:
-                raise invalid("input.file_search", "is not what the provider does", Reason.PARAMETER_UNSUPPORTED)
+                raise invalid("input.file_search", "is nothing that the provider does", Reason.PARAMETER_UNSUPPORTED)
             return input
         files = await self._files(call, input)
         documents = [file for file in files if not is_shown(file)]
