@@ -20,7 +20,7 @@ from trunkline.amounts import of_credits, to_decimal
 from trunkline.channels import Access, is_local, service_config
 from trunkline.content import audio, blob, document, image
 from trunkline.progress import Bar
-from trunkline.v1 import chat_pb2, jobs_pb2
+from trunkline.v1 import chat_pb2, files_pb2, jobs_pb2
 from trunkline.waiting import Patience
 from trunkline.work import _Input
 
@@ -158,7 +158,8 @@ def test_the_options_say_what_the_contract_says() -> None:
         .top_p(0.5).top_k(4).seed(7).frequency_penalty(0.1).presence_penalty(0.2).think("high", tokens_max=9)
         .tool_choice("required").json().fallback("b", "c").route("least_cost").only("x").never("y").hedge()
         .cache("refresh", ttl=timedelta(hours=1)).max_cost("0.5").strict().assistant("tutor")
-        .attach(image(b"png")).with_input(chat_pb2.ChatInput(parallel_tool_calls=True))
+        .attach(image(b"png")).search_in(files_pb2.File(file_id="file_1"), "file_2")
+        .with_input(chat_pb2.ChatInput(parallel_tool_calls=True))
     )  # fmt: skip
     input = question.input("look")
 
@@ -170,6 +171,7 @@ def test_the_options_say_what_the_contract_says() -> None:
     assert input.max_cost.nanos == 500_000_000
     assert input.output_format.HasField("json_object")
     assert [part.WhichOneof("kind") for part in input.messages[0].parts] == ["image", "text"]
+    assert (list(input.file_ids), input.file_search) == (["file_1", "file_2"], True)
     assert question.must_call("find").input("x").tool_choice.tool_name == "find"
 
 

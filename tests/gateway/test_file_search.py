@@ -11,9 +11,10 @@ import grpc
 import pytest
 
 from tests.fixtures.gateway import RunningGateway, StartGateway, question, reason_of, text_of
+from tests.fixtures.jobs import create, ended
 from tests.fixtures.talks import another_tenant
 from tests.fixtures.upstream import Answer, Received, Upstream
-from trunkline.v1 import chat_pb2, content_pb2, files_pb2
+from trunkline.v1 import chat_pb2, content_pb2, files_pb2, jobs_pb2
 from trunkline_server.gateway.copies import Copies
 from trunkline_server.gateway.file_stores import FileStores
 from trunkline_server.store.archive import Archive
@@ -108,6 +109,11 @@ async def test_files_are_searched_in_a_store_that_later_calls_find(gateway: Runn
     assert asked_since(upstream, 6) == ["POST /responses"]
     (both,) = upstream.requests[-1].json()["tools"]
     assert both == {"type": "file_search", "vector_store_ids": ["vs_more", "vs_1"], "max_num_results": 3}
+
+    upstream.reply(json=ANSWER)
+    job = await ended(gateway, (await create(gateway, jobs_pb2.JobSpec(chat=asking(one, two)))).job_id)
+    assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED, job.error
+    assert upstream.requests[-1].json()["tools"] == sent.json()["tools"]
 
 
 async def test_of_two_who_make_the_same_store_one_counts(

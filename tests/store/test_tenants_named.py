@@ -12,19 +12,20 @@ from trunkline_server.store import queries
 from trunkline_server.store.database import Database
 
 FOUND_BEFORE: Final = (
-    "conversation_messages.append conversations.give_title conversations.release conversations.renew "
-    "conversations.sum_up files.discard files.finish files.intend files.place jobs.ahead jobs.call_back "
-    "jobs.take_place mcp_servers.touch prompts.set_default vector_stores.forget vector_stores.keep"
+    "collections.want_sweep conversation_messages.append conversations.give_title conversations.release "
+    "conversations.renew conversations.sum_up files.discard files.finish files.intend files.place jobs.ahead "
+    "jobs.call_back jobs.take_place mcp_servers.touch prompts.set_default vector_stores.forget vector_stores.keep"
 )
 """By an id that was found for the tenant by a statement before, or that is a lease nobody else has."""
 OF_WORK: Final = (
-    "batches.spend batches.stop_running operations.forget operations.intend operations.keep posting.transfer"
+    "batches.spend batches.stop_running fine_tunes.end fine_tunes.note operations.forget operations.intend "
+    "operations.keep posting.transfer"
 )
 """By the id of a job, a batch or a hold that the work itself carries; functions of the ledger look at its tenant."""
 OF_ALL: Final = (
-    "backlog.count batches.purge browser_tokens.purge conversations.due conversations.remove files.expire "
-    "files.forget_files files.gone_copies files.gone_pieces jobs.purge jobs.ready_queues keys.note_use ledger.due "
-    "outbox.purge reconciliation.collect reconciliation.collect_all reconciliation.drift "
+    "backlog.count batches.purge browser_tokens.purge collections.due conversations.due conversations.remove "
+    "files.expire files.forget_files files.gone_copies files.gone_pieces jobs.purge jobs.ready_queues "
+    "keys.note_use ledger.due outbox.purge reconciliation.collect reconciliation.collect_all reconciliation.drift "
     "reconciliation.hold_charge reconciliation.mark reconciliation.touch reconciliation.touch_all "
     "reconciliation.unposted reconciliation.usage search_stores.forget search_stores.gone search_stores.retire "
     "similar_answers.forget upkeep.purge webhooks.purge wishes.purge"

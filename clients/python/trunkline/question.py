@@ -17,7 +17,7 @@ from trunkline.amounts import of_credits
 from trunkline.passages import Mode, Where, options_of
 from trunkline.shapes import schema_of
 from trunkline.toolbox import Function, Toolbox, declaration
-from trunkline.v1 import chat_pb2, content_pb2, retrieval_pb2
+from trunkline.v1 import chat_pb2, content_pb2, files_pb2, retrieval_pb2
 
 ChatT = TypeVar("ChatT")
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high"]
@@ -90,6 +90,11 @@ class Fluent(ABC, Generic[ChatT]):
         """Pictures, sounds, documents that go with the next words: see `image` and `document` in `trunkline`."""
         known = self._known()
         return self._ask(replace(known, attached=(*known.attached, *parts)))
+
+    def search_in(self, *files: files_pb2.File | str) -> ChatT:
+        """Uploaded documents that the provider searches in, in place of getting them whole."""
+        names = [file if isinstance(file, str) else file.file_id for file in files]
+        return self._plus(chat_pb2.ChatInput(file_ids=names, file_search=True))
 
     # How the model picks its words.
 
