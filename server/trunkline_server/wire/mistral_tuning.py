@@ -16,6 +16,7 @@ from trunkline_server.wire.bulk import id_of
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.tuning import (
     EVENT_CHARS_MAX,
+    PATH,
     Lesson,
     Standing,
     Told,
@@ -26,7 +27,6 @@ from trunkline_server.wire.tuning import (
     tokens_of,
 )
 
-PATH: Final = "/fine_tuning/jobs"
 STATES: Final[Mapping[str | None, str]] = {
     "QUEUED": "queued",
     "VALIDATING": "validating",
@@ -110,9 +110,6 @@ class MistralTuning(TuningCraft):
     def begun(self, body: bytes) -> str:
         return id_of(dialect.parse(_JOB, body).id)
 
-    def poll(self, operation: str) -> HttpRequest:
-        return HttpRequest("GET", f"{PATH}/{operation}", dialect.JSON_HEADERS)
-
     def polled(self, body: bytes) -> Standing:
         job = dialect.parse(_JOB, body)
         state = STATES.get(job.status, "running")
@@ -131,9 +128,6 @@ class MistralTuning(TuningCraft):
 
     def reached(self, body: bytes) -> Sequence[fine_tuning_pb2.FineTuneCheckpoint]:
         return [_checkpoint(each) for each in dialect.parse(_JOB, body).checkpoints or ()]
-
-    def cancel(self, operation: str) -> HttpRequest:
-        return HttpRequest("POST", f"{PATH}/{operation}/cancel", dialect.JSON_HEADERS)
 
 
 def _told(event: Event) -> Told:

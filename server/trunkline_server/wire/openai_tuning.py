@@ -17,6 +17,7 @@ from trunkline_server.wire.bulk import id_of
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.tuning import (
     EVENT_CHARS_MAX,
+    PATH,
     Lesson,
     Standing,
     Told,
@@ -28,7 +29,6 @@ from trunkline_server.wire.tuning import (
     tokens_of,
 )
 
-PATH: Final = "/fine_tuning/jobs"
 EVENTS_AT_ONCE: Final = 100
 STATES: Final[Mapping[str | None, str]] = {
     "validating_files": "validating",
@@ -130,9 +130,6 @@ class OpenAITuning(TuningCraft):
     def begun(self, body: bytes) -> str:
         return id_of(dialect.parse(_JOB, body).id)
 
-    def poll(self, operation: str) -> HttpRequest:
-        return HttpRequest("GET", f"{PATH}/{operation}", dialect.JSON_HEADERS)
-
     def polled(self, body: bytes) -> Standing:
         job = dialect.parse(_JOB, body)
         code = code_of(job.error.code) if job.error else ""
@@ -150,9 +147,6 @@ class OpenAITuning(TuningCraft):
 
     def reached(self, body: bytes) -> Sequence[fine_tuning_pb2.FineTuneCheckpoint]:
         return [_checkpoint(each) for each in dialect.parse(_CHECKPOINTS, body).data or ()]
-
-    def cancel(self, operation: str) -> HttpRequest:
-        return HttpRequest("POST", f"{PATH}/{operation}/cancel", dialect.JSON_HEADERS)
 
 
 def _hyperparameters(given: fine_tuning_pb2.Hyperparameters) -> dict[str, object]:

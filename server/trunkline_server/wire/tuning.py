@@ -15,8 +15,11 @@ from typing import Final, NamedTuple
 from trunkline.v1 import fine_tuning_pb2
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.wire import dialect
 from trunkline_server.wire.http import HttpRequest
 
+PATH: Final = "/fine_tuning/jobs"
+"""Where all of them have their trainings, so far."""
 EVENT_CHARS_MAX: Final = 500
 TOKENS_MAX: Final = 2**53
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -65,9 +68,9 @@ class TuningCraft(ABC):
     def begun(self, body: bytes) -> str:
         """What the provider calls it. Raises UpstreamFailure, as all readers do."""
 
-    @abstractmethod
     def poll(self, operation: str) -> HttpRequest:
         """Asks how far it is."""
+        return HttpRequest("GET", f"{PATH}/{operation}", dialect.JSON_HEADERS)
 
     @abstractmethod
     def polled(self, body: bytes) -> Standing:
@@ -89,9 +92,9 @@ class TuningCraft(ABC):
     def reached(self, body: bytes) -> Sequence[fine_tuning_pb2.FineTuneCheckpoint]:
         """The models on the way."""
 
-    @abstractmethod
     def cancel(self, operation: str) -> HttpRequest:
         """Asks to end it."""
+        return HttpRequest("POST", f"{PATH}/{operation}/cancel", dialect.JSON_HEADERS)
 
 
 def require_unset(wanted: fine_tuning_pb2.CreateFineTuneRequest, *names: str) -> None:
