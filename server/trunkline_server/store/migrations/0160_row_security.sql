@@ -26,7 +26,7 @@ EXCEPTION
 END
 $$;
 
-CREATE FUNCTION acting_tenant() RETURNS uuid LANGUAGE sql STABLE AS $$
+CREATE FUNCTION acting_tenant() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT nullif(current_setting('trunkline.tenant', true), '')::uuid
 $$;
 
