@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.fixtures.gateway import RunningGateway, StartGateway
 from tests.fixtures.refusal import invalid, refusal
 from trunkline.v1 import admin_pb2, audit_pb2, credits_pb2, limits_pb2, models_pb2, providers_pb2, webhooks_pb2
-from trunkline_server.core import money
+from trunkline_server.core import money, redaction
 from trunkline_server.door.contract import Contract
 from trunkline_server.door.witness import WITHOUT_ROWS
 from trunkline_server.store.database import Database
@@ -180,6 +181,13 @@ async def test_what_was_changed_is_found(desk: Desk, database: Database, edit: s
     await unguarded(database, statement)
     proof = await desk.verify()
     assert (proof.intact, proof.broken_at, proof.fault) == (False, place, fault)
+
+
+async def test_a_signed_head_is_told_to_the_log_as_it_is(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "trunkline_server.store.audit_log")
+    head = (await desk.verify()).head
+    told = [redaction.text(each) for each in caplog.messages if each.startswith("audit.head ")]
+    assert told[-1].endswith(f"hash={head.hash.hex()} signed={head.signature.hex()}")
 
 
 async def test_an_end_cut_off_with_its_head_is_found_by_signatures_and_by_kept_heads(
