@@ -37,7 +37,7 @@ from trunkline_server.house import logs
 from trunkline_server.house.background import Background
 from trunkline_server.house.chores import chores_for_all, chores_of_each, health_chore
 from trunkline_server.house.doors import open_doors
-from trunkline_server.house.engine import open_engine
+from trunkline_server.house.engine import Engine, open_engine
 from trunkline_server.house.keeping import keep
 from trunkline_server.house.levels import Levels
 from trunkline_server.house.limiting import pressure_settings
@@ -132,6 +132,7 @@ async def _work(settings: Settings) -> None:
             stack.push_async_callback(engine.gateway.drained)
             seen_at = await open_lookout(settings, engine, meters, lambda: not working.task.done(), stack)
             stack.push_async_callback(working.end)
+            _spare_collections()
         _end_on_signals(working.task)
         _say(f"trunkline works, and is seen on {seen_at}" if seen_at else "trunkline works")
         with suppress(asyncio.CancelledError):
@@ -165,35 +166,17 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     database = engine.database
     keys, tenants, results = Keys(database, engine.secret), Tenants(database), Idempotency(database)
     admin_key = await first_key(settings.data_path, keys, tenants)
-    callers = Callers(
-        keys,
-        tenants,
-        settings.auth.cache_ttl_s,
-        asyncio.get_running_loop().time,
-        strangers_of(settings, stack),
-        pages=BrowserTokens.derive(engine.secret),
-    )
+    callers = _callers(settings, engine, keys, tenants, stack)
     drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.live.stop_all)
     journal = _open_journal(stack)
     offered = Offered(settings, engine, drain, keys=keys, tenants=tenants, results=results)
-    contract = warm_contract()
     pressure = Pressure(pressure_settings(settings))
     meters, traffic = Meters.open(settings, stack), Traffic()
     meters.watch(engine.gateway.settlement)
     page = Page(meters, Levels(engine, pressure, journal), traffic, place)
     page.keep(stack)
-    boundary = Boundary(
-        contract=contract,
-        callers=callers,
-        replays=Replays(results, engine.replica_id, NAMED_BY_CALLER),
-        journal=journal,
-        deadlines=deadlines_of(settings),
-        pressure=pressure,
-        heartbeat_s=settings.grpc.heartbeat_s,
-        witness=Witness(engine.audit),
-        meter=meters.calls,
-        tracer=meters.tracer,
-        streams=engine.streams,
+    boundary = _boundary(
+        settings, engine, callers=callers, journal=journal, pressure=pressure, meters=meters, results=results
     )
     tls = open_tls(settings)
     server, http = open_doors(
@@ -229,9 +212,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     http_address = await http.start()
     addresses.write({"grpc": grpc_address, "http": http_address})
     stack.callback(addresses.forget, grpc_address)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
+    _spare_collections()
     return House(
         settings=settings,
         server=server,
@@ -245,6 +226,49 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
         http_address=http_address,
         admin_key=admin_key,
     )
+
+
+def _callers(settings: Settings, engine: Engine, keys: Keys, tenants: Tenants, stack: AsyncExitStack) -> Callers:
+    return Callers(
+        keys,
+        tenants,
+        settings.auth.cache_ttl_s,
+        asyncio.get_running_loop().time,
+        strangers_of(settings, stack),
+        pages=BrowserTokens.derive(engine.secret),
+    )
+
+
+def _boundary(
+    settings: Settings,
+    engine: Engine,
+    *,
+    callers: Callers,
+    journal: Journal,
+    pressure: Pressure,
+    meters: Meters,
+    results: Idempotency,
+) -> Boundary:
+    return Boundary(
+        contract=warm_contract(),
+        callers=callers,
+        replays=Replays(results, engine.replica_id, NAMED_BY_CALLER),
+        journal=journal,
+        deadlines=deadlines_of(settings),
+        pressure=pressure,
+        heartbeat_s=settings.grpc.heartbeat_s,
+        witness=Witness(engine.audit),
+        meter=meters.calls,
+        tracer=meters.tracer,
+        streams=engine.streams,
+    )
+
+
+def _spare_collections() -> None:
+    """What is there now stays, and need not be looked at again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 @contextmanager
