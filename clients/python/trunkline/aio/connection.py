@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import grpc
 import grpc.aio
@@ -124,3 +124,21 @@ class AsyncEvents(AsyncIterator[Response]):
     def cancel(self) -> None:
         """Stops it at the gateway too; costs nothing once it has ended."""
         self._stop()
+
+
+class AsyncListening:
+    """What comes as events of one call at a time. As a context manager it stops that call when you leave early."""
+
+    def __init__(self) -> None:
+        self._events: AsyncEvents[Any] | None = None
+
+    def cancel(self) -> None:
+        """Stops the provider."""
+        if self._events is not None:
+            self._events.cancel()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.cancel()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, Self
+from typing import Any
 
-from trunkline.aio.connection import AsyncConnection, AsyncEvents
+from trunkline.aio.connection import AsyncConnection, AsyncEvents, AsyncListening
 from trunkline.answer import Answer, tool_calls
 from trunkline.content import Words
 from trunkline.errors import Unavailable
@@ -17,18 +17,18 @@ from trunkline.rounds import Rounds
 from trunkline.v1 import chat_pb2, chat_pb2_grpc
 
 
-class AsyncStream:
+class AsyncStream(AsyncListening):
     """Iterate over it for pieces of text, or over `happenings()` for all that happens. Once.
 
     As a context manager it stops the call when you leave early; what was used until then is charged.
     """
 
     def __init__(self, connection: AsyncConnection, question: Question, words: Words | None) -> None:
+        super().__init__()
         self._connection = connection
         self._stub = chat_pb2_grpc.ChatServiceStub(connection.channel)
         self._question = question
         self._rounds = Rounds(question, words)
-        self._events: AsyncEvents[Any] | None = None
         self._answer: Answer | None = None
 
     @property
@@ -74,17 +74,6 @@ class AsyncStream:
             yield event
         self._rounds.goes_on(fold.completion)
         self._answer = self._rounds.answer
-
-    def cancel(self) -> None:
-        """Stops the provider."""
-        if self._events is not None:
-            self._events.cancel()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.cancel()
 
     async def _once(self, fold: Fold) -> AsyncIterator[chat_pb2.ChatEvent]:
         events = self._asked()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -123,3 +123,21 @@ class Events(Iterator[Response]):
     def cancel(self) -> None:
         """Stops it at the gateway too; costs nothing once it has ended."""
         self._stop()
+
+
+class Listening:
+    """What comes as events of one call at a time. As a context manager it stops that call when you leave early."""
+
+    def __init__(self) -> None:
+        self._events: Events[Any] | None = None
+
+    def cancel(self) -> None:
+        """Stops the provider."""
+        if self._events is not None:
+            self._events.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()

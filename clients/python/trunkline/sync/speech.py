@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 from trunkline.calling import Call
 from trunkline.media import Sound, created
-from trunkline.sync.connection import Connection, Events
+from trunkline.sync.connection import Connection, Listening
 from trunkline.v1 import audio_pb2, audio_pb2_grpc, content_pb2, receipt_pb2
 
 
-class Speech:
+class Speech(Listening):
     """Iterate over it for pieces of sound, once. As a context manager it stops the call when you leave early."""
 
     def __init__(self, connection: Connection, request: audio_pb2.SynthesizeSpeechRequest, call: Call) -> None:
+        super().__init__()
         self._connection = connection
         self._stub = audio_pb2_grpc.AudioServiceStub(connection.channel)
         self._request = request
         self._call = call
-        self._events: Events[audio_pb2.SynthesizeSpeechResponse] | None = None
         self._receipt: receipt_pb2.Receipt | None = None
         self.media_type = ""
         """What it is, once it has begun: `audio/mpeg`."""
@@ -53,17 +52,6 @@ class Speech:
             for piece in self:
                 file.write(piece)
         return Path(path)
-
-    def cancel(self) -> None:
-        """Stops the provider."""
-        if self._events is not None:
-            self._events.cancel()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.cancel()
 
     def _note(self, event: audio_pb2.SynthesizeSpeechResponse) -> None:
         if event.HasField("started"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any
 
 from trunkline.answer import Answer, tool_calls
 from trunkline.content import Words
@@ -13,22 +13,22 @@ from trunkline.happening import Finished, Happening, Said, ToolRan, happening
 from trunkline.place import Place
 from trunkline.question import Question
 from trunkline.rounds import Rounds
-from trunkline.sync.connection import Connection, Events
+from trunkline.sync.connection import Connection, Events, Listening
 from trunkline.v1 import chat_pb2, chat_pb2_grpc
 
 
-class Stream:
+class Stream(Listening):
     """Iterate over it for pieces of text, or over `happenings()` for all that happens. Once.
 
     As a context manager it stops the call when you leave early; what was used until then is charged.
     """
 
     def __init__(self, connection: Connection, question: Question, words: Words | None) -> None:
+        super().__init__()
         self._connection = connection
         self._stub = chat_pb2_grpc.ChatServiceStub(connection.channel)
         self._question = question
         self._rounds = Rounds(question, words)
-        self._events: Events[Any] | None = None
         self._answer: Answer | None = None
 
     @property
@@ -74,17 +74,6 @@ class Stream:
             yield event
         self._rounds.goes_on(fold.completion)
         self._answer = self._rounds.answer
-
-    def cancel(self) -> None:
-        """Stops the provider."""
-        if self._events is not None:
-            self._events.cancel()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.cancel()
 
     def _once(self, fold: Fold) -> Iterator[chat_pb2.ChatEvent]:
         events = self._asked()
