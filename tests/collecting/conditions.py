@@ -1,4 +1,4 @@
-"""Conditions, and which of four documents they let through."""
+"""Conditions, which of four documents they let through, and what each of them means, told apart from any store."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from tests.fixtures.library import told
 from trunkline.v1 import retrieval_pb2
+from trunkline_server.core.collections.filters import bounds_of, is_number, values_of
+from trunkline_server.core.collections.metadata import Fact, Facts
 
 CONDITIONS: Final = {
     "place=north": (retrieval_pb2.Condition(key="place", equals=told("north")), {"a", "d"}),
@@ -37,3 +39,41 @@ FACTS: Final[dict[str, dict[str, Any]]] = {
     "c": {"place": "", "depth": "deep", "tags": ["sea"]},
     "d": {"place": "north"},
 }
+
+
+def lets_through(filter: retrieval_pb2.MetadataFilter, facts: Facts) -> bool:
+    """Whether a document with these facts is searched."""
+    return (
+        all(holds(each, facts) for each in filter.must)
+        and (not filter.should or any(holds(each, facts) for each in filter.should))
+        and not any(holds(each, facts) for each in filter.must_not)
+    )
+
+
+def holds(condition: retrieval_pb2.Condition, facts: Facts) -> bool:
+    """One condition."""
+    fact = facts.get(condition.key)
+    match condition.WhichOneof("test"):
+        case "exists":
+            return (fact is not None) == condition.exists
+        case "range":
+            return is_number(fact) and all(_within(sign, fact, bound) for _, sign, bound in bounds_of(condition))
+        case _:
+            told = fact if isinstance(fact, list) else [fact]
+            return any(_same(each, wanted) for each in told for wanted in values_of(condition))
+
+
+def _same(fact: object, wanted: Fact) -> bool:
+    return type(fact) is type(wanted) and fact == wanted
+
+
+def _within(sign: str, number: float, bound: float) -> bool:
+    match sign:
+        case ">":
+            return number > bound
+        case ">=":
+            return number >= bound
+        case "<":
+            return number < bound
+        case _:
+            return number <= bound

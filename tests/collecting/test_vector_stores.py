@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.collecting.conditions import CONDITIONS, FACTS
+from tests.collecting.conditions import CONDITIONS, FACTS, lets_through
 from tests.fixtures.fake_json_server import FakeJsonServer
 from tests.fixtures.fake_pinecone import FakePinecone
 from tests.fixtures.fake_qdrant import FakeQdrant
@@ -19,7 +19,6 @@ from tests.fixtures.fake_weaviate import FakeWeaviate
 from trunkline.v1 import collections_pb2, retrieval_pb2
 from trunkline_server.config import CollectionsSection
 from trunkline_server.core import ids
-from trunkline_server.core.collections import filters
 from trunkline_server.core.collections.vectors import Near, Point, Space, VectorStore
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.house.collecting import stores_of
@@ -148,7 +147,7 @@ async def test_filters_hold_as_they_say(store: VectorStore, space: Space) -> Non
             getattr(filter, part).append(condition)
             found = await store.nearest(space, EAST, filter, 10)
             assert {named[each.chunk_id] for each in found} == expected, (name, part)
-            assert {each for each, facts in FACTS.items() if filters.lets_through(filter, facts)} == expected
+            assert {each for each, facts in FACTS.items() if lets_through(filter, facts)} == expected
 
 
 async def test_filters_hold_together_as_they_say(store: VectorStore, space: Space) -> None:
@@ -168,7 +167,7 @@ async def test_filters_hold_together_as_they_say(store: VectorStore, space: Spac
             should=[conditions[each] for each in should],
             must_not=[conditions[each] for each in must_not],
         )
-        expected = {each for each, facts in FACTS.items() if filters.lets_through(filter, facts)}
+        expected = {each for each, facts in FACTS.items() if lets_through(filter, facts)}
         found = await store.nearest(space, EAST, filter, 10)
         assert {named[each.chunk_id] for each in found} == expected, (must, should, must_not)
 

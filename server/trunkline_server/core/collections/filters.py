@@ -1,4 +1,4 @@
-"""Which documents a search looks at: conditions on their facts, judged here, or as PostgreSQL's jsonpath.
+"""Which documents a search looks at: conditions on their facts, as PostgreSQL's jsonpath.
 
 A condition on what is not there, or of another type, does not hold; so its opposite does.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final, Literal, TypeAlias, TypeGuard
 
 from trunkline.v1 import retrieval_pb2
-from trunkline_server.core.collections.metadata import Fact, Facts, fact_of
+from trunkline_server.core.collections.metadata import Fact, fact_of
 from trunkline_server.core.errors import invalid
 from trunkline_server.core.question import check_name
 
@@ -54,28 +54,6 @@ def jsonpath(filter: retrieval_pb2.MetadataFilter) -> str | None:
     return " && ".join(clauses) or None
 
 
-def lets_through(filter: retrieval_pb2.MetadataFilter, facts: Facts) -> bool:
-    """Whether a document with these facts is searched."""
-    return (
-        all(holds(each, facts) for each in filter.must)
-        and (not filter.should or any(holds(each, facts) for each in filter.should))
-        and not any(holds(each, facts) for each in filter.must_not)
-    )
-
-
-def holds(condition: retrieval_pb2.Condition, facts: Facts) -> bool:
-    """One condition."""
-    fact = facts.get(condition.key)
-    match condition.WhichOneof("test"):
-        case "exists":
-            return (fact is not None) == condition.exists
-        case "range":
-            return is_number(fact) and all(_within(sign, fact, bound) for _, sign, bound in bounds_of(condition))
-        case _:
-            told = fact if isinstance(fact, list) else [fact]
-            return any(_same(each, wanted) for each in told for wanted in values_of(condition))
-
-
 def _path(condition: retrieval_pb2.Condition) -> str:
     key = f"$.{json.dumps(condition.key)}"
     match condition.WhichOneof("test"):
@@ -102,19 +80,3 @@ def _check_value(value: Fact, path: str) -> None:
 def is_number(fact: object) -> TypeGuard[float]:
     """Other types are not counted as numbers."""
     return isinstance(fact, float) and not isinstance(fact, bool)
-
-
-def _same(fact: object, wanted: Fact) -> bool:
-    return type(fact) is type(wanted) and fact == wanted
-
-
-def _within(sign: str, number: float, bound: float) -> bool:
-    match sign:
-        case ">":
-            return number > bound
-        case ">=":
-            return number >= bound
-        case "<":
-            return number < bound
-        case _:
-            return number <= bound
