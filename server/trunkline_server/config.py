@@ -190,6 +190,7 @@ class CreditsSection(Section, frozen=True):
 
     default_grant: str = "100"
     per_usd: str = "1"
+    provider_prices: bool = True
     tenant_unlimited: bool = True
     hold_retention_days: Annotated[int, Meta(ge=2, le=3650)] = 30
 
@@ -408,6 +409,7 @@ class ProviderSection(Section, frozen=True):
     headers: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
     free: bool = False
+    price_list: Literal["", "per_token", "per_million"] = ""
     cancel_billing: CancelBilling | None = None
     webhook_secret: str = ""
     webhook_keys_uri: str = ""
@@ -424,6 +426,7 @@ class ProviderSection(Section, frozen=True):
             key_header=self.key_header,
             headers=self.headers,
             query=self.query,
+            price_list=self.price_list,
             cancel_billing=self.cancel_billing,
         )
 
@@ -647,6 +650,8 @@ def _check_provider(name: str, provider: ProviderSection) -> None:
         raise ConfigError(f"providers.{name}.webhook_keys_uri: must begin with http:// or https://")
     if provider.webhook_keys_uri and provider.webhook_secret:
         raise ConfigError(f"providers.{name}: needs webhook_secret or webhook_keys_uri, not both")
+    if provider.price_list and provider.wire not in (None, "openai", "azure"):
+        raise ConfigError(f"providers.{name}.price_list: is for lists of models as OpenAI writes them")
     try:
         check_secret(provider.webhook_secret)
     except ValueError:

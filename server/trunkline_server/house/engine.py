@@ -118,7 +118,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     replica_id = ids.new_uuid().hex
     ledger = await _open_ledger(settings, database, stack)
     routes = open_routes(settings, stack)
-    learning = Learning(routes, database)
+    learning = Learning(routes, database, told_prices=settings.credits.provider_prices)
     tenant_keys = await _tenant_keys(settings, database, secret)
     accounts = ProviderAccounts(database, tenant_keys)
     live = LiveCalls()
