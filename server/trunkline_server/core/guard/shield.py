@@ -19,6 +19,7 @@ from trunkline_server.core.guard.screen import Replace, Screen, Stage
 from trunkline_server.core.guard.vault import Restorer, Vault
 
 _NO_FINDERS: Final = ()
+_REFUSE: Final = guard_pb2.GUARD_ACTION_REFUSE
 
 
 class Shield:
@@ -48,6 +49,16 @@ class Shield:
             guard_pb2.GuardFinding(kind=kind, in_answer=in_answer, action=action, count=count)
             for (kind, in_answer, action), count in sorted(self._counts.items())
         ]
+
+    def refusal(self) -> TrunklineError | None:
+        """What the answer was refused for, if it was; harm before personal data."""
+        kinds = [kind for kind, in_answer, action in sorted(self._counts) if in_answer and action == _REFUSE]
+        if not kinds:
+            return None
+        watch = self.armed.answer
+        personal = {finder.kind for finder in watch.finders} - watch.harms if watch is not None else set()
+        harm = next((kind for kind in kinds if kind not in personal), "")
+        return _withheld(Reason.CONTENT_BLOCKED, harm) if harm else _withheld(Reason.PII_DETECTED, kinds[0])
 
     def count(self, kind: str, action: guard_pb2.GuardAction.ValueType, *, in_answer: bool) -> None:
         self._counts[kind, in_answer, action] += 1
@@ -179,6 +190,10 @@ def detected(kind: str) -> TrunklineError:
     """The question has personal data."""
     message = f"the guard found personal data in the question: {kind}; take it out, or let the guard mask it"
     return TrunklineError(Reason.PII_DETECTED, message, _whole_input(kind), metadata={"category": kind})
+
+
+def _withheld(reason: Reason, kind: str) -> TrunklineError:
+    return TrunklineError(reason, f"the guard refuses the answer: {kind}", metadata={"category": kind})
 
 
 def _whole_input(kind: str) -> tuple[FieldViolation, ...]:
