@@ -1,4 +1,4 @@
-"""Settings: one TOML file and the environment, read once, refused loudly when wrong. Nobody else reads the environment."""
+"""Settings: one TOML file and the environment, read once, refused loudly when wrong. Nobody else reads either."""
 
 from __future__ import annotations
 
