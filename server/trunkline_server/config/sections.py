@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from trunkline_server.core.cancel_billing import CancelBilling
+from trunkline_server.core.money import from_decimal_text
 from trunkline_server.providers.settings import ProviderSettings
 
 SHARED_NAMES: Final = ("PATH", "HOME", "LANG", "TMPDIR")
@@ -170,6 +171,14 @@ class CreditsSection(Section, frozen=True):
     per_usd: str = "1"
     tenant_unlimited: bool = True
     hold_retention_days: Annotated[int, Meta(ge=2, le=3650)] = 30
+
+    @property
+    def default_grant_nanos(self) -> int:
+        return from_decimal_text(self.default_grant)
+
+    @property
+    def per_usd_nanos(self) -> int:
+        return from_decimal_text(self.per_usd)
 
 
 class JobsSection(Section, frozen=True):
