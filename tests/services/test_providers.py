@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.fixtures.gateway import RunningGateway
+from tests.fixtures.pages import pages
 from tests.fixtures.refusal import Refusal, refusal
 from tests.fixtures.scripted import KEY
 from tests.fixtures.upstream import RESET, Answer, Upstream
@@ -13,13 +14,8 @@ from trunkline.v1 import models_pb2, providers_pb2
 
 async def listed(gateway: RunningGateway, size: int = 0) -> list[providers_pb2.Provider]:
     request = providers_pb2.ListProvidersRequest(page_size=size)
-    seen: list[providers_pb2.Provider] = []
-    while True:
-        page = await gateway.providers.ListProviders(request, metadata=gateway.metadata())
-        seen += page.providers
-        if not page.next_page_token:
-            return seen
-        request.page_token = page.next_page_token
+    told = pages(gateway.providers.ListProviders, request, gateway.metadata())
+    return [each async for page in told for each in page.providers]
 
 
 async def tried(gateway: RunningGateway, name: str, timeout_s: float = 10) -> providers_pb2.TestProviderResponse:
