@@ -28,6 +28,7 @@ class Blocks:
             "text": _fill_text,
             "image": _fill_image,
             "document": _fill_document,
+            "search_result": _fill_found,
             "tool_use": self._fill_call,
             "tool_result": self._fill_result,
             "thinking": _fill_thoughts,
@@ -77,6 +78,13 @@ def _fill_document(part: content_pb2.Part, block: Block, path: str) -> None:
     part.document.title, part.document.context = block.title or "", block.context or ""
 
 
+def _fill_found(part: content_pb2.Part, block: Block, path: str) -> None:
+    if not isinstance(block.source, str) or not isinstance(block.content, list):
+        raise invalid(path, "needs a source and a list of texts")
+    part.document.text = "\n".join(each.text for each in block.content)
+    part.document.title, part.document.context = block.title or "", block.source
+
+
 def _fill_thoughts(part: content_pb2.Part, block: Block, path: str) -> None:
     part.reasoning.text = block.thinking
     if block.signature:
@@ -89,8 +97,8 @@ def _fill_hidden_thoughts(part: content_pb2.Part, block: Block, path: str) -> No
 
 
 def _source(block: Block, path: str) -> Source:
-    if block.source is None:
-        raise invalid(f"{path}.source", "is missing")
+    if not isinstance(block.source, Source):
+        raise invalid(f"{path}.source", "is missing, or is no object")
     return block.source
 
 
