@@ -179,6 +179,9 @@ async def test_what_cannot_be_done_is_told_as_openai_does(client: AsyncOpenAI) -
     with pytest.raises(openai.BadRequestError) as caught:
         await client.embeddings.create(model="sandbox/embed", input="")
     assert caught.value.param == "texts[0]"
+    for numbers in ([1, 2], [[1], [2]]):
+        with pytest.raises(openai.BadRequestError, match="must be texts"):
+            await client.embeddings.create(model="sandbox/embed", input=numbers)
     with pytest.raises(openai.NotFoundError):
         await client.images.generate(model="nobody/nothing", prompt="a fox")
     with pytest.raises(openai.BadRequestError):

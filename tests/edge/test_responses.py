@@ -105,6 +105,7 @@ WRONG: list[tuple[dict[str, Any], type[openai.APIStatusError]]] = [
     ({"prompt": {"id": "pmpt_1"}}, openai.BadRequestError),
     ({"input": [{"type": "film"}]}, openai.BadRequestError),
     ({"tools": [{"type": "web_search"}]}, openai.BadRequestError),
+    ({"tools": [WEATHER], "tool_choice": {"type": "allowed_tools"}}, openai.BadRequestError),
     ({"model": "sandbox/down"}, openai.InternalServerError),
 ]
 

@@ -148,6 +148,8 @@ def _fill_choice(choice: content_pb2.ToolChoice, given: str | Choice) -> None:
     if isinstance(given, str):
         mode: Any = word(MODES, given, "tool_choice")
         choice.mode = mode
+    elif given.type != "function":
+        raise invalid("tool_choice.type", "must be function")
     else:
         choice.tool_name = given.name
 
