@@ -18,7 +18,8 @@ FREE_SUFFIX: Final = ":free"
 """What names end with whose zeros are meant."""
 
 TOKENS_USD_MAX: Final = 10_000
-"""For a million tokens: more than fifty times what the dearest cost."""
+TOKENS_NANOS_MIN: Final = 200_000
+"""For a million tokens: what is beyond is told in another unit than was thought, and nobody asks as much or as little."""
 
 EACH_USD_MAX: Final[Mapping[str, int]] = MappingProxyType({REQUEST: 10_000_000, "searches": 10_000_000})
 """For a million of what is not counted in tokens."""
@@ -61,4 +62,6 @@ def _nanos(unit: str, figure: str, scale: int) -> int:
     nanos = digits * 10**power if power >= 0 else ceil_div(digits, 10**-power)
     if nanos > EACH_USD_MAX.get(unit, TOKENS_USD_MAX) * NANOS:
         raise ImplausibleError(f"{unit} is too dear to be true")
+    if 0 < nanos < TOKENS_NANOS_MIN and unit not in EACH_USD_MAX:
+        raise ImplausibleError(f"{unit} is too cheap to be true")
     return nanos
