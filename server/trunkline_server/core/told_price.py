@@ -19,7 +19,7 @@ FREE_SUFFIX: Final = ":free"
 
 TOKENS_USD_MAX: Final = 10_000
 TOKENS_NANOS_MIN: Final = 200_000
-"""For a million tokens: what is beyond is told in another unit than was thought, and nobody asks as much or as little."""
+"""For a million tokens: nobody asks more or less, so what is beyond is told in another unit than was thought."""
 
 EACH_USD_MAX: Final[Mapping[str, int]] = MappingProxyType({REQUEST: 10_000_000, "searches": 10_000_000})
 """For a million of what is not counted in tokens."""
