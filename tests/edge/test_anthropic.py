@@ -112,11 +112,12 @@ async def test_the_runner_of_tools_sends_the_whole_again_where_nothing_is_kept(
     assert len(await books.charges()) == 2
 
 
-async def test_what_a_search_found_is_read(client: AsyncAnthropic) -> None:
+async def test_documents_of_blocks_are_read(client: AsyncAnthropic) -> None:
     found = {"type": "search_result", "source": "https://a", "title": "A", "content": [{"type": "text", "text": "b"}]}
-    messages: Any = [{"role": "user", "content": [found]}]
+    source = {"type": "content", "content": [{"type": "text", "text": "c"}, {"type": "text", "text": "d"}]}
+    messages: Any = [{"role": "user", "content": [found, {"type": "document", "source": source}]}]
     answer: Any = await client.messages.create(model=ECHO, max_tokens=9, messages=messages)
-    assert answer.content[0].text.split()[-1] == "b"
+    assert answer.content[0].text.split()[-3:] == ["b", "c", "d"]
 
 
 async def test_thoughts_and_their_signature(start_gateway: StartGateway, upstream: Upstream) -> None:

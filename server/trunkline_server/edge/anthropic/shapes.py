@@ -15,6 +15,7 @@ class Source(Struct):
     data: str = ""
     url: str = ""
     file_id: str = ""
+    content: str | list[Block] | None = None
 
 
 class Block(Struct):
