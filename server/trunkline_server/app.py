@@ -27,6 +27,7 @@ from trunkline_server.door.journal import Journal
 from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server
+from trunkline_server.door.signed import Freshness
 from trunkline_server.door.sink import Sink
 from trunkline_server.door.witness import Witness
 from trunkline_server.edge.limits import Traffic
@@ -49,6 +50,7 @@ from trunkline_server.house.telemetry import Meters, Page
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import CHANNEL as KEYS_CHANNEL
 from trunkline_server.store.keys import Keys
+from trunkline_server.store.nonces import Nonces
 from trunkline_server.store.opening import DatabaseUnusable, opening
 from trunkline_server.store.tenants import Tenants
 from trunkline_server.worker.schedules import Runner
@@ -236,6 +238,7 @@ def _callers(settings: Settings, engine: Engine, keys: Keys, tenants: Tenants, s
         asyncio.get_running_loop().time,
         strangers_of(settings, stack),
         pages=BrowserTokens.derive(engine.secret),
+        freshness=Freshness(Nonces(engine.database), settings.auth.signature_window_s),
     )
 
 

@@ -113,6 +113,7 @@ class AuthSection(Section, frozen=True):
 
     pepper: str = ""
     cache_ttl_s: Seconds = 60.0
+    signature_window_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
     identities: tuple[IdentitySection, ...] = ()
     issuers: tuple[IssuerSection, ...] = ()
 

@@ -24,7 +24,14 @@ _VIOLATIONS_BYTES_MAX: Final = 2560
 _FAILURES_MAX: Final = 8
 
 _REASONS: Final[Mapping[Code, tuple[Reason, ...]]] = {
-    Code.UNAUTHENTICATED: (Reason.AUTH_MISSING, Reason.AUTH_INVALID, Reason.AUTH_EXPIRED, Reason.AUTH_REVOKED),
+    Code.UNAUTHENTICATED: (
+        Reason.AUTH_MISSING,
+        Reason.AUTH_INVALID,
+        Reason.AUTH_EXPIRED,
+        Reason.AUTH_REVOKED,
+        Reason.SIGNATURE_STALE,
+        Reason.SIGNATURE_REPLAYED,
+    ),
     Code.PERMISSION_DENIED: (Reason.SCOPE_MISSING, Reason.MODEL_NOT_ALLOWED, Reason.FIELD_FORBIDDEN),
     Code.NOT_FOUND: (Reason.RESOURCE_NOT_FOUND, Reason.MODEL_NOT_FOUND, Reason.PROMPT_VERSION_NOT_FOUND),
     Code.ALREADY_EXISTS: (Reason.RESOURCE_EXISTS,),

@@ -14,6 +14,7 @@ from trunkline_server.house.engine import Engine
 from trunkline_server.house.limiting import limit_chores
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import Keys
+from trunkline_server.store.nonces import Nonces
 from trunkline_server.store.provider_checks import ProviderChecks
 from trunkline_server.worker.bookkeeping import bookkeeping
 from trunkline_server.worker.chores import Chore
@@ -44,6 +45,7 @@ def chores_for_all(settings: Settings, engine: Engine, results: Idempotency) -> 
     """What one replica does for all of them."""
     return [
         Chore("purge_answers", 600, results.purge),
+        Chore("purge_nonces", 10, Nonces(engine.database).purge),
         Chore("sign_audit", 60, engine.audit.sign_heads),
         Chore("sync_models", SYNC_EVERY_S, engine.sync.all, SYNC_FIRST_WITHIN_S),
         *_checkups(settings, engine),
