@@ -80,7 +80,7 @@ def test_a_word_in_quotes_may_look_like_more_words() -> None:
     ],
 )
 def test_what_is_not_one_canonical_signature_is_not_read(spelled: str) -> None:
-    with pytest.raises(ValueError, match="not one signature|said twice"):
+    with pytest.raises(ValueError, match=r"not one signature|said twice"):
         MessageSignature.read(spelled, f"sig=:{SIGNATURE}:")
 
 
