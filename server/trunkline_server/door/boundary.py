@@ -18,7 +18,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from trunkline_server.core.call import Call, Caller
+from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.ids import new_uuid
 from trunkline_server.core.priority import at_most
@@ -155,7 +155,7 @@ class Visit:
         self._said = said
         self._told_s = told_s
         self.promised: bytes | None = None
-        """What the content of a signed request has to hash to, until it was kept."""
+        """What the content of a signed request has to hash to; no call goes on before that was kept."""
         names = said.names
         self.call = Call(
             method=procedure.method.name,
@@ -183,11 +183,8 @@ class Visit:
     async def identify(self, line: Line | None = None) -> None:
         """Who calls, and whether they may; to be asked before their request is looked at. Without `line`: by gRPC."""
         said, scope = self._said, self.procedure.method.scope
-        if SIGNATURE in said.names and not said.tokens:
-            caller = await self._signer(line or Posted(self.procedure.method.name), scope)
-        else:
-            caller = await self._boundary.callers.identify(said.tokens, scope, self._certificate)
-        self.call.caller = caller
+        claim = self._claim(line) if SIGNATURE in said.names and not said.tokens else None
+        self.call.caller = caller = await self._boundary.callers.identify(said.tokens, scope, self._certificate, claim)
         said.check()
         if caller.token is not None:
             require_bound(caller.token, self.procedure.method.name, said)
@@ -198,13 +195,13 @@ class Visit:
             await self._boundary.pressure.enter(caller.tenant_id, priority, self.call.deadline)
             self.call.is_inside = True
 
-    async def _signer(self, line: Line, scope: str) -> Caller:
-        claim = Claim.of(self._said, line)
+    def _claim(self, line: Line | None) -> Claim:
+        claim = Claim.of(self._said, line or Posted(self.procedure.method.name))
         self.promised = claim.digest
-        return await self._boundary.callers.identify_signed(claim, scope)
+        return claim
 
     def keep(self, content: bytes) -> None:
-        """What a signature promised: no call goes on that has not. Raises AUTH_INVALID."""
+        """The content as it came is what a signature promised. Raises AUTH_INVALID."""
         if self.promised is not None:
             require_kept(self.promised, content)
             self.promised = None

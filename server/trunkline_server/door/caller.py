@@ -77,19 +77,16 @@ class Callers:
         self._known: dict[bytes, _Known] = {}
         self.used: set[str] = set()
 
-    async def identify(self, tokens: Sequence[str], scope: str, certificate: object = None) -> Caller:
-        """The caller, who has the scope. A token counts before a certificate. Raises AUTH_* or SCOPE_MISSING."""
-        known = await self._know(_SHOWN + self._shown(certificate) if certificate and not tokens else _token(tokens))
-        return self._entitled(known, scope)
-
-    async def identify_signed(self, claim: Claim, scope: str) -> Caller:
-        """The same of a request that is signed. Raises SIGNATURE_STALE, SIGNATURE_REPLAYED as well."""
-        self._freshness.require_now(claim)
-        known = await self._signer(claim)
-        await self._freshness.spend(claim)
-        return self._entitled(known, scope)
-
-    def _entitled(self, known: _Known, scope: str) -> Caller:
+    async def identify(
+        self, tokens: Sequence[str], scope: str, certificate: object = None, claim: Claim | None = None
+    ) -> Caller:
+        """The caller, who has the scope. A claim counts before a token, and that before a certificate. Raises AUTH_*,
+        SIGNATURE_* or SCOPE_MISSING."""
+        if claim is not None:
+            known = await self._claimant(claim)
+        else:
+            token = _SHOWN + self._shown(certificate) if certificate and not tokens else _token(tokens)
+            known = await self._know(token)
         if known.expire_time is not None and known.expire_time <= datetime.now(UTC):
             raise TrunklineError(Reason.AUTH_EXPIRED, "the API key's time is over")
         if known.key_id:
@@ -129,6 +126,12 @@ class Callers:
             self._known.pop(digest, None)
             raise
         self._remember(digest, known)
+        return known
+
+    async def _claimant(self, claim: Claim) -> _Known:
+        self._freshness.require_now(claim)
+        known = await self._signer(claim)
+        await self._freshness.spend(claim)
         return known
 
     async def _signer(self, claim: Claim) -> _Known:

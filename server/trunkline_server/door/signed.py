@@ -129,7 +129,7 @@ class _Request:
     def _field(self, name: str) -> str:
         values = [value.strip(" \t") for key, value in self.metadata if key == name and isinstance(value, str)]
         if not values:
-            raise _refused(f"{name!r} is signed, and is not in the request")
+            raise _refused(f"{name!r} is not in the request")
         return ", ".join(values)
 
     @property
