@@ -30,7 +30,7 @@ Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 class Said:
     """Read in one pass. `repeated` are names with several values: a second one was added by somebody in between."""
 
-    metadata: Metadata
+    metadata: Metadata = field(repr=False)
     tokens: list[str] = field(default_factory=list, repr=False)
     names: dict[str, str] = field(default_factory=dict)
     repeated: list[str] = field(default_factory=list)
