@@ -75,7 +75,7 @@ class IdentitySection(Section, frozen=True):
 
 
 class IssuerSection(Section, frozen=True):
-    """Somebody whose tokens are believed."""
+    """Somebody whose tokens are believed: never by a shared secret, and never unsigned."""
 
     issuer: str
     audience: str

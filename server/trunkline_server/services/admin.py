@@ -17,7 +17,7 @@ from trunkline_server.core.call import Call, Caller
 from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.message_signature import is_weak
 from trunkline_server.core.moment import moment_of, timestamp
-from trunkline_server.core.page_token import PageTokens, Paging
+from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.priority import Priority
 from trunkline_server.core.text import readable
 from trunkline_server.gateway.cache.shelf import Shelf, Stats
@@ -68,7 +68,7 @@ class AdminService:
 
     async def list_tenants(self, call: Call, request: admin_pb2.ListTenantsRequest) -> admin_pb2.ListTenantsResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        rows = await self.tenants.list(_page(paging))
+        rows = await self.tenants.list(Page.of(paging))
         page, token = paging.cut(rows, lambda row: (row.create_time.isoformat(), row.tenant_id.hex))
         return admin_pb2.ListTenantsResponse(tenants=map(_tenant, page), next_page_token=token)
 
@@ -106,7 +106,7 @@ class AdminService:
 
     async def list_api_keys(self, call: Call, request: admin_pb2.ListApiKeysRequest) -> admin_pb2.ListApiKeysResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        rows = await self.keys.list(call.caller.tenant_id, _page(paging))
+        rows = await self.keys.list(call.caller.tenant_id, Page.of(paging))
         page, token = paging.cut(rows, lambda row: (row.create_time.isoformat(), row.key_id))
         return admin_pb2.ListApiKeysResponse(api_keys=map(_api_key, page), next_page_token=token)
 
@@ -272,13 +272,6 @@ def _future(path: str, told: Timestamp) -> datetime:
     if moment <= datetime.now(UTC):
         raise invalid(path, "is in the past")
     return moment
-
-
-def _page(paging: Paging) -> Page:
-    if paging.cursor is None:
-        return Page(paging.limit)
-    after_time, after_id = paging.cursor
-    return Page(paging.limit, datetime.fromisoformat(after_time), after_id)
 
 
 def _tenant(tenant: Tenant) -> admin_pb2.Tenant:
