@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
 
 from google.protobuf.message import Message
 
@@ -17,9 +16,6 @@ from trunkline_server.core.guard.policy import Armed, Watch
 from trunkline_server.core.guard.rewriting import Rewriter, collected
 from trunkline_server.core.guard.screen import Replace, Screen, Stage
 from trunkline_server.core.guard.vault import Restorer, Vault
-
-_NO_FINDERS: Final = ()
-_REFUSE: Final = guard_pb2.GUARD_ACTION_REFUSE
 
 
 class Shield:
@@ -52,7 +48,8 @@ class Shield:
 
     def refusal(self) -> TrunklineError | None:
         """What the answer was refused for, if it was; harm before personal data."""
-        kinds = [kind for kind, in_answer, action in sorted(self._counts) if in_answer and action == _REFUSE]
+        refused = guard_pb2.GUARD_ACTION_REFUSE
+        kinds = [kind for kind, in_answer, action in sorted(self._counts) if in_answer and action == refused]
         if not kinds:
             return None
         watch = self.armed.answer
