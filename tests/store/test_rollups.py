@@ -15,7 +15,6 @@ from trunkline_server.core.ids import new_uuid
 from trunkline_server.store.custom_events import CustomEvents
 from trunkline_server.store.database import Database
 from trunkline_server.store.rollups import Rollups
-from trunkline_server.store.usage_pace import paces
 from trunkline_server.store.usage_sums import Selection, Span, sums
 
 ROWS: Final = 1500
@@ -96,8 +95,7 @@ class Till:
         told: list[Any] = []
         for selection in self.selections():
             told.append(await sums(self.database, selection, 5000))
-            if not {"week", "month"} & set(selection.by):
-                told.append(await paces(self.database, selection))
+            told.append(await sums(self.database, selection._replace(paced=True), 5000))
         return told
 
     async def reprice(self, count: int) -> None:
