@@ -37,6 +37,10 @@ class Span(NamedTuple):
             start += (_EPOCH - start) % unit
         return Span(start, end) if start < end else Span(self.end, self.end)
 
+    def stands(self) -> bool:
+        """These days are over, or there are none."""
+        return self.start == self.end or not (self.end - _EPOCH) % _DAY
+
 
 class Selection(NamedTuple):
     """Which calls, by the time they ended; an empty text stands for all. `by` are `user_id`, `provider`, `model`,
@@ -128,29 +132,33 @@ class Sum(NamedTuple):
 async def sums(database: Database, selection: Selection, limit: int, offset: int = 0) -> list[Sum]:
     """In the order of their texts."""
     async with database.of(selection.tenant_id).transaction() as connection:
-        summed, days = selection.summed(await _rolled(connection))
-        rows = await connection.fetch(
-            _SQL.sums,
-            selection.tenant_id,
-            *selection.span,
-            *selection.texts,
-            selection.by,
-            *summed,
-            *days,
-            selection.day_table,
-            selection.labels_json,
-            selection.label,
-            selection.paced,
-            limit,
-            offset,
-            timeout=SUM_S,
-        )
-    return [Sum(*row) for row in rows]
+        await connection.execute(_SQL.patience)
+        rolled = await _rolled(connection)
+        while True:
+            summed, days = selection.summed(rolled)
+            rows = await connection.fetch(
+                _SQL.sums,
+                selection.tenant_id,
+                *selection.span,
+                *selection.texts,
+                selection.by,
+                *summed,
+                *days,
+                selection.day_table,
+                selection.labels_json,
+                selection.label,
+                selection.paced,
+                limit,
+                offset,
+                timeout=SUM_S,
+            )
+            # Only to the day under way is something added; if it just was, the rows of that hour were counted twice.
+            if days.stands() or rolled == (rolled := await _rolled(connection)):
+                return [Sum(*row) for row in rows]
 
 
 async def _rolled(connection: Connection) -> Span:
-    """What was summed in advance; the statements after it have time enough."""
-    await connection.execute(_SQL.patience)
+    """What was summed in advance."""
     row = await connection.fetchrow(_SQL.rolled)
     return Span(_EPOCH, _EPOCH) if row is None else Span(*row)
 

@@ -38,9 +38,10 @@ BEGIN
     END LOOP;
 END $$;
 
--- Adds rows of usage to a table of sums. Its numbers are what is summed, the other columns what is kept apart.
-CREATE FUNCTION rollup_add(sums regclass, unit text, since timestamptz, till timestamptz) RETURNS void
-LANGUAGE plpgsql AS $$
+-- Adds lines of a time to a table of sums. Its numbers are what is summed, the other columns what is kept apart.
+CREATE FUNCTION rollup_add(
+    sums regclass, unit text, lines regclass, at name, since timestamptz, till timestamptz
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     apart text;
     numbers text;
@@ -58,10 +59,9 @@ BEGIN
           ORDER BY attnum) AS its;
     EXECUTE format(
         'INSERT INTO %1$s AS had (start_time, %2$s, %3$s) '
-        'SELECT date_trunc(%4$L, create_time), %2$s, %5$s FROM usage_line '
-        'WHERE create_time >= %6$L AND create_time < %7$L GROUP BY 1, %2$s '
-        'ON CONFLICT (start_time, %2$s) DO UPDATE SET (%3$s) = ROW (%8$s)',
-        sums, apart, numbers, unit, added, since, till, merged);
+        'SELECT date_trunc(%4$L, %5$s), %2$s, %6$s FROM %7$s WHERE %5$s >= %8$L AND %5$s < %9$L GROUP BY 1, %2$s '
+        'ON CONFLICT (start_time, %2$s) DO UPDATE SET (%3$s) = ROW (%10$s)',
+        sums, apart, numbers, unit, at, added, lines, since, till, merged);
 END $$;
 
 -- Sums the hours since the last time, up to the end of their day, or to a moment that is quiet. True: there is more.
@@ -86,8 +86,10 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM rollup_month(today);
-    PERFORM rollup_add('usage_hour', 'hour', r.until, till), rollup_add('usage_model_day', 'day', r.until, till),
-            rollup_add('usage_user_day', 'day', r.until, till), rollup_add('usage_day', 'day', r.until, till);
+    PERFORM rollup_add('usage_hour', 'hour', 'usage_line', 'create_time', r.until, till);
+    PERFORM rollup_add('usage_model_day', 'day', 'usage_hour', 'start_time', r.until, till);
+    PERFORM rollup_add('usage_user_day', 'day', 'usage_line', 'create_time', r.until, till);
+    PERFORM rollup_add('usage_day', 'day', 'usage_line', 'create_time', r.until, till);
     IF till = today + interval '1 day' THEN
         PERFORM rollup_day(today);
     END IF;
