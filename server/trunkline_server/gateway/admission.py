@@ -137,9 +137,9 @@ class Admission:
         """What was allowed does not happen."""
         await self._allowance.drop(call, hold_id)
 
-    async def _reserve(self, call: Call, account: AccountRef, offer: Offer, hold_id: UUID) -> Reserved:
+    def _reserve(self, call: Call, account: AccountRef, offer: Offer, hold_id: UUID) -> Coroutine[Any, Any, Reserved]:
         route = offer.route
-        return await self._ledger.reserve(
+        return self._ledger.reserve(
             hold_id,
             account,
             offer.most_nanos,

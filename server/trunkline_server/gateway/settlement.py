@@ -52,7 +52,8 @@ class Settlement:
         if run.left is not None and self.drains.take(run, run.left, partial(self._close, run, error_reason)):
             return
         try:
-            await run.let_go()
+            if run.left is not None:
+                await run.let_go()
         finally:  # whoever is cancelled once more meanwhile still has a bill
             await self._write(run, row_of(run, basis, error_reason))
 
