@@ -121,8 +121,8 @@ BEGIN
     UPDATE rollup SET until = least(until, first_hour);
 END $$;
 
--- Drops the months that are wholly older, of usage, of its sums and of events. Those that the next time will drop are left
--- out of sums from now on.
+-- Drops the months that are wholly older, of usage, of its sums and of events; last, because calls wait for it. Those that
+-- the next time will drop are left out of sums from now on.
 CREATE OR REPLACE FUNCTION rollup_retain(keep interval) RETURNS void LANGUAGE plpgsql
 SET timezone = 'UTC' SET lock_timeout = '200ms' AS $$
 DECLARE
@@ -132,6 +132,8 @@ DECLARE
 BEGIN
     PERFORM usage_months(clock_timestamp() + interval '2 months');
     PERFORM rollup_month(clock_timestamp()), rollup_month(clock_timestamp() + interval '1 month');
+    DELETE FROM usage_mended WHERE start_time < floor_;
+    UPDATE rollup SET floor = oldest WHERE floor < oldest AND until >= oldest;
     FOR part IN
         SELECT inhrelid::regclass AS name, inhparent::regclass AS whole,
                to_timestamp(right(inhrelid::regclass::text, 7), 'YYYY_MM') AS first_day
@@ -146,6 +148,4 @@ BEGIN
             EXECUTE format('DROP TABLE %s', part.name);
         END IF;
     END LOOP;
-    DELETE FROM usage_mended WHERE start_time < floor_;
-    UPDATE rollup SET floor = oldest WHERE floor < oldest AND until >= oldest;
 END $$;
