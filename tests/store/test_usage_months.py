@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -10,6 +11,7 @@ import asyncpg
 import pytest
 
 from tests.fixtures.ledger import open_till
+from tests.fixtures.until import until
 from tests.fixtures.usage_rows import fill
 from trunkline_server.core.ids import new_uuid
 from trunkline_server.store.database import Database, DatabaseSettings
@@ -40,6 +42,11 @@ async def places(database: Database) -> dict[str, int]:
 
 async def whole(database: Database, tenant_id: UUID) -> list[Sum]:
     return await sums(database, Selection(tenant_id, Span(NOW - timedelta(days=400), NOW + timedelta(days=400))), 5)
+
+
+async def waits(database: Database) -> bool:
+    """Whether somebody waits for a lock on usage."""
+    return bool(await database.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"))
 
 
 async def test_months_are_made_ahead_and_once(database: Database) -> None:
@@ -97,7 +104,11 @@ async def test_an_installation_from_before_comes_to_it_while_it_is_used(empty_ur
         early = await till.reserve(10)
         await till.ledger.settle(early, 7, till.usage(early.hold_id, charge_nanos=7, cost_nano_usd=7))
         rows = await database.fetch("SELECT * FROM usage ORDER BY completion_id")
-        assert await migrate(empty_url) == [migration.name for migration in bundled()[len(BEFORE) :]]
+        async with database.transaction() as reader:
+            await reader.fetchval("SELECT count(*) FROM usage_line")
+            upgrade = asyncio.create_task(migrate(empty_url))
+            await until(lambda: waits(database))
+        assert await upgrade == [migration.name for migration in bundled()[len(BEFORE) :]]
         assert await database.fetch("SELECT * FROM usage ORDER BY completion_id") == rows
         late = await till.reserve(10)
         for _ in range(2):

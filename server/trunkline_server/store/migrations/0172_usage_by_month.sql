@@ -3,6 +3,9 @@
 
 SET LOCAL timezone = 'UTC';
 
+SELECT usage_take();
+DROP FUNCTION usage_take();
+
 -- The table of so far, with its indexes as they are, takes what is older than the month after the next.
 DO $$
 DECLARE
