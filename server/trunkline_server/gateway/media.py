@@ -125,7 +125,8 @@ class _Fetches:
 
     async def _fetched(self, file: _File, field: str) -> Fetched:
         if not file.is_ours:
-            return await self._egress.fetch(file.blob.uri, bytes_max=BYTES_MAX[file.kind], field=field)
+            owner, bytes_max = self._tenant_id, BYTES_MAX[file.kind]
+            return await self._egress.fetch(file.blob.uri, owner=owner, bytes_max=bytes_max, field=field)
         found = await self._archive.files.find(self._tenant_id, file.blob.file_id)
         data = await self._archive.whole(found, bytes_max=BYTES_MAX[file.kind], field=field)
         file.blob.filename = file.blob.filename or found.spec.filename

@@ -70,6 +70,7 @@ class Delivery:
 class Claimed:
     """A delivery to be sent now, under a lease."""
 
+    tenant_id: UUID
     delivery_id: UUID
     lease_token: int
     event_id: UUID
@@ -261,6 +262,7 @@ def _claimed(row: asyncpg.Record, keys: Mapping[tuple[UUID, int], bytes]) -> Cla
     tenant_id, endpoint_id = row["tenant_id"], row["endpoint_id"]
     sealed = zip(_versions(row), (row["secret"], row["old_secret"]), strict=False)
     return Claimed(
+        tenant_id=tenant_id,
         delivery_id=row["delivery_id"],
         lease_token=row["lease_token"],
         event_id=row["event_id"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
@@ -16,6 +16,7 @@ from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.sealing import SealBroken
 from trunkline_server.core.webhook import signature
 from trunkline_server.gateway.tools.tool import READ_BYTES_MAX, Ask, Said, Tool
+from trunkline_server.providers.client import Response
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.tools import Tools
 
@@ -38,10 +39,10 @@ class HttpTools:
     async def _run(self, secrets: _Secrets, uri: str, ask: Ask) -> Said:
         body = (ask.arguments_json or "{}").encode()
         headers = signed(await secrets.opened(), ask.call_id, body)
-        async with self.egress.exchange("POST", uri, body, headers, field="tool") as answer:
+        async with self.egress.exchange("POST", uri, body, headers, owner=secrets.tenant_id, field="tool") as answer:
             if not 200 <= answer.status < 300:
                 raise tool_failed("the tool answered with an error", httpStatus=str(answer.status))
-            read = await read_all(answer.pieces)
+            read = await read_all(answer)
         return _said(read, answer.headers.get("content-type", ""))
 
 
@@ -78,13 +79,14 @@ def signed(secrets: dict[str, str], call_id: str, body: bytes) -> dict[str, str]
     }
 
 
-async def read_all(pieces: AsyncIterator[bytes]) -> bytes:
+async def read_all(answer: Response) -> bytes:
     """Raises TOOL_FAILED where there is more than anybody would use."""
     data = bytearray()
-    async for piece in pieces:
-        data += piece
-        if len(data) > READ_BYTES_MAX:
-            raise tool_failed(f"the tool sent more than {READ_BYTES_MAX} bytes")
+    async with aclosing(answer.chunks()) as pieces:
+        async for piece in pieces:
+            data += piece
+            if len(data) > READ_BYTES_MAX:
+                raise tool_failed(f"the tool sent more than {READ_BYTES_MAX} bytes")
     return bytes(data)
 
 
