@@ -31,9 +31,10 @@ class Questions:
         self, call: Call, input: chat_pb2.ChatInput, route: Route, *, asked: bool = True
     ) -> chat_pb2.ChatInput:
         """As the provider takes it; where nobody is `asked`, nothing is made there. Raises as `Media.inline` does."""
+        input = await self.media.searchable(call.caller.tenant_id, input)
         if input.file_search:
             input = await self._searched(call, input, route, asked=asked)
-        return await self.media.inline(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
+        return await self.media.brought(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
 
     async def _searched(
         self, call: Call, input: chat_pb2.ChatInput, route: Route, *, asked: bool

@@ -19,6 +19,7 @@ from trunkline_server.gateway.cache.shelf import Shelf
 from trunkline_server.gateway.candidates import Candidates
 from trunkline_server.gateway.copies import Copies
 from trunkline_server.gateway.errands import Errands
+from trunkline_server.gateway.file_search import FileSearch
 from trunkline_server.gateway.file_stores import FileStores
 from trunkline_server.gateway.gateway import Gateway, GatewaySettings
 from trunkline_server.gateway.gossip import Gossip
@@ -132,7 +133,10 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     policy = policy_of(settings)
     hooks = await Hooks.open(settings, database, tenant_keys, policy, stack)
     archive = open_archive(settings, database, stack)
-    errands = Errands(gateway, Media(Egress(policy), archive, VectorStores(database)), policy)
+    egress = Egress(policy)
+    stack.push_async_callback(egress.close)
+    media = Media(egress, archive, FileSearch(VectorStores(database), routes.has_own))
+    errands = Errands(gateway, media, policy)
     collecting = Collecting.open(settings.collections, database, errands, stack)
     tails = ConversationTails(shared if settings.conversations.tails_in_redis else None)
     talks = Talks.over(database, tails, gateway, collecting.finding)
