@@ -48,9 +48,13 @@ async def seen_by(pid: int, seen: Path) -> Path:
     """What it saw, in that file."""
     os.kill(pid, signal.SIGUSR2)
     async with asyncio.timeout(10):
-        while not seen.exists():  # noqa: ASYNC110  another process writes it
+        while not _is_there(seen):  # noqa: ASYNC110  another process writes it
             await asyncio.sleep(0.05)
     return seen
+
+
+def _is_there(file: Path) -> bool:
+    return file.exists()
 
 
 async def watch(kind: str, home: Path) -> Path:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Final
 from uuid import UUID
 
@@ -22,6 +23,8 @@ HOPS_MAX: Final = 3
 _IDLE_S: Final = 4.0
 """Less than the five seconds after which many servers hang up: a request must not cross that."""
 _CONNECTIONS_MAX: Final = 64
+_KNOWN: Final = 256
+"""Addresses whose spelling was judged; where they lead is judged each time."""
 _BYTES_MAX: Final = 64 * 1024 * 1024
 """Who reads wants less than this."""
 _HEADERS: Final = {"accept": "*/*"}
@@ -74,6 +77,7 @@ class Egress:
         self, policy: EgressPolicy, timeouts: EgressTimeouts | None = None, network: Network = INTERNET
     ) -> None:
         self._policy = policy
+        self._parsed = lru_cache(_KNOWN)(partial(parse, policy=policy))
         self._timeouts = timeouts or EgressTimeouts()
         self._ways = Ways(guarded(network, policy), _settings(self._timeouts))
 
@@ -81,7 +85,7 @@ class Egress:
         """The bytes at `url`, at most `bytes_max`; errors name `field`. URL_NOT_ALLOWED, MEDIA_INVALID."""
         try:
             async with asyncio.timeout(self._timeouts.total_s):
-                return await self._follow(parse(url, field, self._policy), owner, bytes_max, field)
+                return await self._follow(self._parsed(url, field), owner, bytes_max, field)
         except (UpstreamFailure, TimeoutError):
             raise not_allowed(field) from None
 
@@ -92,7 +96,7 @@ class Egress:
 
         Raises URL_NOT_ALLOWED, also where nobody answers, and DEADLINE where somebody does so too late.
         """
-        address = parse(url, field, self._policy)
+        address = self._parsed(url, field)
         try:
             async with (
                 asyncio.timeout(self._timeouts.total_s),
@@ -112,7 +116,7 @@ class Egress:
 
         Raises URL_NOT_ALLOWED, and TOOL_FAILED where nobody answers or may be asked: it does not tell which.
         """
-        address = parse(url, field, self._policy)
+        address = self._parsed(url, field)
         try:
             async with self._ways.asked(owner, address, HttpRequest(method, address.target, headers, body)) as answer:
                 yield answer

@@ -46,7 +46,7 @@ class Toolbox:
         """A tenant's. Raises RESOURCE_NOT_FOUND."""
         if name in self.installed:
             return self.installed[name]
-        return self.http.tool(tenant_id, await self.http.tools.find(tenant_id, name))
+        return await self.http.find(tenant_id, name)
 
     async def named(self, call: Call, name: str, path: str) -> Tool:
         """By id or name, or as `server__tool`. Raises RESOURCE_NOT_FOUND, TOOL_CHANGED."""
