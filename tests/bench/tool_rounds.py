@@ -1,7 +1,7 @@
 """`python -m tests.bench.tool_rounds`: what a round of tools adds to a call, in processor time of the gateway alone.
 
-A call with eight rounds of a tool behind an address, against one with none; model and tool answer at once, the tool and
-the caller from processes of their own. It fails where a round adds more than 2 ms.
+A call with eight rounds of a tool behind an address, against one with none, some of them at once; model and tool answer
+without delay, and like the caller from processes of their own. It fails where a round adds more than 2 ms.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from tests.bench.profiled import LINES, command_of, seen_by
 from tests.bench.rounds import Cost, cost
 
 ROUNDS: Final = 8
-CALLS: Final = 60
+CALLS: Final = 96
+AT_ONCE: Final = 8
+"""One alone would mostly wait, and be charged with all that a gateway does meanwhile for nobody."""
 BLOCKS: Final = 5
 OWN_MS_MAX: Final = 2.0
 
@@ -39,9 +41,9 @@ class Bench:
     caller: Child
 
     async def block(self, rounds: int) -> Cost:
-        """Calls one after the other."""
+        """So many calls."""
         beside = self.gateway.database_pids()
-        return await cost(self.caller, self.gateway.pid, beside, rounds=rounds, calls=CALLS)
+        return await cost(self.caller, self.gateway.pid, beside, rounds=rounds, calls=CALLS, at_once=AT_ONCE)
 
     async def measured(self) -> bool:
         blocks = [(await self.block(0), await self.block(ROUNDS)) for _ in range(BLOCKS)]
@@ -65,12 +67,15 @@ def _told(what: str, blocks_ms: Sequence[float]) -> float:
 
 async def run(home: Path, *, profile: bool) -> bool:
     cores, seen = Cores.here(), home / "seen.prof"
-    async with part("tool_server", cores=cores.rest) as (_, heard):
+    async with (
+        part("tool_server", cores=cores.rest) as (_, heard),
+        part("upstream", cores=cores.rest) as (_, upstream),
+    ):
         hosts = json.dumps([f"127.0.0.1:{heard['port']}"])
         reach = {"TRUNKLINE_EGRESS__ALLOW_HTTP_HOSTS": hosts, "TRUNKLINE_EGRESS__ALLOW_PRIVATE_HOSTS": hosts}
         command = command_of(seen) if profile else SERVE
         async with (
-            serving(home, "http://127.0.0.1:1", cores, command, reach) as gateway,
+            serving(home, upstream["url"], cores, command, reach) as gateway,
             part("tool_caller", gateway.address, gateway.key, str(heard["port"]), cores=cores.rest) as (caller, _),
         ):
             bench = Bench(gateway, caller)
