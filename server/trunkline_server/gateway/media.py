@@ -4,7 +4,7 @@ nothing; and names the type of every picture."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 from uuid import UUID
@@ -58,20 +58,16 @@ class Media:
     def __init__(self, egress: Egress, archive: Archive, search: FileSearch) -> None:
         self._egress = egress
         self._archive = archive
-        self._search = search
+        self.search = search
 
     async def inline(self, tenant_id: UUID, input: InputT, *, takes_urls: bool) -> InputT:
         """The work as a provider takes it; the same object where nothing is to do.
 
         Raises URL_NOT_ALLOWED, MEDIA_INVALID, RESOURCE_NOT_FOUND.
         """
-        if isinstance(input, chat_pb2.ChatInput):
-            input = cast("InputT", await self.searchable(tenant_id, input))
+        if isinstance(input, chat_pb2.ChatInput) and searches(input):
+            input = cast("InputT", await self.search.named(tenant_id, input))
         return await self.brought(tenant_id, input, takes_urls=takes_urls)
-
-    async def searchable(self, tenant_id: UUID, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
-        """With the stores that the caller names for search; the same object where it names none."""
-        return await self._search.named(tenant_id, input) if input.tools and searches(input) else input
 
     async def brought(self, tenant_id: UUID, input: InputT, *, takes_urls: bool) -> InputT:
         """With its files; the same object where nothing is to do."""
@@ -137,15 +133,16 @@ class _Fetches:
 def _files(input: Input) -> Iterator[_File]:
     if isinstance(input, chat_pb2.ChatInput):
         for index, message in enumerate(input.messages):
-            yield from _files_of(message.parts, f"input.messages[{index}]")
+            for at, part in enumerate(message.parts):
+                if (kind := part.WhichOneof("kind")) != "text":
+                    yield from _files_of(part, kind, f"input.messages[{index}].parts[{at}]")
     else:
         yield from (_File(blob, kind, f"input.{path}") for blob, kind, path in blobs_of(input))
 
 
-def _files_of(parts: Iterable[content_pb2.Part], place: str) -> Iterator[_File]:
-    for index, part in enumerate(parts):
-        kind = part.WhichOneof("kind")
-        if kind in BYTES_MAX and not (kind == "document" and part.document.WhichOneof("body") == "text"):
-            yield _File(blob_of(part), kind, f"{place}.parts[{index}].{kind}.blob")
-        elif kind == "tool_result":
-            yield from _files_of(part.tool_result.parts, f"{place}.parts[{index}].tool_result")
+def _files_of(part: content_pb2.Part, kind: str | None, place: str) -> Iterator[_File]:
+    if kind in BYTES_MAX and not (kind == "document" and part.document.WhichOneof("body") == "text"):
+        yield _File(blob_of(part), kind, f"{place}.{kind}.blob")
+    elif kind == "tool_result":
+        for index, told in enumerate(part.tool_result.parts):
+            yield from _files_of(told, told.WhichOneof("kind"), f"{place}.tool_result.parts[{index}]")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -13,7 +14,7 @@ from trunkline_server.core.errors import Reason, invalid
 from trunkline_server.core.text import readable
 from trunkline_server.gateway.abroad import abroad
 from trunkline_server.gateway.attachments import is_shown
-from trunkline_server.gateway.file_search import STORES
+from trunkline_server.gateway.file_search import STORES, searches
 from trunkline_server.gateway.file_stores import FileStores
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.routes import Route
@@ -27,14 +28,23 @@ class Questions:
     media: Media
     stores: FileStores
 
-    async def whole(
+    def whole(
         self, call: Call, input: chat_pb2.ChatInput, route: Route, *, asked: bool = True
-    ) -> chat_pb2.ChatInput:
+    ) -> Coroutine[Any, Any, chat_pb2.ChatInput]:
         """As the provider takes it; where nobody is `asked`, nothing is made there. Raises as `Media.inline` does."""
-        input = await self.media.searchable(call.caller.tenant_id, input)
+        if input.file_search or searches(input):
+            return self._with_store(call, input, route, asked=asked)
+        return self.media.brought(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
+
+    async def _with_store(
+        self, call: Call, input: chat_pb2.ChatInput, route: Route, *, asked: bool
+    ) -> chat_pb2.ChatInput:
+        """What the caller names is judged before ours is added."""
+        takes_urls, tenant_id = route.upstream.provider.takes_urls, call.caller.tenant_id
+        input = await self.media.search.named(tenant_id, input)
         if input.file_search:
             input = await self._searched(call, input, route, asked=asked)
-        return await self.media.brought(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
+        return await self.media.brought(tenant_id, input, takes_urls=takes_urls)
 
     async def _searched(
         self, call: Call, input: chat_pb2.ChatInput, route: Route, *, asked: bool

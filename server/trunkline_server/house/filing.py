@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
 from trunkline_server.config import Settings
+from trunkline_server.house.ground import Ground
 from trunkline_server.house.start import StartError
 from trunkline_server.providers.client import ClientSettings, HttpTransport
 from trunkline_server.store.archive import Archive
@@ -20,11 +20,11 @@ from trunkline_server.store.folder_contents import FolderContents
 BUCKET_CONNECTIONS_MAX: Final = 16
 
 
-def open_archive(settings: Settings, database: Database, stack: AsyncExitStack) -> Archive:
+def open_archive(ground: Ground) -> Archive:
     """Nothing is asked before a file comes."""
-    contents = _contents(settings, database)
-    stack.push_async_callback(contents.close)
-    return Archive(Files(database), contents)
+    contents = _contents(ground.settings, ground.database)
+    ground.stack.push_async_callback(contents.close)
+    return Archive(Files(ground.database), contents)
 
 
 def _contents(settings: Settings, database: Database) -> Contents:
