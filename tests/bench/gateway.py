@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -74,7 +75,8 @@ def settle_down(gateway: Gateway, cores: Cores) -> None:
     """The server alone on its core, its database with the rest."""
     pin(gateway.pid, cores.server)
     for pid in gateway.database_pids():
-        pin(pid, cores.rest)
+        with contextlib.suppress(FileNotFoundError):  # PostgreSQL's workers come and go
+            pin(pid, cores.rest)
 
 
 def _environment(home: Path, upstream_url: str) -> dict[str, str]:

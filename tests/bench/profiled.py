@@ -39,24 +39,37 @@ def _write(profile: cProfile.Profile, file: Path) -> None:
     partial.replace(file)
 
 
+def command_of(seen: Path) -> tuple[str, ...]:
+    """The gateway, watched."""
+    return sys.executable, "-m", "tests.bench.profiled", "serve", str(seen)
+
+
+async def seen_by(pid: int, seen: Path) -> Path:
+    """What it saw, in that file."""
+    os.kill(pid, signal.SIGUSR2)
+    async with asyncio.timeout(10):
+        while not _is_there(seen):  # noqa: ASYNC110  another process writes it
+            await asyncio.sleep(0.05)
+    return seen
+
+
+def _is_there(file: Path) -> bool:
+    return file.exists()
+
+
 async def watch(kind: str, home: Path) -> Path:
     """Load a watched gateway; what was seen."""
     cores, seen = Cores.here(), home / "seen.prof"
-    command = (sys.executable, "-m", "tests.bench.profiled", "serve", str(seen))
     async with (
         part("upstream", cores=cores.rest) as (_, upstream),
-        serving(home, upstream["url"], cores, command) as gateway,
+        serving(home, upstream["url"], cores, command_of(seen)) as gateway,
         part("load", gateway.address, gateway.key, cores=cores.rest) as (load, _),
     ):
         order = {"kind": kind, "seconds": SECONDS, "at_once": UNARY_AT_ONCE}
         await cost(load, gateway.pid, [], **order)
         os.kill(gateway.pid, signal.SIGUSR1)
         await cost(load, gateway.pid, [], **order)
-        os.kill(gateway.pid, signal.SIGUSR2)
-        async with asyncio.timeout(10):
-            while not seen.exists():  # noqa: ASYNC110  another process writes it
-                await asyncio.sleep(0.05)
-    return seen
+        return await seen_by(gateway.pid, seen)
 
 
 def main() -> int:

@@ -1,105 +1,98 @@
-"""`python -m tests.bench.tool_rounds`: what a round of tools adds to a call, in processor time of the event loop.
+"""`python -m tests.bench.tool_rounds`: what a round of tools adds to a call, in processor time of the gateway alone.
 
-A call with eight rounds of a tool behind an address, against one with none; model and tool answer at once. It fails
-where a round adds more than 2 ms.
+A call with eight rounds of a tool behind an address, against one with none, some of them at once; model and tool answer
+without delay, and like the caller from processes of their own. It fails where a round adds more than 2 ms.
 """
 
 from __future__ import annotations
 
 import argparse
-import cProfile
+import asyncio
 import json
+import os
 import pstats
+import signal
 import statistics
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import grpc
-import uvloop
-
-from tests.bench.processes import Cores, part
-from tests.fixtures.tooling import ADD, scripted
-from trunkline.v1 import chat_pb2, chat_pb2_grpc, tools_pb2, tools_pb2_grpc
-from trunkline_server import config
-from trunkline_server.app import opened
-from trunkline_server.store.embedded import EmbeddedPostgres
+from tests.bench.gateway import SERVE, Gateway, serving
+from tests.bench.processes import Child, Cores, part
+from tests.bench.profiled import LINES, command_of, seen_by
+from tests.bench.rounds import Cost, cost
 
 ROUNDS: Final = 8
-CALLS: Final = 60
+CALLS: Final = 96
+AT_ONCE: Final = 8
+"""One alone would mostly wait, and be charged with all that a gateway does meanwhile for nobody."""
 BLOCKS: Final = 5
 OWN_MS_MAX: Final = 2.0
-CALL: Final = ("add", {"a": 1, "b": 2})
 
 
-class Caller:
-    """Asks, one call after the other."""
+@dataclass(frozen=True)
+class Bench:
+    """Everything that runs."""
 
-    def __init__(self, channel: grpc.aio.Channel, key: str) -> None:
-        self._metadata = (("authorization", f"Bearer {key}"),)
-        self._chat: Any = chat_pb2_grpc.ChatServiceStub(channel)
-        self._tools: Any = tools_pb2_grpc.ToolServiceStub(channel)
+    gateway: Gateway
+    caller: Child
 
-    async def register(self, port: int) -> None:
-        http = tools_pb2.HttpTool(uri=f"http://127.0.0.1:{port}/add")
-        spec = tools_pb2.ToolSpec(name="add", parameters_json_schema=ADD, http=http)
-        await self._tools.CreateTool(tools_pb2.CreateToolRequest(spec=spec), metadata=self._metadata)
+    async def block(self, rounds: int) -> Cost:
+        """So many calls."""
+        beside = self.gateway.database_pids()
+        return await cost(self.caller, self.gateway.pid, beside, rounds=rounds, calls=CALLS, at_once=AT_ONCE)
 
-    async def block(self, rounds: int) -> float:
-        """Milliseconds of the event loop's thread for each call, with the caller's own part of them."""
-        request = chat_pb2.CompleteRequest(input=scripted(CALL, max_tool_rounds=rounds))
-        began = time.thread_time()
-        for _ in range(CALLS):
-            completion = (await self._chat.Complete(request, metadata=self._metadata)).completion
-            if completion.tool_round_count != rounds:
-                raise RuntimeError(f"{completion.tool_round_count} rounds instead of {rounds}")
-        return (time.thread_time() - began) * 1000 / CALLS
+    async def measured(self) -> bool:
+        blocks = [(await self.block(0), await self.block(ROUNDS)) for _ in range(BLOCKS)]
+        _told("a call without a round", [without.us / 1e3 for without, _ in blocks])
+        own_ms = _told("a round of our own", [_added(*(each.us for each in pair)) for pair in blocks])
+        _told("a round of the database's", [_added(*(each.beside_us for each in pair)) for pair in blocks])
+        _told("a round on the clock", [_added(*(1e6 / each.per_s for each in pair)) for pair in blocks])
+        print(f"at most {OWN_MS_MAX} ms of our own: {'yes' if own_ms <= OWN_MS_MAX else 'NO'}")
+        return own_ms <= OWN_MS_MAX
 
 
-async def run(folder: Path, *, profile: bool) -> bool:
-    server = await EmbeddedPostgres.start(folder / "postgres")
-    try:
-        async with part("tool_server", cores=Cores.here().rest) as (_, heard):
-            hosts = json.dumps([f"127.0.0.1:{heard['port']}"])
-            environ = {
-                "TRUNKLINE_DATA_DIR": str(folder),
-                "TRUNKLINE_DATABASE_URL": server.url,
-                "TRUNKLINE_GRPC__ADDRESS": "127.0.0.1:0",
-                "TRUNKLINE_HTTP__ADDRESS": "127.0.0.1:0",
-                "TRUNKLINE_EGRESS__ALLOW_HTTP_HOSTS": hosts,
-                "TRUNKLINE_EGRESS__ALLOW_PRIVATE_HOSTS": hosts,
-                "TRUNKLINE_DATABASE__COMMAND_TIMEOUT_S": "10",
-            }
-            async with opened(config.load(environ)) as house, grpc.aio.insecure_channel(house.grpc_address) as channel:
-                caller = Caller(channel, house.admin_key or "")
-                await caller.register(heard["port"])
-                return await _measured(caller, profile=profile)
-    finally:
-        await server.stop()
+def _added(without_us: float, with_us: float) -> float:
+    return (with_us - without_us) / ROUNDS / 1e3
 
 
-async def _measured(caller: Caller, *, profile: bool) -> bool:
-    await caller.block(ROUNDS)
-    if profile:
-        with cProfile.Profile() as profiler:
-            await caller.block(ROUNDS)
-        pstats.Stats(profiler).sort_stats("tottime").print_stats(45)
-    blocks = [(await caller.block(0), await caller.block(ROUNDS)) for _ in range(BLOCKS)]
-    without, with_rounds = (statistics.median(each) for each in zip(*blocks, strict=True))
-    added: float = (with_rounds - without) / ROUNDS
-    print(f"a call {without:.2f} ms, with {ROUNDS} rounds {with_rounds:.2f} ms")
-    print(f"a round {added:.2f} ms (at most {OWN_MS_MAX})")
-    return added <= OWN_MS_MAX
+def _told(what: str, blocks_ms: Sequence[float]) -> float:
+    middle = statistics.median(blocks_ms)
+    print(f"{what:26} {middle:5.2f} ms   ({min(blocks_ms):.2f} to {max(blocks_ms):.2f})")
+    return middle
+
+
+async def run(home: Path, *, profile: bool) -> bool:
+    cores, seen = Cores.here(), home / "seen.prof"
+    async with (
+        part("tool_server", cores=cores.rest) as (_, heard),
+        part("upstream", cores=cores.rest) as (_, upstream),
+    ):
+        hosts = json.dumps([f"127.0.0.1:{heard['port']}"])
+        reach = {"TRUNKLINE_EGRESS__ALLOW_HTTP_HOSTS": hosts, "TRUNKLINE_EGRESS__ALLOW_PRIVATE_HOSTS": hosts}
+        command = command_of(seen) if profile else SERVE
+        async with (
+            serving(home, upstream["url"], cores, command, reach) as gateway,
+            part("tool_caller", gateway.address, gateway.key, str(heard["port"]), cores=cores.rest) as (caller, _),
+        ):
+            bench = Bench(gateway, caller)
+            await bench.block(ROUNDS)
+            if profile:
+                os.kill(gateway.pid, signal.SIGUSR1)
+                await bench.block(ROUNDS)
+                pstats.Stats(str(await seen_by(gateway.pid, seen))).sort_stats("tottime").print_stats(LINES)
+            return await bench.measured()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.tool_rounds", description=__doc__)
     parser.add_argument("--profile", action="store_true", help="also where the time goes")
     profile: bool = parser.parse_args().profile
-    with tempfile.TemporaryDirectory() as folder:
-        return 0 if uvloop.run(run(Path(folder), profile=profile)) else 1
+    with tempfile.TemporaryDirectory(prefix="trunkline-bench-") as home:
+        return 0 if asyncio.run(run(Path(home), profile=profile)) else 1
 
 
 if __name__ == "__main__":

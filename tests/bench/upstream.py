@@ -1,7 +1,7 @@
 """A provider as fast as Python allows: one raw protocol, every answer made beforehand.
 
 A word in the prompt decides the answer: `burst` (many chunks a write), `paced` (a chunk every 20 ms), else a whole one.
-One model is not there.
+One model is not there. Where there is a tool, it is called, each time.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _USAGE: Final = {"prompt_tokens": 20, "completion_tokens": WORDS, "total_tokens"
 _HEAD: Final = {"id": "chatcmpl-0123456789", "created": 1750000000, "model": "gpt-4o-mini-2024-07-18"}
 
 
-def _whole() -> bytes:
-    message = {"role": "assistant", "content": WORD * WORDS, "refusal": None}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+def _whole(finish: str = "stop", **said: object) -> bytes:
+    message = {"role": "assistant", "content": WORD * WORDS, "refusal": None, **said}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
     body = json.dumps({**_HEAD, "object": "chat.completion", "choices": [choice], "usage": _USAGE}).encode()
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
@@ -55,6 +55,13 @@ def _transfer(data: bytes) -> bytes:
 
 
 WHOLE: Final = _whole()
+TOOL: Final = "add"
+_CALL: Final = {
+    "id": "call_0123456789",
+    "type": "function",
+    "function": {"name": TOOL, "arguments": '{"a": 1, "b": 2}'},
+}
+CALLING: Final = _whole("tool_calls", content=None, tool_calls=[_CALL])
 ABSENT_MODEL: Final = "gpt-4o"
 ABSENT: Final = _absent()
 _ASKS_ABSENT: Final = f'"{ABSENT_MODEL}"'.encode()
@@ -103,6 +110,8 @@ class Connection(asyncio.Protocol):
             self._stream(iter(sizes), BURST_PAUSE_S)
         elif b"paced" in body:
             self._stream(iter([1] * PACED_CHUNKS), PACED_PAUSE_S)
+        elif b'"tools"' in body:
+            self._transport.write(CALLING)
         else:
             self._transport.write(ABSENT if _ASKS_ABSENT in body else WHOLE)
 

@@ -13,7 +13,7 @@ from tests.fixtures.gateway import RunningGateway, StartGateway, question, reaso
 from tests.fixtures.jobs import create, ended
 from tests.fixtures.talks import another_tenant
 from tests.fixtures.upstream import Answer, Received, Upstream
-from trunkline.v1 import chat_pb2, content_pb2, files_pb2, jobs_pb2
+from trunkline.v1 import chat_pb2, content_pb2, files_pb2, jobs_pb2, vector_stores_pb2
 from trunkline_server.gateway.copies import Copies
 from trunkline_server.gateway.file_stores import FileStores
 from trunkline_server.store.archive import Archive
@@ -95,11 +95,14 @@ async def test_files_are_searched_in_a_store_that_later_calls_find(gateway: Runn
     assert sent.json()["tools"] == [{"type": "file_search", "vector_store_ids": ["vs_1"]}]
     assert b"cats sleep" not in sent.body
 
+    upstream.reply(json={"id": "vs_more"})
+    more = vector_stores_pb2.CreateVectorStoreRequest(provider="openai", name="more")
+    store = (await gateway.vector_stores.CreateVectorStore(more, metadata=gateway.metadata())).vector_store
     upstream.reply(json=ANSWER)
-    config = json.dumps({"vector_store_ids": ["vs_more"], "max_num_results": 3})
+    config = json.dumps({"vector_store_ids": [store.vector_store_id], "max_num_results": 3})
     tool = content_pb2.HostedTool(provider="openai", type="file_search", config_json=config)
     await ask(gateway, asking(two, one, one, tools=[content_pb2.Tool(hosted=tool)]))
-    assert asked_since(upstream, 6) == ["POST /responses"]
+    assert asked_since(upstream, 7) == ["POST /responses"]
     (both,) = upstream.requests[-1].json()["tools"]
     assert both == {"type": "file_search", "vector_store_ids": ["vs_more", "vs_1"], "max_num_results": 3}
 

@@ -16,6 +16,7 @@ from trunkline.v1 import chat_pb2, content_pb2
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.gateway import media as rules
+from trunkline_server.gateway.file_search import FileSearch
 from trunkline_server.gateway.media import CONCURRENT_MAX, Media
 from trunkline_server.providers.egress import Egress
 from trunkline_server.store.archive import Archive
@@ -38,7 +39,7 @@ def archive(database: Database, tmp_path: Path) -> Archive:
 async def media(upstream: Upstream, archive: Archive, database: Database) -> AsyncIterator[Media]:
     host = {f"127.0.0.1:{upstream.port}"}
     egress = Egress(EgressPolicy(allow_http_hosts=host, allow_private_hosts=host))
-    yield Media(egress, archive, VectorStores(database))
+    yield Media(egress, archive, FileSearch(VectorStores(database), lambda *_: False))
     await egress.close()
 
 

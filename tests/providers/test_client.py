@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.providers.client import ClientSettings, HttpTransport
 from trunkline_server.providers.http.connection import Connection
 from trunkline_server.providers.http.dial import Dial
+from trunkline_server.providers.http.network import Address, Network
 from trunkline_server.wire.http import HttpRequest
 
 SECRET = "sk-canary-0123456789"
@@ -563,6 +564,29 @@ async def test_tls_that_cannot_be_trusted_is_never_sent(tmp_path: Path, name: st
         assert (await failure_of(transport)).kind is FailureKind.NEVER_SENT
         assert not upstream.requests
         await transport.close()
+
+
+async def test_tls_asks_for_the_name_and_not_for_the_number(tmp_path: Path) -> None:
+    file, asked = certificate(tmp_path, "DNS:tool.example"), list[str | None]()
+    context = tls_server(file)
+    context.sni_callback = lambda _, name, __: asked.append(name)
+
+    async def at_home(host: str, port: int) -> Sequence[Address]:
+        return [(socket.AF_INET, ("127.0.0.1", port))]
+
+    async with Upstream(tls=context) as upstream:
+        mine, other = (
+            HttpTransport(
+                f"https://{host}.example:{upstream.port}", {}, ClientSettings(ca_file=str(file)), Network(at_home)
+            )
+            for host in ("tool", "other")
+        )
+        upstream.reply(b"x")
+        assert await body_of(mine) == [b"x"]
+        assert (await failure_of(other)).kind is FailureKind.NEVER_SENT
+        await mine.close()
+        await other.close()
+    assert asked == ["tool.example", "other.example"]
 
 
 async def test_tls_carries_much_both_ways_and_waits_for_the_reader(tmp_path: Path) -> None:

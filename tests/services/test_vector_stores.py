@@ -12,7 +12,7 @@ import pytest
 from tests.fixtures.gateway import RunningGateway, StartGateway, question, reason_of
 from tests.fixtures.talks import another_tenant
 from tests.fixtures.upstream import Upstream
-from trunkline.v1 import chat_pb2, content_pb2, files_pb2, vector_stores_pb2
+from trunkline.v1 import chat_pb2, content_pb2, files_pb2, providers_pb2, vector_stores_pb2
 from trunkline_server.gateway.copies import Copies
 from trunkline_server.store.archive import Archive
 from trunkline_server.store.database import Database
@@ -189,28 +189,54 @@ async def test_anothers_store_is_none(gateway: RunningGateway) -> None:
         assert await refused(call) == "RESOURCE_NOT_FOUND"
 
 
-async def test_a_providers_file_search_looks_into_our_stores(start_gateway: StartGateway, upstream: Upstream) -> None:
-    gateway = await start_gateway({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": upstream.url})
-    upstream.reply(json={"id": "vs_theirs"})
-    store = await make(gateway, provider="openai")
-    config = {"vector_store_ids": [store.vector_store_id, "vs_other"], "max_num_results": 3}
-    tool = content_pb2.HostedTool(provider="openai", type="file_search", config_json=json.dumps(config))
-    asked = question("Cats?", "openai/gpt-4o", tools=[content_pb2.Tool(hosted=tool)])
-    upstream.reply(status=400, json={"error": {"message": "enough", "code": "bad"}})
-    call = gateway.chat.Complete(chat_pb2.CompleteRequest(input=asked), metadata=gateway.metadata())
-    assert await refused(call) == "PROVIDER_REJECTED"
-    (sent,) = upstream.requests[-1].json()["tools"]
-    assert sent == {"type": "file_search", "vector_store_ids": ["vs_theirs", "vs_other"], "max_num_results": 3}
+def searching(*names: object, type_: str = "file_search", **config: object) -> chat_pb2.CompleteRequest:
+    """A question to OpenAI whose answer is looked for in these stores."""
+    spelled = json.dumps({"vector_store_ids": names, **config})
+    tool = content_pb2.Tool(hosted=content_pb2.HostedTool(provider="openai", type=type_, config_json=spelled))
+    return chat_pb2.CompleteRequest(input=question("Cats?", "openai/gpt-4o", tools=[tool]))
 
 
-async def test_another_tenant_does_not_search_our_stores(start_gateway: StartGateway, upstream: Upstream) -> None:
-    gateway = await start_gateway({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": upstream.url})
-    upstream.reply(json={"id": "vs_theirs"})
-    store = await make(gateway, provider="openai")
-    config = json.dumps({"vector_store_ids": [store.vector_store_id]})
-    tool = content_pb2.HostedTool(provider="openai", type="file_search", config_json=config)
-    asked = question("Cats?", "openai/gpt-4o", tools=[content_pb2.Tool(hosted=tool)])
+async def sent(gateway: RunningGateway, upstream: Upstream, asked: chat_pb2.CompleteRequest) -> Any:
+    """The tool as OpenAI gets it."""
     upstream.reply(status=400, json={"error": {"message": "enough", "code": "bad"}})
-    foreign = await another_tenant(gateway)
-    await refused(gateway.chat.Complete(chat_pb2.CompleteRequest(input=asked), metadata=foreign))
-    assert b"vs_theirs" not in upstream.requests[-1].body
+    assert await refused(gateway.chat.Complete(asked, metadata=gateway.metadata())) == "PROVIDER_REJECTED"
+    (tool,) = upstream.requests[-1].json()["tools"]
+    return tool
+
+
+@pytest.fixture
+async def at_openai(start_gateway: StartGateway, upstream: Upstream) -> RunningGateway:
+    """With the operator's account there."""
+    return await start_gateway({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": upstream.url})
+
+
+async def test_a_providers_file_search_looks_into_our_stores(at_openai: RunningGateway, upstream: Upstream) -> None:
+    upstream.reply(json={"id": "vs_theirs"})
+    store = await make(at_openai, provider="openai")
+    tool = await sent(at_openai, upstream, searching(store.vector_store_id, max_num_results=3))
+    assert tool == {"type": "file_search", "vector_store_ids": ["vs_theirs"], "max_num_results": 3}
+    hidden = searching("vs_foreign", type_="web_search", type="file_search")
+    assert (await sent(at_openai, upstream, hidden))["type"] == "web_search"
+
+
+async def test_another_tenant_does_not_search_our_stores(at_openai: RunningGateway, upstream: Upstream) -> None:
+    upstream.reply(json={"id": "vs_theirs"})
+    store, near = await make(at_openai, provider="openai"), await make(at_openai)
+    foreign = await another_tenant(at_openai)
+    for name in (store.vector_store_id, "vs_theirs", "vs_unknown"):
+        asked = at_openai.chat.Complete(searching(name), metadata=foreign)
+        assert await refused(asked) == "RESOURCE_NOT_FOUND"
+    for named in ("vs_theirs", near.vector_store_id):  # what the provider calls it, and one at another provider
+        asked = at_openai.chat.Complete(searching(named), metadata=at_openai.metadata())
+        assert await refused(asked) == "RESOURCE_NOT_FOUND"
+    for names in ([[store.vector_store_id]], [store.vector_store_id] * 21):
+        asked = at_openai.chat.Complete(searching(*names), metadata=at_openai.metadata())
+        assert await refused(asked) == "VALIDATION"
+    assert len(upstream.requests) == 1
+
+
+async def test_with_its_own_key_a_tenant_names_what_it_has_there(at_openai: RunningGateway, upstream: Upstream) -> None:
+    request = providers_pb2.CreateProviderAccountRequest(provider="openai", name="main", api_key="sk-own")
+    await at_openai.providers.CreateProviderAccount(request, metadata=at_openai.metadata())
+    assert (await sent(at_openai, upstream, searching("vs_mine")))["vector_store_ids"] == ["vs_mine"]
+    assert upstream.requests[-1].headers["authorization"] == "Bearer sk-own"

@@ -10,7 +10,8 @@ import pytest
 from tests.fixtures.bucket import Bucket, open_bucket
 from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, TrunklineError
-from trunkline_server.store.bucket_contents import BucketContents, BucketSettings
+from trunkline_server.house.filing import open_bucket as contents_of
+from trunkline_server.store.bucket_contents import BucketSettings
 from trunkline_server.store.contents import PIECE_BYTES, Contents
 from trunkline_server.store.database import Database
 from trunkline_server.store.database_contents import DatabaseContents
@@ -30,7 +31,7 @@ async def contents(
     places: dict[str, Contents] = {
         "database": DatabaseContents(database),
         "folder": FolderContents(tmp_path / "files"),
-        "bucket": BucketContents(bucket.settings),
+        "bucket": contents_of(bucket.settings),
     }
     yield places[request.param]
     for place in places.values():
@@ -70,7 +71,7 @@ async def test_large_objects_do_not_stay(database: Database) -> None:
 
 @pytest.mark.parametrize("status", [403, 500, 503])
 async def test_a_bucket_that_fails_is_an_outage_without_its_words(bucket: Bucket, status: int) -> None:
-    contents = BucketContents(bucket.settings)
+    contents = contents_of(bucket.settings)
     bucket.failing = status
     with pytest.raises(TrunklineError) as caught:
         await contents.put(ids.new_uuid(), b"words")
@@ -81,7 +82,7 @@ async def test_a_bucket_that_fails_is_an_outage_without_its_words(bucket: Bucket
 
 async def test_a_bucket_refuses_another_key(bucket: Bucket) -> None:
     given = bucket.settings
-    contents = BucketContents(BucketSettings(given.endpoint, given.bucket, given.region, "key", "wrong"))
+    contents = contents_of(BucketSettings(given.endpoint, given.bucket, given.region, "key", "wrong"))
     with pytest.raises(TrunklineError):
         await contents.put(ids.new_uuid(), b"words")
     assert bucket.objects == {}
@@ -89,7 +90,7 @@ async def test_a_bucket_refuses_another_key(bucket: Bucket) -> None:
 
 
 async def test_nobody_at_the_bucket_is_an_outage() -> None:
-    contents = BucketContents(BucketSettings("http://127.0.0.1:1", "papers", "eu", "key", "secret"))
+    contents = contents_of(BucketSettings("http://127.0.0.1:1", "papers", "eu", "key", "secret"))
     with pytest.raises(TrunklineError) as caught:
         await contents.get(ids.new_uuid())
     assert caught.value.reason is Reason.STORE_UNAVAILABLE

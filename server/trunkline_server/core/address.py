@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import idna
 
@@ -78,9 +78,13 @@ class Address:
 
     @property
     def url(self) -> str:
+        return f"{self.origin}{self.target}"
+
+    @property
+    def origin(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.target}"
+        return f"{self.scheme}://{host}{port}"
 
 
 def parse(url: str, field: str, policy: EgressPolicy) -> Address:
@@ -89,6 +93,15 @@ def parse(url: str, field: str, policy: EgressPolicy) -> Address:
         return _address(_split(url), policy)
     except ValueError:
         raise not_allowed(field) from None
+
+
+def beyond(address: Address, location: str, field: str, policy: EgressPolicy) -> Address:
+    """Where a redirect leads, which is judged like any address."""
+    try:
+        url = urljoin(address.url, location)
+    except ValueError:
+        raise not_allowed(field) from None
+    return parse(url, field, policy)
 
 
 def not_allowed(field: str) -> TrunklineError:

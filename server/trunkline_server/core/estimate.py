@@ -54,7 +54,7 @@ def text_tokens(text: str) -> int:
 
 
 def _parts_tokens(parts: Iterable[content_pb2.Part]) -> int:
-    return sum(_part_tokens(part) for part in parts)
+    return sum(map(_part_tokens, parts))
 
 
 def _part_tokens(part: content_pb2.Part) -> int:

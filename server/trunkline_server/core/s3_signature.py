@@ -22,8 +22,8 @@ class Signer:
     secret_key: str = field(repr=False)
     service: str = "s3"
 
-    def headers(self, method: str, host: str, path: str, body: bytes, now: datetime) -> dict[str | bytes, str | bytes]:
-        """All headers of a request without a query; `path` begins with `/` and is not yet quoted."""
+    def headers(self, method: str, host: str, path: str, body: bytes, now: datetime) -> dict[str, str]:
+        """For a request without a query; `path` begins with `/` and is not yet quoted."""
         time, digest = now.strftime("%Y%m%dT%H%M%SZ"), hashlib.sha256(body).hexdigest()
         question = f"{method}\n{quote(path)}\n\nhost:{host}\nx-amz-content-sha256:{digest}\nx-amz-date:{time}\n\n"
         scope = f"{time[:8]}/{self.region}/{self.service}/aws4_request"
@@ -36,7 +36,6 @@ class Signer:
             "x-amz-content-sha256": digest,
             "x-amz-date": time,
             "authorization": f"{ALGORITHM} {credential}",
-            "content-length": str(len(body)),
         }
 
     def _key(self, day: str) -> bytes:

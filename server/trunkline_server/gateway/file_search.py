@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 
 from trunkline.v1 import chat_pb2, content_pb2
-from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
+from trunkline_server.core.text import readable
 from trunkline_server.store.vector_stores import VectorStores
 
 FILE_SEARCH: Final = "file_search"
 STORES: Final = "vector_store_ids"
 STORES_MAX: Final = 20
+_PATH: Final = "input.tools.hosted.config_json"
 
 
 def searches(input: chat_pb2.ChatInput) -> bool:
@@ -21,30 +25,40 @@ def searches(input: chat_pb2.ChatInput) -> bool:
     return any(tool.hosted.type == FILE_SEARCH for tool in input.tools if tool.HasField("hosted"))
 
 
-async def with_stores(stores: VectorStores, tenant_id: UUID, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
-    """The question with its provider's names for our vector stores; other names stay as they are."""
-    whole = chat_pb2.ChatInput()
-    whole.CopyFrom(input)
-    for tool in whole.tools:
-        if tool.HasField("hosted") and tool.hosted.type == FILE_SEARCH:
-            await _rename(stores, tenant_id, tool.hosted)
-    return whole
+@dataclass(frozen=True, slots=True)
+class FileSearch:
+    """`has_own`: whether a tenant goes to a provider with a key of its own. There, whatever it names is its own; with
+    ours, the stores of all other tenants are in the same account."""
 
+    stores: VectorStores
+    has_own: Callable[[UUID, str], bool]
 
-async def _rename(stores: VectorStores, tenant_id: UUID, tool: content_pb2.HostedTool) -> None:
-    config: dict[str, Any] = orjson.loads(tool.config_json or "{}")
-    named = config.get(STORES)
-    if not isinstance(named, list) or len(named) > STORES_MAX:
-        return
-    config[STORES] = [await _name(stores, tenant_id, tool.provider, each) for each in named]
-    tool.config_json = orjson.dumps(config).decode()
+    async def named(self, tenant_id: UUID, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
+        """The question with its provider's names for our vector stores. Raises RESOURCE_NOT_FOUND, VALIDATION."""
+        whole = chat_pb2.ChatInput()
+        whole.CopyFrom(input)
+        for tool in whole.tools:
+            if tool.HasField("hosted") and tool.hosted.type == FILE_SEARCH:
+                await self._rename(tenant_id, tool.hosted)
+        return whole
 
+    async def _rename(self, tenant_id: UUID, tool: content_pb2.HostedTool) -> None:
+        config: dict[str, Any] = orjson.loads(tool.config_json or "{}")
+        if STORES not in config:
+            return
+        names, is_free = config[STORES], self.has_own(tenant_id, tool.provider)
+        if not (isinstance(names, list) and len(names) <= STORES_MAX and all(isinstance(each, str) for each in names)):
+            raise invalid(_PATH, f"{STORES} must be a list of at most {STORES_MAX} ids")
+        config[STORES] = [await self._name(tenant_id, tool.provider, each, is_free=is_free) for each in names]
+        tool.config_json = orjson.dumps(config).decode()
 
-async def _name(stores: VectorStores, tenant_id: UUID, provider: str, name: object) -> object:
-    try:
-        found = await stores.find(tenant_id, name if isinstance(name, str) else "")
-    except TrunklineError as error:
-        if error.reason is Reason.RESOURCE_NOT_FOUND:
-            return name
-        raise
-    return found.provider_store_id if found.provider == provider else name
+    async def _name(self, tenant_id: UUID, provider: str, name: str, *, is_free: bool) -> str:
+        try:
+            found = await self.stores.find(tenant_id, readable(_PATH, name))
+        except TrunklineError as error:
+            if is_free and error.reason is Reason.RESOURCE_NOT_FOUND:
+                return name
+            raise
+        if found.provider != provider:
+            raise not_found("vector store", name)
+        return found.provider_store_id

@@ -16,10 +16,9 @@ from trunkline_server.core.errand import Input, InputT
 from trunkline_server.core.errors import Reason, invalid
 from trunkline_server.core.question import blob_of, check_data
 from trunkline_server.gateway.attachments import attached
-from trunkline_server.gateway.file_search import searches, with_stores
+from trunkline_server.gateway.file_search import FileSearch, searches
 from trunkline_server.providers.egress import Egress, Fetched
 from trunkline_server.store.archive import Archive
-from trunkline_server.store.vector_stores import VectorStores
 
 CONCURRENT_MAX: Final = 8
 FILES_MAX: Final = 64
@@ -56,18 +55,24 @@ class _File:
 class Media:
     """Fetches through the guarded client alone."""
 
-    def __init__(self, egress: Egress, archive: Archive, stores: VectorStores) -> None:
+    def __init__(self, egress: Egress, archive: Archive, search: FileSearch) -> None:
         self._egress = egress
         self._archive = archive
-        self._stores = stores
+        self.search = search
 
     async def inline(self, tenant_id: UUID, input: InputT, *, takes_urls: bool) -> InputT:
         """The work as a provider takes it; the same object where nothing is to do.
 
         Raises URL_NOT_ALLOWED, MEDIA_INVALID, RESOURCE_NOT_FOUND.
         """
-        if isinstance(input, chat_pb2.ChatInput) and (input.file_ids or input.tools):
-            input = cast("InputT", await self._referred(tenant_id, input))
+        if isinstance(input, chat_pb2.ChatInput) and searches(input):
+            input = cast("InputT", await self.search.named(tenant_id, input))
+        return await self.brought(tenant_id, input, takes_urls=takes_urls)
+
+    async def brought(self, tenant_id: UUID, input: InputT, *, takes_urls: bool) -> InputT:
+        """With its files; the same object where nothing is to do."""
+        if isinstance(input, chat_pb2.ChatInput) and input.file_ids:
+            input = cast("InputT", await attached(self._archive.files, tenant_id, input))
         if not any(file.is_misnamed or file.is_ours or (file.is_far and not takes_urls) for file in _files(input)):
             return input
         whole = type(input)()
@@ -78,14 +83,6 @@ class Media:
                 file.blob.media_type = media.normal(file.blob.media_type) or media.sniff(file.blob.data)
         await self._bring(tenant_id, [file for file in files if file.is_ours or (file.is_far and not takes_urls)])
         return whole
-
-    async def _referred(self, tenant_id: UUID, input: chat_pb2.ChatInput) -> chat_pb2.ChatInput:
-        """With what the question only names; the same object where it names nothing of ours."""
-        if input.file_ids:
-            input = await attached(self._archive.files, tenant_id, input)
-        if input.tools and searches(input):
-            input = await with_stores(self._stores, tenant_id, input)
-        return input
 
     async def _bring(self, tenant_id: UUID, files: Sequence[_File]) -> None:
         """Replace ids and addresses by bytes; the first that fails ends the others."""
@@ -125,7 +122,8 @@ class _Fetches:
 
     async def _fetched(self, file: _File, field: str) -> Fetched:
         if not file.is_ours:
-            return await self._egress.fetch(file.blob.uri, bytes_max=BYTES_MAX[file.kind], field=field)
+            owner, bytes_max = self._tenant_id, BYTES_MAX[file.kind]
+            return await self._egress.fetch(file.blob.uri, owner=owner, bytes_max=bytes_max, field=field)
         found = await self._archive.files.find(self._tenant_id, file.blob.file_id)
         data = await self._archive.whole(found, bytes_max=BYTES_MAX[file.kind], field=field)
         file.blob.filename = file.blob.filename or found.spec.filename

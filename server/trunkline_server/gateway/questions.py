@@ -14,7 +14,7 @@ from trunkline_server.core.errors import Reason, invalid
 from trunkline_server.core.text import readable
 from trunkline_server.gateway.abroad import abroad
 from trunkline_server.gateway.attachments import is_shown
-from trunkline_server.gateway.file_search import STORES
+from trunkline_server.gateway.file_search import STORES, searches
 from trunkline_server.gateway.file_stores import FileStores
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.routes import Route
@@ -32,17 +32,19 @@ class Questions:
         self, call: Call, input: chat_pb2.ChatInput, route: Route, *, asked: bool = True
     ) -> Coroutine[Any, Any, chat_pb2.ChatInput]:
         """As the provider takes it; where nobody is `asked`, nothing is made there. Raises as `Media.inline` does."""
-        if input.file_search:
+        if input.file_search or searches(input):
             return self._with_store(call, input, route, asked=asked)
-        return self._inline(call, input, route)
+        return self.media.brought(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
 
     async def _with_store(
         self, call: Call, input: chat_pb2.ChatInput, route: Route, *, asked: bool
     ) -> chat_pb2.ChatInput:
-        return await self._inline(call, await self._searched(call, input, route, asked=asked), route)
-
-    def _inline(self, call: Call, input: chat_pb2.ChatInput, route: Route) -> Coroutine[Any, Any, chat_pb2.ChatInput]:
-        return self.media.inline(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
+        """What the caller names is judged before ours is added."""
+        takes_urls, tenant_id = route.upstream.provider.takes_urls, call.caller.tenant_id
+        input = await self.media.search.named(tenant_id, input)
+        if input.file_search:
+            input = await self._searched(call, input, route, asked=asked)
+        return await self.media.brought(tenant_id, input, takes_urls=takes_urls)
 
     async def _searched(
         self, call: Call, input: chat_pb2.ChatInput, route: Route, *, asked: bool

@@ -12,6 +12,7 @@ from trunkline_server.gateway.cache.memory import Memory
 from trunkline_server.gateway.cache.shelf import Shelf
 from trunkline_server.gateway.copies import Copies
 from trunkline_server.gateway.errands import Errands
+from trunkline_server.gateway.file_search import FileSearch
 from trunkline_server.gateway.file_stores import FileStores
 from trunkline_server.gateway.media import Media
 from trunkline_server.gateway.questions import Questions
@@ -103,7 +104,9 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
 
 
 def _errands(ground: Ground, calls: Calls, archive: Archive) -> Errands:
-    media = Media(Egress(ground.policy), archive, VectorStores(ground.database))
+    egress, stores = Egress(ground.policy), VectorStores(ground.database)
+    ground.stack.push_async_callback(egress.close)
+    media = Media(egress, archive, FileSearch(stores, calls.routes.has_own))
     return Errands(calls.gateway, media, ground.policy)
 
 

@@ -86,7 +86,7 @@ class Hooks:
         return WebhookDoor(proofs, self.inbound.take)
 
     async def _fetched(self, uri: str) -> bytes:
-        return (await self.egress.fetch(uri, bytes_max=KEYS_BYTES_MAX, field="webhook_keys_uri")).data
+        return (await self.egress.fetch(uri, owner=None, bytes_max=KEYS_BYTES_MAX, field="webhook_keys_uri")).data
 
     def postman(self) -> Postman:
         return Postman(self.deliveries, self.outbox, self.news, self.egress)

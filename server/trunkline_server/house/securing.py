@@ -44,7 +44,7 @@ def strangers_of(ground: Ground) -> Strangers:
     ground.stack.push_async_callback(egress.close)
 
     async def fetch(uri: str) -> bytes:
-        return (await egress.fetch(uri, bytes_max=JWKS_BYTES_MAX, field="auth.issuers")).data
+        return (await egress.fetch(uri, owner=None, bytes_max=JWKS_BYTES_MAX, field="auth.issuers")).data
 
     identities = [
         Identity(each.name, each.tenant, frozenset(each.scopes), each.models, Priority[each.priority.upper()])

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Protocol
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.providers.http.network import INTERNET, Network
 from trunkline_server.providers.http.origin import Origin
 from trunkline_server.providers.http.pool import Pool, PoolFigures
 from trunkline_server.providers.http.settings import ClientSettings
@@ -52,11 +53,17 @@ class Transport(Protocol):
 class HttpTransport:
     """The transport over HTTP/1.1, with kept connections. Raises ValueError where it could never send anything."""
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], settings: ClientSettings | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        settings: ClientSettings | None = None,
+        network: Network = INTERNET,
+    ) -> None:
         self._settings = settings or ClientSettings()
         origin = Origin.of(base_url)
         self._spelling = Spelling(origin, headers)
-        self._pool = Pool(origin, self._settings)
+        self._pool = Pool(origin, self._settings, network)
 
     def open(self, request: HttpRequest) -> AbstractAsyncContextManager[Response]:
         if not request.path.startswith("/"):

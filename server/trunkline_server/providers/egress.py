@@ -4,25 +4,32 @@ ours sent along."""
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import urljoin
+from functools import lru_cache, partial
+from typing import Final
+from uuid import UUID
 
-from trunkline_server.core.address import Address, EgressPolicy, not_allowed, parse
+from trunkline_server.core.address import Address, EgressPolicy, beyond, not_allowed, parse
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
+from trunkline_server.core.failure import UpstreamFailure
+from trunkline_server.providers.client import ClientSettings, Response
+from trunkline_server.providers.guard import Ways, guarded
+from trunkline_server.providers.http.network import INTERNET, Network
+from trunkline_server.wire.http import HttpRequest
 
-if TYPE_CHECKING:
-    import httpcore
-
-    from trunkline_server.providers.guard import Resolve
-
-HOPS_MAX = 3
-_HEADERS: dict[str | bytes, str | bytes] = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "trunkline"}
-_REDIRECTS = {301, 302, 303, 307, 308}
-_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+HOPS_MAX: Final = 3
+_IDLE_S: Final = 4.0
+"""Less than the five seconds after which many servers hang up: a request must not cross that."""
+_CONNECTIONS_MAX: Final = 64
+_KNOWN: Final = 256
+"""Addresses whose spelling was judged; where they lead is judged each time."""
+_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Who reads wants less than this."""
+_HEADERS: Final = {"accept": "*/*"}
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_MAGIC: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
     (0, b"\xff\xd8\xff", "image/jpeg"),
     (0, b"GIF8", "image/gif"),
@@ -36,10 +43,11 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class EgressTimeouts:
-    """How long a fetch may take: one connection, and everything together."""
+    """How long a fetch may take: one connection, and everything together; and how long that connection is of use."""
 
     connect_s: float = 3.0
     total_s: float = 10.0
+    keep_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,150 +60,114 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a post was answered with; names of headers in lower case."""
+    """What a post was answered with; header names are found in any case."""
 
     status: int
     headers: Mapping[str, str]
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """An answer that is being read; names of headers in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    pieces: AsyncIterator[bytes]
-
-
 class Egress:
-    """The guarded client. Its HTTP library is loaded with the first fetch."""
+    """The guarded client. `owner` is the tenant that an address is asked for; none: the operator.
+
+    Every URL_NOT_ALLOWED says the same, whether an address is forbidden or nobody answers there.
+    """
 
     def __init__(
-        self,
-        policy: EgressPolicy,
-        timeouts: EgressTimeouts | None = None,
-        resolve: Resolve | None = None,
-        network: httpcore.AsyncNetworkBackend | None = None,
+        self, policy: EgressPolicy, timeouts: EgressTimeouts | None = None, network: Network = INTERNET
     ) -> None:
         self._policy = policy
+        self._parsed = lru_cache(_KNOWN)(partial(parse, policy=policy))
         self._timeouts = timeouts or EgressTimeouts()
-        self._resolve = resolve or _look_up
-        self._network = network
-        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._ways = Ways(guarded(network, policy), _settings(self._timeouts))
 
-    async def fetch(self, url: str, *, bytes_max: int, field: str) -> Fetched:
+    async def fetch(self, url: str, *, owner: UUID | None, bytes_max: int, field: str) -> Fetched:
         """The bytes at `url`, at most `bytes_max`; errors name `field`. URL_NOT_ALLOWED, MEDIA_INVALID."""
-        address = parse(url, field, self._policy)
-        pool, failures = self._opened()
         try:
             async with asyncio.timeout(self._timeouts.total_s):
-                return await self._follow(pool, address, bytes_max, field)
-        except failures:
+                return await self._follow(self._parsed(url, field), owner, bytes_max, field)
+        except (UpstreamFailure, TimeoutError):
             raise not_allowed(field) from None
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, bytes_max: int, field: str) -> Answered:
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, owner: UUID | None, bytes_max: int, field: str
+    ) -> Answered:
         """Sends `body`, and reads at most `bytes_max` of the answer; a redirect is an answer like any other.
 
         Raises URL_NOT_ALLOWED, also where nobody answers, and DEADLINE where somebody does so too late.
         """
-        address = parse(url, field, self._policy)
-        pool, failures = self._opened()
-        deadline = asyncio.timeout(self._timeouts.total_s)
+        address = self._parsed(url, field)
         try:
-            async with deadline:
-                return await self._post(pool, address, body, headers, bytes_max)
-        except failures:
-            if deadline.expired():
-                raise TrunklineError(Reason.DEADLINE, "the address did not answer in time") from None
+            async with (
+                asyncio.timeout(self._timeouts.total_s),
+                self._ways.asked(owner, address, HttpRequest("POST", address.target, headers, body)) as answer,
+            ):
+                return Answered(answer.status, answer.headers, (await _read(answer, bytes_max))[:bytes_max])
+        except TimeoutError:
+            raise TrunklineError(Reason.DEADLINE, "the address did not answer in time") from None
+        except UpstreamFailure:
             raise not_allowed(field) from None
 
     @asynccontextmanager
     async def exchange(
-        self, method: str, url: str, body: bytes, headers: Mapping[str, str], *, field: str
-    ) -> AsyncIterator[Exchange]:
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], *, owner: UUID | None, field: str
+    ) -> AsyncIterator[Response]:
         """An answer for whoever asks to read, who also bounds its time and its size; a redirect is one like any other.
 
         Raises URL_NOT_ALLOWED, and TOOL_FAILED where nobody answers or may be asked: it does not tell which.
         """
-        address = parse(url, field, self._policy)
-        pool, failures = self._opened()
-        sent = {"user-agent": "trunkline", "accept-encoding": "identity", **headers, "content-length": str(len(body))}
+        address = self._parsed(url, field)
         try:
-            async with pool.stream(
-                method, address.url, headers=list(sent.items()), content=body, extensions=self._extensions()
-            ) as response:
-                told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-                yield Exchange(response.status, told, aiter(response.aiter_stream()))
-        except failures:
+            async with self._ways.asked(owner, address, HttpRequest(method, address.target, headers, body)) as answer:
+                yield answer
+        except UpstreamFailure:
             raise TrunklineError(Reason.TOOL_FAILED, "the address cannot be reached") from None
 
-    def _opened(self) -> tuple[httpcore.AsyncConnectionPool, tuple[type[Exception], ...]]:
-        """The pool, and what may go wrong with it."""
-        from trunkline_server.providers import guard  # noqa: PLC0415  brings the HTTP library, with the first fetch
-
-        self._pool = self._pool or guard.pool(self._policy, self._resolve, self._network)
-        return self._pool, guard.FAILURES
-
-    async def _post(
-        self,
-        pool: httpcore.AsyncConnectionPool,
-        address: Address,
-        body: bytes,
-        headers: Mapping[str, str],
-        bytes_max: int,
-    ) -> Answered:
-        sent = {"user-agent": "trunkline", "accept-encoding": "identity", **headers}
-        length = ("content-length", str(len(body)))
-        async with pool.stream(
-            "POST", address.url, headers=[*sent.items(), length], content=body, extensions=self._extensions()
-        ) as response:
-            told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-            data = bytearray()
-            async for piece in response.aiter_stream():
-                data += piece
-                if len(data) >= bytes_max:
-                    break
-            return Answered(response.status, told, bytes(data[:bytes_max]))
-
     async def close(self) -> None:
-        if self._pool is not None:
-            await self._pool.aclose()
+        await self._ways.close()
 
-    async def _follow(
-        self, pool: httpcore.AsyncConnectionPool, address: Address, bytes_max: int, field: str
-    ) -> Fetched:
+    async def _follow(self, address: Address, owner: UUID | None, bytes_max: int, field: str) -> Fetched:
         for _ in range(HOPS_MAX + 1):
-            found = await self._ask(pool, address, bytes_max, field)
+            found = await self._ask(address, owner, bytes_max, field)
             if isinstance(found, Fetched):
                 return found
-            address = parse(urljoin(address.url, found), field, self._policy)
+            address = beyond(address, found, field, self._policy)
         raise not_allowed(field)
 
-    async def _ask(
-        self, pool: httpcore.AsyncConnectionPool, address: Address, bytes_max: int, field: str
-    ) -> Fetched | str:
+    async def _ask(self, address: Address, owner: UUID | None, bytes_max: int, field: str) -> Fetched | str:
         """What is there, or where else to look."""
-        async with pool.stream("GET", address.url, headers=_HEADERS, extensions=self._extensions()) as response:
-            told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-            if response.status in _REDIRECTS and "location" in told:
+        async with self._ways.asked(owner, address, HttpRequest("GET", address.target, _HEADERS)) as answer:
+            told = answer.headers
+            if answer.status in _REDIRECTS and "location" in told:
                 return told["location"]
-            if response.status != 200 or told.get("content-encoding", "identity") != "identity":
+            if answer.status != 200 or told.get("content-encoding", "identity") != "identity":
                 raise invalid(field, "the address does not answer with a plain file", Reason.MEDIA_INVALID)
-            data = await _read(response, bytes_max, field)
-        return Fetched(data, _media_type(data, told.get("content-type", ""), field))
-
-    def _extensions(self) -> dict[str, dict[str, float]]:
-        connect_s, total_s = self._timeouts.connect_s, self._timeouts.total_s
-        return {"timeout": {"connect": connect_s, "pool": connect_s, "read": total_s, "write": total_s}}
-
-
-async def _read(response: httpcore.Response, bytes_max: int, field: str) -> bytes:
-    data = bytearray()
-    async for piece in response.aiter_stream():
-        data += piece
+            data = await _read(answer, bytes_max)
         if len(data) > bytes_max:
             raise invalid(field, f"is larger than {bytes_max} bytes", Reason.MEDIA_INVALID)
+        return Fetched(data, _media_type(data, told.get("content-type", ""), field))
+
+
+def _settings(timeouts: EgressTimeouts) -> ClientSettings:
+    """A kept connection goes where a name led when it was dialled, and so does not live for long."""
+    return ClientSettings(
+        connect_timeout_s=timeouts.connect_s,
+        read_timeout_s=timeouts.total_s,
+        keep_alive_s=min(_IDLE_S, timeouts.keep_s),
+        age_s_max=timeouts.keep_s,
+        connections_max=_CONNECTIONS_MAX,
+        body_bytes_max=_BYTES_MAX,
+    )
+
+
+async def _read(answer: Response, bytes_max: int) -> bytes:
+    """All of it, or more than `bytes_max`: the rest is not waited for."""
+    data = bytearray()
+    async with aclosing(answer.chunks()) as pieces:
+        async for piece in pieces:
+            data += piece
+            if len(data) > bytes_max:
+                break
     return bytes(data)
 
 
@@ -207,9 +179,3 @@ def _media_type(data: bytes, declared: str, field: str) -> str:
     if any(media_type == known for _, _, known in _MAGIC):
         raise invalid(field, f"is not of the type {media_type!r} that its server declares", Reason.MEDIA_INVALID)
     return media_type or "application/octet-stream"
-
-
-async def _look_up(host: str, port: int) -> Sequence[str]:
-    loop = asyncio.get_running_loop()
-    answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(answer[4][0]) for answer in answers]

@@ -1,62 +1,88 @@
-"""The dial: resolves a name once, checks every answer, and connects to the number that was checked."""
+"""The guard between our client and addresses that callers give: where a dial may lead, and for whom it is kept."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TypeAlias
+from typing import Final, TypeAlias
+from uuid import UUID
 
-import httpcore
-
+from trunkline_server.core.address import Address as WebAddress
 from trunkline_server.core.address import EgressPolicy
+from trunkline_server.providers.client import ClientSettings, HttpTransport, Response
+from trunkline_server.providers.http.network import Address, Network
+from trunkline_server.wire.http import HttpRequest
 
-Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-SocketOption: TypeAlias = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
-RESOLVE_TIMEOUT_S = 2.0
-FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError, ValueError)
+RESOLVE_TIMEOUT_S: Final = 2.0
+_WAYS_MIN: Final = 64
+_HEADERS: Final = {"accept-encoding": "identity"}
+
+Direction: TypeAlias = tuple[UUID | None, str]
+"""Whose calls, and to where."""
 
 
-class Guard(httpcore.AsyncNetworkBackend):
-    """A network that has only the addresses of the policy in it, and no unix sockets. TLS still checks the name."""
+def guarded(network: Network, policy: EgressPolicy) -> Network:
+    """A network in which a name leads to permitted numbers or to none. None is remembered: every dial is judged anew,
+    by what is dialled then."""
 
-    def __init__(self, policy: EgressPolicy, resolve: Resolve, network: httpcore.AsyncNetworkBackend) -> None:
-        self._policy = policy
-        self._resolve = resolve
+    async def look_up(host: str, port: int) -> Sequence[Address]:
+        async with asyncio.timeout(RESOLVE_TIMEOUT_S):
+            found = await network.look_up(host, port)
+        if not all(policy.permits(ip_address(where[0]), host, port) for _, where in found):
+            raise ConnectionRefusedError
+        return found
+
+    return Network(look_up, network.open, known_s=0)
+
+
+@dataclass(slots=True)
+class _Way:
+    """The connections that serve one direction."""
+
+    transport: HttpTransport
+    in_use_count: int = 0
+
+    @property
+    def is_dead(self) -> bool:
+        return not self.in_use_count and not self.transport.figures.idle_count
+
+
+class Ways:
+    """Ways out. A connection serves none but the tenant it was made for: what one says cannot show in another's."""
+
+    def __init__(self, network: Network, settings: ClientSettings) -> None:
         self._network = network
+        self._settings = settings
+        self._ways: dict[Direction, _Way] = {}
+        self._count_max = _WAYS_MIN
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  the library's signature
-        local_address: str | None = None,
-        socket_options: Iterable[SocketOption] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        ip = await self._checked(host, port)
-        return await self._network.connect_tcp(ip, port, timeout, local_address, socket_options)
-
-    async def sleep(self, seconds: float) -> None:
-        await self._network.sleep(seconds)
-
-    async def _checked(self, host: str, port: int) -> str:
+    @asynccontextmanager
+    async def asked(self, owner: UUID | None, address: WebAddress, request: HttpRequest) -> AsyncIterator[Response]:
+        """Raises UpstreamFailure."""
+        way = self._way((owner, address.origin))
+        way.in_use_count += 1
         try:
-            async with asyncio.timeout(RESOLVE_TIMEOUT_S):
-                answers = await self._resolve(host, port)
-            ips = [ip_address(answer) for answer in answers]
-        except (OSError, ValueError):
-            ips = []
-        if not ips or not all(self._policy.permits(ip, host, port) for ip in ips):
-            raise httpcore.ConnectError("no allowed address")
-        return str(ips[0])
+            async with way.transport.open(request) as response:
+                yield response
+        finally:
+            way.in_use_count -= 1
 
+    async def close(self) -> None:
+        for way in self._ways.values():
+            await way.transport.close()
+        self._ways.clear()
 
-def pool(
-    policy: EgressPolicy, resolve: Resolve, network: httpcore.AsyncNetworkBackend | None = None
-) -> httpcore.AsyncConnectionPool:
-    """Connections through the guard, none of them kept: every request is checked anew."""
-    guard = Guard(policy, resolve, network or httpcore.AnyIOBackend())
-    return httpcore.AsyncConnectionPool(
-        ssl_context=ssl.create_default_context(), max_connections=64, max_keepalive_connections=0, network_backend=guard
-    )
+    def _way(self, direction: Direction) -> _Way:
+        if direction not in self._ways:
+            if len(self._ways) >= self._count_max:
+                self._clear()
+            self._ways[direction] = _Way(HttpTransport(direction[1], _HEADERS, self._settings, self._network))
+        return self._ways[direction]
+
+    def _clear(self) -> None:
+        """Forget those that nothing goes over any more; not at every turn, for each is looked at."""
+        self._ways = {direction: way for direction, way in self._ways.items() if not way.is_dead}
+        self._count_max = max(_WAYS_MIN, 2 * len(self._ways))

@@ -40,7 +40,7 @@ class ToolService:
         check_name(request.tool, "tool")
         if (installed := self.toolbox.installed.get(request.tool)) is not None:
             return tools_pb2.GetToolResponse(tool=_installed(installed))
-        return tools_pb2.GetToolResponse(tool=await self.tools.find(call.caller.tenant_id, request.tool))
+        return tools_pb2.GetToolResponse(tool=(await self.tools.find(call.caller.tenant_id, request.tool)).registered)
 
     async def list_tools(self, call: Call, request: tools_pb2.ListToolsRequest) -> tools_pb2.ListToolsResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from typing import Protocol
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from trunkline_server.core.errors import TrunklineError, store_unavailable
+from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.core.s3_signature import Signer
-from trunkline_server.store.contents import PIECE_BYTES, PUT_S_MAX
+from trunkline_server.store.contents import PIECE_BYTES
+from trunkline_server.wire.http import HttpRequest
 
-if TYPE_CHECKING:
-    import httpcore
 
-CONNECTIONS_MAX: Final = 16
-_TIMES: Final = {"connect": 5.0, "read": PUT_S_MAX, "write": PUT_S_MAX, "pool": 30.0}
+class Answer(Protocol):
+    """What the bucket says."""
+
+    @property
+    def status(self) -> int: ...
+
+    async def read(self, limit: int) -> bytes: ...
+
+
+class Transport(Protocol):
+    """Carries requests to the endpoint, below its path. Raises UpstreamFailure."""
+
+    def open(self, request: HttpRequest) -> AbstractAsyncContextManager[Answer]: ...
+
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +48,12 @@ class BucketSettings:
 class BucketContents:
     """An object for each piece. What fails is told as an outage: the bucket's own words may name its owner."""
 
-    def __init__(self, settings: BucketSettings) -> None:
-        import httpcore  # noqa: PLC0415 - loaded only where there is a bucket
-
-        self._settings = settings
+    def __init__(self, settings: BucketSettings, transport: Transport) -> None:
+        endpoint = urlsplit(settings.endpoint)
+        self._host, self._before = endpoint.netloc, endpoint.path.rstrip("/")
+        self._folder = f"/{settings.bucket}/{settings.prefix}"
         self._signer = Signer(settings.region, settings.access_key, settings.secret_key)
-        self._failures = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
-        self._pool = httpcore.AsyncConnectionPool(max_connections=CONNECTIONS_MAX, retries=1)
+        self._transport = transport
 
     async def put(self, piece_id: UUID, data: bytes) -> None:
         await self._asked("PUT", piece_id, data, allowed=(200, 201, 204))
@@ -52,37 +65,18 @@ class BucketContents:
         await self._asked("DELETE", piece_id, allowed=(200, 202, 204, 404))
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        await self._transport.close()
 
     async def _asked(self, method: str, piece_id: UUID, data: bytes = b"", allowed: tuple[int, ...] = (200,)) -> bytes:
-        given = self._settings
-        path = f"{urlsplit(given.endpoint).path.rstrip('/')}/{given.bucket}/{given.prefix}{piece_id.hex}"
-        host = urlsplit(given.endpoint).netloc
-        headers = self._signer.headers(method, host, path, data, datetime.now(UTC))
+        path = f"{self._folder}{piece_id.hex}"
+        headers = self._signer.headers(method, self._host, self._before + path, data, datetime.now(UTC))
         try:
-            async with self._pool.stream(
-                method,
-                f"{urlsplit(given.endpoint).scheme}://{host}{path}",
-                headers=headers,
-                content=data,
-                extensions={"timeout": _TIMES},
-            ) as response:
-                body = await _read(response)
-        except self._failures as error:
+            async with self._transport.open(HttpRequest(method, quote(path), headers, data)) as answer:
+                if answer.status not in allowed:
+                    raise _refused(answer.status)
+                return await answer.read(PIECE_BYTES)
+        except UpstreamFailure as error:
             raise store_unavailable() from error
-        if response.status not in allowed:
-            raise _refused(response.status)
-        return body
-
-
-async def _read(response: httpcore.Response) -> bytes:
-    """No answer is longer than a piece."""
-    body = bytearray()
-    async for data in response.aiter_stream():
-        body += data
-        if len(body) > PIECE_BYTES:
-            raise store_unavailable()
-    return bytes(body)
 
 
 def _refused(status: int) -> TrunklineError:

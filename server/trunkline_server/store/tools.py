@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,6 +19,17 @@ from trunkline_server.store.tenant_keys import TenantKeys
 from trunkline_server.store.vault import Vault
 
 _SQL = queries.load(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRow:
+    """A tool, with its secrets as they are kept."""
+
+    tenant_id: UUID
+    id: UUID
+    registered: tools_pb2.RegisteredTool
+    key_version: int
+    sealed: bytes = field(repr=False)
 
 
 class Tools:
@@ -39,9 +51,12 @@ class Tools:
         except asyncpg.UniqueViolationError:
             raise taken(spec.name) from None
 
-    async def find(self, tenant_id: UUID, name: str) -> tools_pb2.RegisteredTool:
+    async def find(self, tenant_id: UUID, name: str) -> ToolRow:
         """Raises RESOURCE_NOT_FOUND, also for another tenant's."""
-        return _tool(await self._database.of(tenant_id).fetchrow(_SQL.find, *_named(tenant_id, name)), name)
+        row = await self._database.of(tenant_id).fetchrow(_SQL.find, *_named(tenant_id, name))
+        if row is None:
+            raise not_found("tool", name)
+        return ToolRow(tenant_id, row["tool_id"], _tool(row, name), row["key_version"], row["secrets"])
 
     async def page(self, tenant_id: UUID, after: str | None, limit: int) -> list[tools_pb2.RegisteredTool]:
         """By name."""
@@ -52,13 +67,9 @@ class Tools:
         if await self._database.of(tenant_id).fetchval(_SQL.delete, *_named(tenant_id, name)) is None:
             raise not_found("tool", name)
 
-    async def secrets(self, tenant_id: UUID, tool_id: str) -> dict[str, str]:
-        """In the clear. Raises RESOURCE_NOT_FOUND, SealBroken."""
-        row_id = ids.parse("tool", tool_id)
-        row = await self._database.of(tenant_id).fetchrow(_SQL.secrets, tenant_id, row_id)
-        if row is None or row_id is None:
-            raise not_found("tool", tool_id)
-        return await self._vault.opened(tenant_id, row_id, row["key_version"], row["secrets"])
+    async def secrets(self, tool: ToolRow) -> dict[str, str]:
+        """In the clear. Raises SealBroken."""
+        return await self._vault.opened(tool.tenant_id, tool.id, tool.key_version, tool.sealed)
 
     async def use_approval(self, token_digest: bytes, keep: timedelta) -> bool:
         """Whether this is its first use."""

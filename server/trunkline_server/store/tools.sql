@@ -5,12 +5,9 @@ INSERT INTO tool (tenant_id, tool_id, name, spec, key_version, secrets) VALUES (
 RETURNING tool_id, spec, create_time
 
 -- name: find
-SELECT tool_id, spec, create_time
+SELECT tool_id, spec, create_time, key_version, secrets
 FROM tool
 WHERE tenant_id = $1 AND CASE WHEN $2::uuid IS NULL THEN name = $3 ELSE tool_id = $2 END
-
--- name: secrets
-SELECT key_version, secrets FROM tool WHERE tenant_id = $1 AND tool_id = $2
 
 -- name: page
 SELECT tool_id, spec, create_time

@@ -47,6 +47,7 @@ class Delivery:
 class Claimed:
     """A delivery to be sent now, under a lease."""
 
+    tenant_id: UUID
     delivery_id: UUID
     lease_token: int
     event_id: UUID
@@ -130,6 +131,7 @@ class WebhookDeliveries:
 
 def _claimed(row: asyncpg.Record, secrets: Sequence[str]) -> Claimed:
     return Claimed(
+        tenant_id=row["tenant_id"],
         delivery_id=row["delivery_id"],
         lease_token=row["lease_token"],
         event_id=row["event_id"],

@@ -145,7 +145,8 @@ def merge(body: dict[str, object], options: Mapping[str, object]) -> dict[str, o
 
 def hosted(tool: content_pb2.HostedTool) -> dict[str, object]:
     """A tool that the provider runs, declared as the caller declares it."""
-    return {"type": tool.type, **{name: orjson.Fragment(bytes(value)) for name, value in _config(tool).items()}}
+    said: dict[str, object] = {"type": tool.type}
+    return said | {name: orjson.Fragment(bytes(value)) for name, value in _config(tool).items()} | said
 
 
 def arguments(call: content_pb2.ToolCallPart) -> object:

@@ -117,6 +117,7 @@ class Postman:
                 claimed.uri,
                 claimed.body.encode(),
                 headers_of(claimed, int(time.time())),
+                owner=claimed.tenant_id,
                 bytes_max=ANSWER_BYTES_MAX,
                 field="uri",
             )

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from trunkline_server.providers.http import dial
-from trunkline_server.providers.http.dial import Address, Dial, first_of, trust
+from trunkline_server.providers.http.dial import Dial, first_of, trust
+from trunkline_server.providers.http.network import Address, open_socket
 from trunkline_server.providers.http.origin import Origin
 
 
@@ -60,19 +61,18 @@ async def test_the_next_address_gets_its_turn_when_one_is_slow(listening: Addres
 
 
 async def test_where_two_answer_at_once_one_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, connect, together = asyncio.get_running_loop(), dial._open, asyncio.Barrier(2)
+    loop, together = asyncio.get_running_loop(), asyncio.Barrier(2)
 
     async def both(address: Address) -> socket.socket:
-        sock = await connect(address)
+        sock = await open_socket(address)
         await together.wait()
         return sock
 
     monkeypatch.setattr(dial, "_HEAD_START_S", 0.0)
-    monkeypatch.setattr(dial, "_open", both)
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0)
         address = (socket.AF_INET, server.getsockname())
-        with await first_of([address, address]) as sock:
+        with await first_of([address, address], both) as sock:
             peers = [(await loop.sock_accept(server))[0] for _ in range(2)]
             loser = next(peer for peer in peers if peer.getpeername() != sock.getsockname())
             assert await asyncio.wait_for(loop.sock_recv(loser, 1), 5) == b""
@@ -113,7 +113,7 @@ async def test_addresses_are_remembered_until_one_fails(listening: Address, monk
     assert asked == 2
 
 
-async def failing(_: object) -> socket.socket:
+async def failing(*_: object) -> socket.socket:
     raise OSError("down")
 
 

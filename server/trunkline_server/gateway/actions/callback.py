@@ -31,7 +31,12 @@ class Callback:
         headers = self._headers(await self.handlers.secret(handler), invocation.execution_id, body)
         try:
             answered = await self.egress.post(
-                handler.uri, body, headers, bytes_max=ANSWER_BYTES_MAX, field="handler.callback.uri"
+                handler.uri,
+                body,
+                headers,
+                owner=handler.tenant_id,
+                bytes_max=ANSWER_BYTES_MAX,
+                field="handler.callback.uri",
             )
         except TrunklineError as error:
             return failed("TIMEOUT" if error.reason is Reason.DEADLINE else "UNREACHABLE")

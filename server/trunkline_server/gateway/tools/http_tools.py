@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
 import orjson
 
-from trunkline.v1 import tools_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.sealing import SealBroken
 from trunkline_server.core.webhook import signature
 from trunkline_server.gateway.tools.tool import READ_BYTES_MAX, Ask, Said, Tool
+from trunkline_server.providers.client import Response
 from trunkline_server.providers.egress import Egress
-from trunkline_server.store.tools import Tools
+from trunkline_server.store.tools import ToolRow, Tools
 
 SIGNING: str = ":signing"
 """The name of the signing secret among a tool's secrets; no header can be called so."""
@@ -26,22 +26,24 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class HttpTools:
-    """Secrets are read when they are first sent, once for all rounds of a call."""
+    """Secrets are opened when they are first sent, once for all rounds of a call."""
 
     tools: Tools
     egress: Egress
 
-    def tool(self, tenant_id: UUID, registered: tools_pb2.RegisteredTool) -> Tool:
-        secrets = _Secrets(self.tools, tenant_id, registered.tool_id)
-        return Tool(registered.spec, partial(self._run, secrets, registered.spec.http.uri))
+    async def find(self, tenant_id: UUID, name: str) -> Tool:
+        """By id or name. Raises RESOURCE_NOT_FOUND."""
+        row = await self.tools.find(tenant_id, name)
+        return Tool(row.registered.spec, partial(self._run, _Secrets(self.tools, row)))
 
-    async def _run(self, secrets: _Secrets, uri: str, ask: Ask) -> Said:
+    async def _run(self, secrets: _Secrets, ask: Ask) -> Said:
         body = (ask.arguments_json or "{}").encode()
         headers = signed(await secrets.opened(), ask.call_id, body)
-        async with self.egress.exchange("POST", uri, body, headers, field="tool") as answer:
+        owner, uri = secrets.of.tenant_id, secrets.of.registered.spec.http.uri
+        async with self.egress.exchange("POST", uri, body, headers, owner=owner, field="tool") as answer:
             if not 200 <= answer.status < 300:
                 raise tool_failed("the tool answered with an error", httpStatus=str(answer.status))
-            read = await read_all(answer.pieces)
+            read = await read_all(answer)
         return _said(read, answer.headers.get("content-type", ""))
 
 
@@ -50,17 +52,16 @@ class _Secrets:
     """Of one tool in one call."""
 
     tools: Tools
-    tenant_id: UUID
-    tool_id: str
+    of: ToolRow
     _kept: dict[str, str] | None = field(default=None, repr=False)
 
     async def opened(self) -> dict[str, str]:
         """Raises TOOL_FAILED."""
         if self._kept is None:
             try:
-                self._kept = await self.tools.secrets(self.tenant_id, self.tool_id)
+                self._kept = await self.tools.secrets(self.of)
             except SealBroken:
-                _log.error("tool.sealed tool=%s", self.tool_id)
+                _log.error("tool.sealed tool=%s", self.of.registered.tool_id)
                 raise tool_failed("the tool's secrets cannot be opened") from None
         return self._kept
 
@@ -78,13 +79,14 @@ def signed(secrets: dict[str, str], call_id: str, body: bytes) -> dict[str, str]
     }
 
 
-async def read_all(pieces: AsyncIterator[bytes]) -> bytes:
+async def read_all(answer: Response) -> bytes:
     """Raises TOOL_FAILED where there is more than anybody would use."""
     data = bytearray()
-    async for piece in pieces:
-        data += piece
-        if len(data) > READ_BYTES_MAX:
-            raise tool_failed(f"the tool sent more than {READ_BYTES_MAX} bytes")
+    async with aclosing(answer.chunks()) as pieces:
+        async for piece in pieces:
+            data += piece
+            if len(data) > READ_BYTES_MAX:
+                raise tool_failed(f"the tool sent more than {READ_BYTES_MAX} bytes")
     return bytes(data)
 
 

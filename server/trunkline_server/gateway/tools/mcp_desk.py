@@ -160,7 +160,8 @@ class McpDesk:
     def _link(self, server: ServerRow) -> Link:
         if server.tenant_id is None:
             return self.stdio[server.spec.name]
-        return HttpLink(self._egress, server.spec.uri, partial(self._secrets, server.tenant_id, server.server_id))
+        secrets = partial(self._secrets, server.tenant_id, server.server_id)
+        return HttpLink(self._egress, server.tenant_id, server.spec.uri, secrets)
 
     async def _secrets(self, tenant_id: UUID, server_id: UUID) -> Mapping[str, str]:
         try:

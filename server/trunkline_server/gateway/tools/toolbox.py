@@ -48,7 +48,7 @@ class Toolbox:
             return self.installed[name]
         if BETWEEN in name:
             return await self.mcp.named(tenant_id, name)
-        return self.http.tool(tenant_id, await self.http.tools.find(tenant_id, name))
+        return await self.http.find(tenant_id, name)
 
     async def kit(self, call: Call, input: chat_pb2.ChatInput) -> Kit:
         """Raises SCOPE_MISSING, RESOURCE_NOT_FOUND, VALIDATION."""

@@ -35,10 +35,11 @@ class Connection(asyncio.BufferedProtocol):
         "_read_timeout_s",
         "_timer",
         "_transport",
+        "good_until",
         "idle_since",
     )
 
-    def __init__(self, buffer: memoryview, read_timeout_s: float, owner: Owner) -> None:
+    def __init__(self, buffer: memoryview, read_timeout_s: float, owner: Owner, age_s_max: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._buffer = buffer
         self._read_timeout_s = read_timeout_s
@@ -50,6 +51,7 @@ class Connection(asyncio.BufferedProtocol):
         self._held_bytes = 0
         self._paused = False
         self.idle_since = 0.0
+        self.good_until = self._loop.time() + age_s_max
 
     @property
     def closing(self) -> bool:
@@ -58,7 +60,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def quiet(self) -> bool:
         """Whether an idle connection may be used: anything to read on it can only be its end."""
-        return not self.closing and not self._poll.poll(0)
+        return not self.closing and self._loop.time() < self.good_until and not self._poll.poll(0)
 
     def say(self, head: bytes, body: bytes, bytes_max: int) -> Incoming:
         """Sends a request; the answer has at most `bytes_max` once it is decoded."""

@@ -9,17 +9,13 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from trunkline_server.providers.http.connection import Connection
+from trunkline_server.providers.http.network import INTERNET, Address, Network, Open, open_socket
 from trunkline_server.providers.http.origin import Origin
 
-Address: TypeAlias = tuple[int, Any]
-"""A family, and an address as sockets of that family want it."""
-
-_ADDRESSES_TTL_S: Final = 60.0
 _HEAD_START_S: Final = 0.25
-_PROBE_AFTER_S: Final = 60
 
 
 @cache
@@ -35,8 +31,9 @@ def trust(ca_file: str) -> ssl.SSLContext:
 class Dial:
     """Connects to one origin. Raises OSError; also where it is made, if there is no `ca_file` to read."""
 
-    def __init__(self, origin: Origin, ca_file: str) -> None:
+    def __init__(self, origin: Origin, ca_file: str, network: Network = INTERNET) -> None:
         self._origin = origin
+        self._network = network
         self._context = trust(ca_file) if origin.tls and ca_file else None
         self._known: Sequence[Address] = ()
         self._known_until = 0.0
@@ -52,28 +49,28 @@ class Dial:
 
     async def _socket(self) -> socket.socket:
         try:
-            return await first_of(await self._addresses())
+            return await first_of(await self._addresses(), self._network.open)
         except OSError:
             self._known_until = 0.0
             raise
 
     async def _addresses(self) -> Sequence[Address]:
         loop = asyncio.get_running_loop()
-        if loop.time() >= self._known_until:
-            found = await loop.getaddrinfo(self._origin.host, self._origin.port, type=socket.SOCK_STREAM)
-            self._known = [(family, address) for family, _, _, _, address in found]
-            self._known_until = loop.time() + _ADDRESSES_TTL_S
-        return self._known
+        if loop.time() < self._known_until:
+            return self._known
+        found = self._known = await self._network.look_up(self._origin.host, self._origin.port)
+        self._known_until = loop.time() + self._network.known_s
+        return found
 
 
-async def first_of(addresses: Sequence[Address]) -> socket.socket:
+async def first_of(addresses: Sequence[Address], open_: Open = open_socket) -> socket.socket:
     """Tries one after another; the next gets its turn when one fails, or takes longer than its head start."""
     waiting, tries = deque(addresses), set[asyncio.Task[socket.socket]]()
     failure = OSError("no address")
     try:
         while waiting or tries:
             if waiting:
-                tries.add(asyncio.create_task(_open(waiting.popleft())))
+                tries.add(asyncio.create_task(open_(waiting.popleft())))
             head_start_s = _HEAD_START_S if waiting else None
             done, _ = await asyncio.wait(tries, timeout=head_start_s, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -87,26 +84,6 @@ async def first_of(addresses: Sequence[Address]) -> socket.socket:
         for task in tries:
             task.cancel()
             task.add_done_callback(_discard)
-
-
-async def _open(address: Address) -> socket.socket:
-    family, where = address
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(0)
-        _probe(sock)
-        await asyncio.get_running_loop().sock_connect(sock, where)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _probe(sock: socket.socket) -> None:
-    """A model may think for minutes, and what stands between forgets silent connections, unless they are probed."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBE_AFTER_S)
 
 
 def _discard(task: asyncio.Task[socket.socket]) -> None:

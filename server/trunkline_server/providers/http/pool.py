@@ -10,6 +10,7 @@ from typing import Final
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.providers.http.connection import Connection
 from trunkline_server.providers.http.dial import Dial
+from trunkline_server.providers.http.network import Network
 from trunkline_server.providers.http.origin import Origin
 from trunkline_server.providers.http.settings import ClientSettings
 
@@ -33,9 +34,9 @@ class PoolFigures:
 class Pool:
     """A call holds a place while it has a connection; idle connections hold none, and are used before a new one."""
 
-    def __init__(self, origin: Origin, settings: ClientSettings) -> None:
+    def __init__(self, origin: Origin, settings: ClientSettings, network: Network) -> None:
         self._settings = settings
-        self._dial = Dial(origin, settings.ca_file)
+        self._dial = Dial(origin, settings.ca_file, network)
         self._places = asyncio.Semaphore(settings.connections_max)
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()
@@ -114,7 +115,7 @@ class Pool:
     def _make(self) -> Connection:
         if self._buffer is None:
             self._buffer = memoryview(bytearray(_READ_BYTES_MAX))
-        return Connection(self._buffer, self._settings.read_timeout_s, self)
+        return Connection(self._buffer, self._settings.read_timeout_s, self, self._settings.age_s_max)
 
     # what the connections say
 

@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
+from uuid import UUID
 
-from trunkline_server.providers.egress import Egress, Exchange
+from trunkline_server.providers.client import Response
+from trunkline_server.providers.egress import Egress
 from trunkline_server.providers.mcp.link import READ_BYTES_MAX, broken, failed
 from trunkline_server.wire import mcp
 from trunkline_server.wire.frames import EventStream
@@ -23,8 +25,11 @@ class _ForgottenError(Exception):
 class HttpLink:
     """`read_secrets` gives the server's own headers whenever they are sent."""
 
-    def __init__(self, egress: Egress, uri: str, read_secrets: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
+    def __init__(
+        self, egress: Egress, owner: UUID, uri: str, read_secrets: Callable[[], Awaitable[Mapping[str, str]]]
+    ) -> None:
         self._egress = egress
+        self._owner = owner
         self._uri = uri
         self._read_secrets = read_secrets
         self._known: dict[str, str] = {}
@@ -68,37 +73,38 @@ class HttpLink:
         except _ForgottenError:
             raise failed("there is no MCP server at the address") from None
         self._known[mcp.VERSION_HEADER] = version
-        async with self._post(mcp.notification("notifications/initialized")) as exchange:
-            _check(exchange)
+        async with self._post(mcp.notification("notifications/initialized")) as response:
+            _check(response)
 
     async def _asked(self, method: str, params: Mapping[str, Any]) -> bytes:
         self._ids += 1
         own = self._ids
-        async with self._post(mcp.request(own, method, params)) as exchange:
-            _check(exchange)
-            if session := exchange.headers.get(mcp.SESSION_HEADER):
+        async with self._post(mcp.request(own, method, params)) as response:
+            _check(response)
+            if session := response.headers.get(mcp.SESSION_HEADER):
                 self._known[mcp.SESSION_HEADER] = session
-            return await _answer(exchange, own)
+            return await _answer(response, own)
 
     @asynccontextmanager
-    async def _post(self, body: bytes) -> AsyncIterator[Exchange]:
+    async def _post(self, body: bytes) -> AsyncIterator[Response]:
         ours = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
         headers = {**await self._read_secrets(), **ours, **self._known}
-        async with self._egress.exchange("POST", self._uri, body, headers, field="server") as exchange:
-            yield exchange
+        sent = self._egress.exchange("POST", self._uri, body, headers, owner=self._owner, field="server")
+        async with sent as response:
+            yield response
 
 
-def _check(exchange: Exchange) -> None:
-    if exchange.status == 404:
+def _check(response: Response) -> None:
+    if response.status == 404:
         raise _ForgottenError
-    if not 200 <= exchange.status < 300:
-        raise failed("the MCP server answered with an error", httpStatus=str(exchange.status))
+    if not 200 <= response.status < 300:
+        raise failed("the MCP server answered with an error", httpStatus=str(response.status))
 
 
-async def _answer(exchange: Exchange, own: int) -> bytes:
+async def _answer(response: Response, own: int) -> bytes:
     """The result, among what else the server has to say."""
-    kind = exchange.headers.get("content-type", "")
-    messages = _events(exchange) if kind.startswith("text/event-stream") else _whole(exchange)
+    kind = response.headers.get("content-type", "")
+    messages = _events(response) if kind.startswith("text/event-stream") else _whole(response)
     async with aclosing(messages):
         async for message in messages:
             told = _read(message)
@@ -116,22 +122,24 @@ def _read(message: bytes) -> mcp.Answer | mcp.Asked | mcp.Changed | None:
         raise broken() from None
 
 
-async def _whole(exchange: Exchange) -> AsyncGenerator[bytes, None]:
-    yield b"".join([piece async for piece in _bounded(exchange)])
+async def _whole(response: Response) -> AsyncGenerator[bytes, None]:
+    yield b"".join([piece async for piece in _bounded(response)])
 
 
-async def _events(exchange: Exchange) -> AsyncGenerator[bytes, None]:
+async def _events(response: Response) -> AsyncGenerator[bytes, None]:
     stream = EventStream()
-    async for piece in _bounded(exchange):
-        for _, data in stream.feed(piece):
-            if data:
-                yield data
+    async with aclosing(_bounded(response)) as pieces:
+        async for piece in pieces:
+            for _, data in stream.feed(piece):
+                if data:
+                    yield data
 
 
-async def _bounded(exchange: Exchange) -> AsyncIterator[bytes]:
+async def _bounded(response: Response) -> AsyncGenerator[bytes, None]:
     left = READ_BYTES_MAX
-    async for piece in exchange.pieces:
-        left -= len(piece)
-        if left < 0:
-            raise failed(f"the MCP server sent more than {READ_BYTES_MAX} bytes")
-        yield piece
+    async with aclosing(response.chunks()) as pieces:
+        async for piece in pieces:
+            left -= len(piece)
+            if left < 0:
+                raise failed(f"the MCP server sent more than {READ_BYTES_MAX} bytes")
+            yield piece

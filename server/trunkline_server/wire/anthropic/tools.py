@@ -63,4 +63,5 @@ def _function(function: content_pb2.FunctionTool) -> dict[str, object]:
 
 
 def _hosted(hosted: content_pb2.HostedTool, path: str) -> dict[str, object]:
-    return {"type": hosted.type, **fields_of(hosted.config_json, f"{path}.hosted.config_json")}
+    said: dict[str, object] = {"type": hosted.type}
+    return said | fields_of(hosted.config_json, f"{path}.hosted.config_json") | said

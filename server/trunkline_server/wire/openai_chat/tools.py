@@ -44,7 +44,8 @@ def _function(wanted: content_pb2.FunctionTool) -> dict[str, object]:
 
 def _hosted(wanted: content_pb2.HostedTool) -> dict[str, object]:
     config = dialect.parse(FIELDS, (wanted.config_json or "{}").encode())
-    return {"type": wanted.type, **{name: orjson.Fragment(bytes(value)) for name, value in config.items()}}
+    said: dict[str, object] = {"type": wanted.type}
+    return said | {name: orjson.Fragment(bytes(value)) for name, value in config.items()} | said
 
 
 def encode_tool_choice(choice: content_pb2.ToolChoice, quirks: Quirks) -> object:
