@@ -61,7 +61,7 @@ class PgVector:
             await connection.execute(_spelled(_SQL.drop, space), timeout=WRITE_TIMEOUT_S)
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
-        rows = [(each.chunk_id, orjson.dumps(each.facts).decode(), each.vector) for each in points]
+        rows = [(each.chunk_id, orjson.dumps(each.facts).decode(), _text_of(each.vector)) for each in points]
         with gone_told(space.collection_id):
             async with self._database.patient(WRITE_TIMEOUT_S) as connection:
                 await connection.executemany(_spelled(_SQL.put, space), rows, timeout=WRITE_TIMEOUT_S)
@@ -84,10 +84,10 @@ class PgVector:
 
     async def told(
         self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
-    ) -> list[tuple[Near, collections_pb2.SearchHit]]:
+    ) -> list[collections_pb2.SearchHit]:
         path = filters.jsonpath(filter)
         statement = _SQL.told.replace("{nearest}", _nearest(path, limit))
-        return [(_near(space, row), hit_of(row)) for row in await self._rows(space, statement, vector, path)]
+        return [_hit(space, row) for row in await self._rows(space, statement, vector, path)]
 
     async def _rows(
         self, space: Space, statement: str, vector: Sequence[float], path: str | None
@@ -95,9 +95,9 @@ class PgVector:
         query = _spelled(statement, space)
         with gone_told(space.collection_id):
             if path is None:
-                return await self._database.fetch(query, vector)
+                return await self._database.fetch(query, _text_of(vector))
             async with self._database.patient(READ_TIMEOUT_S) as connection:
-                return await connection.fetch(query, vector, path, timeout=READ_TIMEOUT_S)
+                return await connection.fetch(query, _text_of(vector), path, timeout=READ_TIMEOUT_S)
 
     async def page(self, space: Space, after: str, limit: int) -> tuple[list[UUID], str]:
         with gone_told(space.collection_id):
@@ -106,12 +106,23 @@ class PgVector:
         return found, str(found[-1]) if len(found) == limit else ""
 
 
+def _text_of(vector: Sequence[float]) -> str:
+    """As pgvector reads it."""
+    return orjson.dumps(list(vector)).decode()
+
+
 def _nearest(path: str | None, limit: int) -> str:
     return (_SQL.nearest if path is None else _SQL.nearest_where).replace("{limit}", str(limit))
 
 
 def _near(space: Space, row: asyncpg.Record) -> Near:
     return Near(row["chunk_id"], similarity_of(space.metric, row["distance"]))
+
+
+def _hit(space: Space, row: asyncpg.Record) -> collections_pb2.SearchHit:
+    hit = hit_of(row)
+    hit.similarity = similarity_of(space.metric, row["distance"])
+    return hit
 
 
 @lru_cache(SPELLED_MAX)
