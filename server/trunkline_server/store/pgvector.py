@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -14,7 +15,7 @@ import orjson
 from trunkline.v1 import collections_pb2, retrieval_pb2
 from trunkline_server.core.collections import filters
 from trunkline_server.core.collections.vectors import Near, Point, Space, similarity_of
-from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.store import queries
 from trunkline_server.store.database import Database
 from trunkline_server.store.documents import gone_told, hit_of
@@ -24,6 +25,7 @@ READ_TIMEOUT_S: Final = 5.0
 SPELLED_MAX: Final = 1024
 VECTOR_DIMENSIONS_MAX: Final = 2000
 """Of vectors with whole numbers that an index takes; longer ones are kept with half of the bits."""
+HALF_MAX: Final = 65_504
 
 _SQL = queries.load(__file__)
 
@@ -93,7 +95,7 @@ class PgVector:
         self, space: Space, statement: str, vector: Sequence[float], path: str | None
     ) -> list[asyncpg.Record]:
         query = _spelled(statement, space)
-        with gone_told(space.collection_id):
+        with gone_told(space.collection_id), _too_large_told():
             if path is None:
                 return await self._database.fetch(query, _text_of(vector))
             async with self._database.patient(READ_TIMEOUT_S) as connection:
@@ -104,6 +106,15 @@ class PgVector:
             rows = await self._database.fetch(_spelled(_SQL.page, space), UUID(after) if after else None, limit)
         found = [row["chunk_id"] for row in rows]
         return found, str(found[-1]) if len(found) == limit else ""
+
+
+@contextmanager
+def _too_large_told() -> Iterator[None]:
+    """Where a number does not fit into the 16 bits that long vectors have for each."""
+    try:
+        yield
+    except asyncpg.NumericValueOutOfRangeError:
+        raise invalid("vector.values", f"have a number beyond {HALF_MAX}, the most in vectors of that length") from None
 
 
 def _text_of(vector: Sequence[float]) -> str:
