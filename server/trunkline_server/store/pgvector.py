@@ -26,6 +26,7 @@ SPELLED_MAX: Final = 1024
 VECTOR_DIMENSIONS_MAX: Final = 2000
 """Of vectors with whole numbers that an index takes; longer ones are kept with half of the bits."""
 HALF_MAX: Final = 65_504
+FEW: Final = 10_000
 
 _SQL = queries.load(__file__)
 
@@ -46,10 +47,11 @@ _NEARNESS: Final = {
 
 
 class PgVector:
-    """A `VectorStore`."""
+    """A `VectorStore`. Where a filter lets `few` through, or less, all of them are looked at."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, few: int = FEW) -> None:
         self._database = database
+        self._few = few
 
     async def create(self, space: Space) -> None:
         if not await self._database.fetchval(_SQL.has_vector):
@@ -81,25 +83,33 @@ class PgVector:
     async def nearest(
         self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
     ) -> list[Near]:
-        path = filters.jsonpath(filter)
-        return [_near(space, row) for row in await self._rows(space, _nearest(path, limit), vector, path)]
+        return [_near(space, row) for row in await self._rows(space, "{nearest}", vector, filter, limit)]
 
     async def told(
         self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
     ) -> list[collections_pb2.SearchHit]:
-        path = filters.jsonpath(filter)
-        statement = _SQL.told.replace("{nearest}", _nearest(path, limit))
-        return [_hit(space, row) for row in await self._rows(space, statement, vector, path)]
+        return [_hit(space, row) for row in await self._rows(space, _SQL.told, vector, filter, limit)]
 
     async def _rows(
-        self, space: Space, statement: str, vector: Sequence[float], path: str | None
+        self,
+        space: Space,
+        around: str,
+        vector: Sequence[float],
+        filter: retrieval_pb2.MetadataFilter,
+        limit: int,
     ) -> list[asyncpg.Record]:
-        query = _spelled(statement, space)
+        path, asked = filters.jsonpath(filter), _text_of(vector)
         with gone_told(space.collection_id), _too_large_told():
             if path is None:
-                return await self._database.fetch(query, _text_of(vector))
+                return await self._database.fetch(_spelled(around, space, _SQL.nearest, limit), asked)
             async with self._database.patient(READ_TIMEOUT_S) as connection:
-                return await connection.fetch(query, _text_of(vector), path, timeout=READ_TIMEOUT_S)
+                query = _spelled(around, space, _SQL.nearest_of_few, limit)
+                rows = await connection.fetch(query, asked, path, self._few, timeout=READ_TIMEOUT_S)
+                if not rows or rows[0]["matching"] <= self._few:
+                    return rows
+                await connection.execute(_SQL.look_wider)
+                query = _spelled(around, space, _SQL.nearest_where, limit)
+                return await connection.fetch(query, asked, path, timeout=READ_TIMEOUT_S)
 
     async def page(self, space: Space, after: str, limit: int) -> tuple[list[UUID], str]:
         with gone_told(space.collection_id):
@@ -122,10 +132,6 @@ def _text_of(vector: Sequence[float]) -> str:
     return orjson.dumps(list(vector)).decode()
 
 
-def _nearest(path: str | None, limit: int) -> str:
-    return (_SQL.nearest if path is None else _SQL.nearest_where).replace("{limit}", str(limit))
-
-
 def _near(space: Space, row: asyncpg.Record) -> Near:
     return Near(row["chunk_id"], similarity_of(space.metric, row["distance"]))
 
@@ -137,12 +143,14 @@ def _hit(space: Space, row: asyncpg.Record) -> collections_pb2.SearchHit:
 
 
 @lru_cache(SPELLED_MAX)
-def _spelled(statement: str, space: Space) -> str:
-    """For the collection's own table: nothing that a caller wrote goes into a statement."""
+def _spelled(statement: str, space: Space, nearest: str = "", limit: int = 0) -> str:
+    """For the collection's own table: nothing that a caller wrote goes into a statement but a number."""
     kind = "vector" if space.dimensions <= VECTOR_DIMENSIONS_MAX else "halfvec"
     nearness = _NEARNESS[space.metric]
     return (
-        statement.replace("{id}", space.collection_id.hex)
+        statement.replace("{nearest}", nearest)
+        .replace("{limit}", str(limit))
+        .replace("{id}", space.collection_id.hex)
         .replace("{type}", f"{kind}({space.dimensions})")
         .replace("{ops}", f"{kind}_{nearness.ops}")
         .replace("{distance}", nearness.distance)

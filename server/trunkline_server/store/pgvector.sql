@@ -43,9 +43,25 @@ WHERE facts @@ $2::text::jsonpath
 ORDER BY distance
 LIMIT {limit}
 
--- {nearest} is one of the two above.
+-- The same without the index, which misses most of what few fulfil. Right where `matching` is no more than $3.
+-- name: nearest_of_few
+SELECT chunk_id, distance, count(*) OVER () AS matching
+FROM (
+    SELECT chunk_id, embedding {distance} (SELECT $1::text::{type}) AS distance
+    FROM collected.vector_{id}
+    WHERE facts @@ $2::text::jsonpath
+    LIMIT $3::bigint + 1
+) AS matched
+ORDER BY distance
+LIMIT {limit}
+
+-- For the rest of a transaction: as many neighbours in view as pgvector allows.
+-- name: look_wider
+SELECT set_config('hnsw.ef_search', '1000', true)
+
+-- {nearest} is one of those above.
 -- name: told
-SELECT chunk_id, chunk.document_id, place, content, body, distance
+SELECT near.*, chunk.document_id, place, content, body
 FROM ({nearest}) AS near
 JOIN collected.chunk_{id} AS chunk USING (chunk_id)
 JOIN collection_document AS document
