@@ -17,55 +17,28 @@ from typing import Final
 import uvloop
 
 from trunkline_server.config import Settings
-from trunkline_server.core import redaction
-from trunkline_server.core.browser_token import BrowserTokens
 from trunkline_server.door.addresses import AddressFile
-from trunkline_server.door.boundary import Boundary
-from trunkline_server.door.caller import Callers
-from trunkline_server.door.contract import warm_contract
 from trunkline_server.door.journal import Journal
-from trunkline_server.door.pressure import Pressure
-from trunkline_server.door.replays import Replays
 from trunkline_server.door.server import Drain, Server
-from trunkline_server.door.sink import Sink
-from trunkline_server.door.witness import Witness
-from trunkline_server.edge.limits import Traffic
 from trunkline_server.edge.server import HttpServer
 from trunkline_server.gateway.gateway import Gateway
-from trunkline_server.gateway.health_news import HealthNews
 from trunkline_server.house import logs
 from trunkline_server.house.background import Background
-from trunkline_server.house.chores import chores_for_all, chores_of_each, health_chore
+from trunkline_server.house.chores import keep_up
 from trunkline_server.house.doors import open_doors
-from trunkline_server.house.engine import Engine, open_engine
-from trunkline_server.house.keeping import keep
-from trunkline_server.house.levels import Levels
-from trunkline_server.house.limiting import pressure_settings
+from trunkline_server.house.engine import open_engine
+from trunkline_server.house.entrance import Entrance
 from trunkline_server.house.lookout import open_lookout
-from trunkline_server.house.securing import open_tls, strangers_of, tls_chores
-from trunkline_server.house.services import Offered, deadlines_of
+from trunkline_server.house.securing import open_tls
+from trunkline_server.house.services import Offered
 from trunkline_server.house.start import StartError, first_key
 from trunkline_server.house.telemetry import Meters, Page
-from trunkline_server.store.idempotency import Idempotency
-from trunkline_server.store.keys import CHANNEL as KEYS_CHANNEL
-from trunkline_server.store.keys import Keys
 from trunkline_server.store.opening import DatabaseUnusable, opening
-from trunkline_server.store.tenants import Tenants
-from trunkline_server.worker.schedules import Runner
 
 COLLECT_AFTER: Final = (10_000, 20, 20)
 """What calls leave behind is hardly ever cyclic: to look for cycles as often as Python does costs 4 % of each call."""
 SERVING: Final = b"s"
 """What a supervisor hears from a process that serves."""
-NAMED_BY_CALLER = frozenset(
-    f"/trunkline.v1.{name}"
-    for name in (
-        "CreditService/GrantCredits",
-        "CreditService/Reserve",
-        "FineTuningService/CreateFineTune",
-        "VideoService/GenerateVideo",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -125,12 +98,12 @@ async def _work(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         with _starting():
             engine = await open_engine(settings, stack)
-            await engine.follow(stack)
+            await engine.follow()
             meters = Meters.open(settings, stack)
-            meters.watch(engine.gateway.settlement)
+            meters.watch(engine.calls.gateway.settlement)
             working = await engine.background.begin_work(meters.tracer)
-            stack.push_async_callback(engine.gateway.drained)
-            seen_at = await open_lookout(settings, engine, meters, lambda: not working.task.done(), stack)
+            stack.push_async_callback(engine.calls.gateway.drained)
+            seen_at = await open_lookout(engine, meters, lambda: not working.task.done())
             stack.push_async_callback(working.end)
             _spare_collections()
         _end_on_signals(working.task)
@@ -163,53 +136,16 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
     addresses = AddressFile(settings.data_path / "addresses.json")
     addresses.forget_unless(settings.grpc.address)
     engine = await open_engine(settings, stack)
-    database = engine.database
-    keys, tenants, results = Keys(database, engine.secret), Tenants(database), Idempotency(database)
-    admin_key = await first_key(settings.data_path, keys, tenants)
-    callers = _callers(settings, engine, keys, tenants, stack)
-    drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.live.stop_all)
-    journal = _open_journal(stack)
-    offered = Offered(settings, engine, drain, keys=keys, tenants=tenants, results=results)
-    pressure = Pressure(pressure_settings(settings))
-    meters, traffic = Meters.open(settings, stack), Traffic()
-    meters.watch(engine.gateway.settlement)
-    page = Page(meters, Levels(engine, pressure, journal), traffic, place)
-    page.keep(stack)
-    boundary = _boundary(
-        settings, engine, callers=callers, journal=journal, pressure=pressure, meters=meters, results=results
-    )
-    tls = open_tls(settings)
-    server, http = open_doors(
-        settings,
-        tls=tls,
-        boundary=boundary,
-        services=dict(offered.services()),
-        callers=callers,
-        drain=drain,
-        traffic=traffic,
-        figures=page.text,
-        webhooks=engine.background.hooks.door(settings.providers),
-        secret=engine.secret,
-        shared=place is not None,
-    )
-    await database.listen(KEYS_CHANNEL, callers.forget)
+    entrance = Entrance.open(engine, place)
+    admin_key = await first_key(settings.data_path, entrance.keys, entrance.tenants)
+    drain = Drain(settings.grpc.drain_delay_s, settings.grpc.drain_grace_s, engine.calls.live.stop_all)
+    offered, tls = Offered(entrance, drain), open_tls(settings)
+    server, http = open_doors(entrance, offered.services(), drain, tls=tls, shared=place is not None)
+    await entrance.follow()
     await offered.stops.follow()
-    await engine.follow(stack)
-    for_all = Runner(database, chores_for_all(settings, engine, results))
-    health = HealthNews(
-        offered.vitals().told, engine.teller.tell, (await tenants.ensure("default")).tenant_id, engine.replica_id
-    )
-    chores = (*chores_of_each(engine, keys, callers), health_chore(health), *tls_chores(settings, tls))
-    own = [chore.repeat() for chore in chores]
-    keep(stack, pressure.watch(), for_all.run(), *engine.background.listeners(), *own)
-    grpc_address = await server.start()
-    stack.push_async_callback(engine.gateway.drained)
-    stack.push_async_callback(engine.streams.ended)
-    if settings.jobs.worker:
-        stack.push_async_callback((await engine.background.begin_work(meters.tracer)).end)
-    stack.push_async_callback(server.stop, 0)
-    stack.push_async_callback(http.stop, 0)
-    http_address = await http.start()
+    await engine.follow()
+    await keep_up(entrance, offered.vitals(), tls)
+    grpc_address, http_address = await _begin(entrance, server, http)
     addresses.write({"grpc": grpc_address, "http": http_address})
     stack.callback(addresses.forget, grpc_address)
     _spare_collections()
@@ -218,50 +154,27 @@ async def _open(settings: Settings, stack: AsyncExitStack, place: Path | None) -
         server=server,
         http=http,
         drain=drain,
-        gateway=engine.gateway,
+        gateway=engine.calls.gateway,
         background=engine.background,
-        journal=journal,
-        page=page,
+        journal=entrance.journal,
+        page=entrance.page,
         grpc_address=grpc_address,
         http_address=http_address,
         admin_key=admin_key,
     )
 
 
-def _callers(settings: Settings, engine: Engine, keys: Keys, tenants: Tenants, stack: AsyncExitStack) -> Callers:
-    return Callers(
-        keys,
-        tenants,
-        settings.auth.cache_ttl_s,
-        asyncio.get_running_loop().time,
-        strangers_of(settings, stack),
-        pages=BrowserTokens.derive(engine.secret),
-    )
-
-
-def _boundary(
-    settings: Settings,
-    engine: Engine,
-    *,
-    callers: Callers,
-    journal: Journal,
-    pressure: Pressure,
-    meters: Meters,
-    results: Idempotency,
-) -> Boundary:
-    return Boundary(
-        contract=warm_contract(),
-        callers=callers,
-        replays=Replays(results, engine.replica_id, NAMED_BY_CALLER),
-        journal=journal,
-        deadlines=deadlines_of(settings),
-        pressure=pressure,
-        heartbeat_s=settings.grpc.heartbeat_s,
-        witness=Witness(engine.audit),
-        meter=meters.calls,
-        tracer=meters.tracer,
-        streams=engine.streams,
-    )
+async def _begin(entrance: Entrance, server: Server, http: HttpServer) -> tuple[str, str]:
+    """Opens the doors, and says where they are. They are shut before what goes on behind them is ended."""
+    engine, stack = entrance.engine, entrance.engine.ground.stack
+    grpc_address = await server.start()
+    stack.push_async_callback(engine.calls.gateway.drained)
+    stack.push_async_callback(engine.streams.ended)
+    if engine.ground.settings.jobs.worker:
+        stack.push_async_callback((await engine.background.begin_work(entrance.meters.tracer)).end)
+    stack.push_async_callback(server.stop, 0)
+    stack.push_async_callback(http.stop, 0)
+    return grpc_address, await http.start()
 
 
 def _spare_collections() -> None:
@@ -279,14 +192,6 @@ def _starting() -> Iterator[None]:
             yield
     except (OSError, DatabaseUnusable) as error:
         raise StartError(str(error)) from error
-
-
-def _open_journal(stack: AsyncExitStack) -> Journal:
-    sink = Sink(sys.stdout.buffer, redaction.lines)
-    stack.callback(sink.close)
-    journal = Journal(sink.write)
-    stack.callback(journal.flush)
-    return journal
 
 
 def _end_on_signals(task: asyncio.Task[None] | None = None) -> None:

@@ -110,6 +110,8 @@ def _texts(tree: dict[str, object], path: str = "") -> list[tuple[str, str]]:
     [
         ("TRUNKLINE_GRPC__ADRESS", "x", "grpc.adress"),
         ("TRUNKLINE_GRPC__ADDRESS", "nowhere", "grpc.address"),
+        ("TRUNKLINE_GRPC__ADDRESS", "here:\N{SUPERSCRIPT TWO}", "grpc.address"),
+        ("TRUNKLINE_TELEMETRY__OTLP_ENDPOINT", "http://[", "telemetry.otlp_endpoint"),
         ("TRUNKLINE_CHAT__ATTEMPTS_MAX", "many", "chat.attempts_max"),
         ("TRUNKLINE_CREDITS__PER_USD", "1,5", "credits.per_usd"),
     ],

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from tests.fixtures.books import books
 from tests.fixtures.fleet import fleet, start_fleet
 from tests.fixtures.gateway import gateway, start_gateway
 from tests.fixtures.postgres import database, postgres_server, postgres_url
-from tests.fixtures.upstream import Upstream
+from tests.fixtures.scripted import upstream
 
 __all__ = [
     "books",
@@ -21,11 +17,5 @@ __all__ = [
     "postgres_url",
     "start_fleet",
     "start_gateway",
+    "upstream",
 ]
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    """A provider whose answers are scripted."""
-    async with Upstream() as server:
-        yield server

@@ -30,12 +30,6 @@ TENANT: Final = UUID(int=1)
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as server:
-        yield server
-
-
-@pytest.fixture
 def archive(database: Database, tmp_path: Path) -> Archive:
     return Archive(Files(database), FolderContents(tmp_path))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -20,12 +19,6 @@ PNG = bytes.fromhex(
 )
 PICTURE = jobs_pb2.JobSpec(image=images_pb2.ImageInput(model="openai/gpt-image-1", prompt="a cat"))
 SUCCEEDED, FAILED = jobs_pb2.JOB_STATE_SUCCEEDED, jobs_pb2.JOB_STATE_FAILED
-
-
-@pytest.fixture
-async def openai() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
 
 
 @pytest.fixture

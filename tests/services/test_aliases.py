@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from tests.fixtures.gateway import RunningGateway
-from tests.fixtures.model_calls import (
-    alias,
-    asked,
-    model,
-    unalias,
-)
+from tests.fixtures.model_calls import alias, asked, model, unalias
 from tests.fixtures.refusal import Refusal, invalid, refusal
 from trunkline.v1 import admin_pb2, models_pb2
 

@@ -14,6 +14,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.fixtures.gateway import RunningGateway, question
+from tests.fixtures.pages import pages
 from tests.fixtures.refusal import invalid, refusal
 from trunkline.v1 import admin_pb2, analytics_pb2, analytics_pb2_grpc, chat_pb2
 
@@ -103,13 +104,8 @@ async def test_pages_go_on_where_the_last_one_ended(reader: Reader) -> None:
     for user in ("ada", "bob", "cleo"):
         await reader.ask(user, "word")
     request = analytics_pb2.GetCostsRequest(selection=analytics_pb2.CallSelection(group_by=[USER]), page_size=2)
-    seen: list[str] = []
-    while True:
-        page = await reader.stub.GetCosts(request, metadata=reader.gateway.metadata())
-        seen += [row.group.user_id for row in page.rows]
-        if not page.next_page_token:
-            break
-        request.page_token = page.next_page_token
+    told = pages(reader.stub.GetCosts, request, reader.gateway.metadata())
+    seen = [row.group.user_id async for page in told for row in page.rows]
     assert seen == ["ada", "bob", "cleo"]
 
 

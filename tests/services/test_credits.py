@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from tests.fixtures.gateway import RunningGateway
+from tests.fixtures.pages import pages
 from tests.fixtures.purse import Purse, amount
 from tests.fixtures.refusal import Refusal, refusal
 from trunkline.v1 import credits_pb2, usage_pb2
@@ -312,14 +313,8 @@ async def test_accounts_are_listed_oldest_first_and_by_user(gateway: RunningGate
     for user in ("ada", "bob", "cleo"):
         await Purse(gateway, user).balance()
     await tenant.grant(1, user_id="bob", provider="sandbox")
-    seen: list[tuple[str, str]] = []
-    request = credits_pb2.ListAccountsRequest(page_size=3)
-    while True:
-        page = await gateway.credits.ListAccounts(request, metadata=gateway.metadata())
-        seen += [(account.user_id, account.provider) for account in page.accounts]
-        if not page.next_page_token:
-            break
-        request.page_token = page.next_page_token
+    told = pages(gateway.credits.ListAccounts, credits_pb2.ListAccountsRequest(page_size=3), gateway.metadata())
+    seen = [(account.user_id, account.provider) async for page in told for account in page.accounts]
     assert seen == [("ada", ""), ("bob", ""), ("cleo", ""), ("bob", "sandbox")]
     of_bob = credits_pb2.ListAccountsRequest(user_id="bob")
     page = await gateway.credits.ListAccounts(of_bob, metadata=gateway.metadata())

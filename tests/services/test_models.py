@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.fixtures.gateway import RunningGateway, StartGateway
+from tests.fixtures.pages import pages
 from tests.fixtures.refusal import Refusal, refusal
 from trunkline.v1 import admin_pb2, models_pb2, usage_pb2
 
@@ -17,25 +18,15 @@ async def model(gateway: RunningGateway, name: str, key: str = "") -> models_pb2
 async def names(gateway: RunningGateway, key: str = "", size: int = 1000, provider: str = "") -> list[str]:
     """All pages."""
     request = models_pb2.ListModelsRequest(page_size=size, provider=provider)
-    seen: list[str] = []
-    while True:
-        page = await gateway.models.ListModels(request, metadata=gateway.metadata(key=key))
-        assert len(page.models) <= size
-        seen += [each.name for each in page.models]
-        if not page.next_page_token:
-            return seen
-        request.page_token = page.next_page_token
+    listed = [page.models async for page in pages(gateway.models.ListModels, request, gateway.metadata(key=key))]
+    assert all(len(models) <= size for models in listed)
+    return [each.name for models in listed for each in models]
 
 
 async def prices(gateway: RunningGateway, provider: str, size: int = 1000) -> list[models_pb2.Price]:
     request = models_pb2.ListPricesRequest(page_size=size, provider=provider)
-    seen: list[models_pb2.Price] = []
-    while True:
-        page = await gateway.models.ListPrices(request, metadata=gateway.metadata())
-        seen += page.prices
-        if not page.next_page_token:
-            return seen
-        request.page_token = page.next_page_token
+    listed = pages(gateway.models.ListPrices, request, gateway.metadata())
+    return [each async for page in listed for each in page.prices]
 
 
 async def test_only_models_of_providers_that_are_on_are_listed(gateway: RunningGateway) -> None:

@@ -9,24 +9,12 @@ from typing import Any
 import pytest
 
 from tests.fixtures.gateway import RunningGateway, StartGateway
-from tests.fixtures.model_calls import (
-    alias,
-    asked,
-    model,
-    names,
-    openai,
-    prices,
-    reaching,
-    set_price,
-    unit,
-)
+from tests.fixtures.model_calls import alias, asked, model, names, prices, set_price, unit
 from tests.fixtures.refusal import Refusal, invalid, refusal
 from tests.fixtures.until import until
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import admin_pb2, models_pb2, usage_pb2
 from trunkline_server.store.database import Database
-
-__all__ = ["openai", "reaching"]
 
 NOT_FOUND = Refusal("NOT_FOUND", "RESOURCE_NOT_FOUND")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from base64 import b64encode
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,12 +82,6 @@ async def tenant_key(gateway: RunningGateway, name: str) -> str:
     tenant_id = (await gateway.admin.CreateTenant(tenant, metadata=gateway.metadata())).tenant.tenant_id
     request = admin_pb2.CreateApiKeyRequest(name="all", scopes=["*"], tenant_id=tenant_id)
     return (await gateway.admin.CreateApiKey(request, metadata=gateway.metadata())).secret
-
-
-@pytest.fixture
-async def openai() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
 
 
 @pytest.fixture

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import pytest
-
-from tests.fixtures.gateway import RunningGateway, StartGateway
+from tests.fixtures.gateway import RunningGateway
+from tests.fixtures.pages import pages
 from tests.fixtures.refusal import Refusal, refusal
+from tests.fixtures.scripted import KEY
 from tests.fixtures.upstream import RESET, Answer, Upstream
 from trunkline.v1 import models_pb2, providers_pb2
-
-KEY = "sk-secret-of-the-gateway"
-
-
-@pytest.fixture
-async def openai() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-async def reaching(start_gateway: StartGateway, openai: Upstream) -> RunningGateway:
-    """A gateway whose `openai` is the scripted upstream."""
-    return await start_gateway({"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"{openai.url}/v1"})
 
 
 async def listed(gateway: RunningGateway, size: int = 0) -> list[providers_pb2.Provider]:
     request = providers_pb2.ListProvidersRequest(page_size=size)
-    seen: list[providers_pb2.Provider] = []
-    while True:
-        page = await gateway.providers.ListProviders(request, metadata=gateway.metadata())
-        seen += page.providers
-        if not page.next_page_token:
-            return seen
-        request.page_token = page.next_page_token
+    told = pages(gateway.providers.ListProviders, request, gateway.metadata())
+    return [each async for page in told for each in page.providers]
 
 
 async def tried(gateway: RunningGateway, name: str, timeout_s: float = 10) -> providers_pb2.TestProviderResponse:

@@ -5,23 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.fixtures.gateway import RunningGateway, StartGateway
-from tests.fixtures.model_calls import (
-    KEY,
-    asked,
-    model,
-    names,
-    offers,
-    openai,
-    reaching,
-    sync,
-)
+from tests.fixtures.model_calls import asked, model, names, offers, sync
 from tests.fixtures.refusal import Refusal, refusal
+from tests.fixtures.scripted import KEY
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import models_pb2
 from trunkline_server.core.offered import Offered
 from trunkline_server.wire.openai_chat import OpenAIChat
-
-__all__ = ["openai", "reaching"]
 
 NOT_FOUND = Refusal("NOT_FOUND", "RESOURCE_NOT_FOUND")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from typing import Any
 
 import grpc
@@ -20,13 +20,6 @@ from trunkline_server.store.database_contents import DatabaseContents
 from trunkline_server.store.files import Files
 
 BOOK = b"cats sleep all day\ndogs run in the park\ncats and dogs are friends\n"
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    """OpenAI, scripted."""
-    async with Upstream() as server:
-        yield server
 
 
 async def upload(gateway: RunningGateway, data: bytes = BOOK) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trunkline.answer import Answer
-from trunkline.errors import Cancelled, TrunklineError
-from trunkline.refusals import error_in
-from trunkline.v1 import batches_pb2, jobs_pb2
+from trunkline.outcome import Outcome
+from trunkline.v1 import batches_pb2
 
 
 @dataclass(frozen=True)
-class BatchItem:
+class BatchItem(Outcome):
     """Its place, and what came of it."""
 
     item: batches_pb2.BatchItem
@@ -25,21 +23,5 @@ class BatchItem:
         return self.item.custom_id
 
     @property
-    def error(self) -> TrunklineError | None:
-        """Why it has no result."""
-        if self.item.state == jobs_pb2.JOB_STATE_CANCELLED:
-            return Cancelled(f"item {self.index} was cancelled")
-        return error_in(self.item.error) if self.item.state == jobs_pb2.JOB_STATE_FAILED else None
-
-    @property
-    def result(self) -> jobs_pb2.JobResult:
-        """Raises why there is none."""
-        if self.error is not None:
-            raise self.error
-        return self.item.result
-
-    @property
-    def answer(self) -> Answer:
-        """What a question was answered."""
-        completion = self.result.completion
-        return Answer(completion, (completion,))
+    def _told(self) -> batches_pb2.BatchItem:
+        return self.item

@@ -11,7 +11,7 @@ from trunkline_server.cli import settings
 from trunkline_server.cli.database import connecting_told, database
 from trunkline_server.config import Settings
 from trunkline_server.core.learned import Learned
-from trunkline_server.core.money import from_decimal_text, to_decimal_text
+from trunkline_server.core.money import to_decimal_text
 from trunkline_server.gateway.repricing import Changes, Repricing
 from trunkline_server.house.routing import catalogue_of
 from trunkline_server.store.accounts import NewAccounts
@@ -40,7 +40,7 @@ async def _changes(given: Settings, start: datetime, end: datetime, *, dry: bool
         ledger = await Ledger.open(opened, LedgerSettings(NewAccounts(0)))
         try:
             catalogue = catalogue_of(given).with_learned(Learned(prices=await Prices(opened).all()))
-            rate_nanos = from_decimal_text(given.credits.per_usd)
+            rate_nanos = given.credits.per_usd_nanos
             return await Repricing(opened, ledger, catalogue, rate_nanos).run(start, end, dry=dry)
         finally:
             await ledger.close()

@@ -9,7 +9,7 @@ one event. Whoever wants it whole never drains, and no event is built.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import orjson
@@ -217,12 +217,17 @@ class Answer:
     @property
     def finished(self) -> bool:
         """Every candidate is done, and there is one."""
-        return bool(self._candidates) and all(each.finished for each in self._candidates.values())
+        for each in self._candidates.values():  # a generator costs more than all that it looks at
+            if not each.finished:
+                return False
+        return bool(self._candidates)
 
     def has_tool_calls(self, candidate: int = 0) -> bool:
         """Whether the candidate calls a tool that the caller must run."""
-        growing = self._candidate(candidate)
-        return any(part.tool_call.executor == content_pb2.TOOL_EXECUTOR_CALLER for part in growing.parts)
+        for part in self._candidate(candidate).parts:
+            if part.HasField("tool_call") and part.tool_call.executor == content_pb2.TOOL_EXECUTOR_CALLER:
+                return True
+        return False
 
     def has_refusal(self, candidate: int = 0) -> bool:
         """Whether the candidate declines to answer."""
@@ -265,9 +270,9 @@ class Answer:
 
     # How parts grow.
 
-    def _ordered(self) -> list[_Candidate]:
-        if len(self._candidates) == 1:
-            return list(self._candidates.values())
+    def _ordered(self) -> Collection[_Candidate]:
+        if len(self._candidates) <= 1:
+            return self._candidates.values()
         return [self._candidates[index] for index in sorted(self._candidates)]
 
     def _candidate(self, index: int) -> _Candidate:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
 from trunkline.v1 import audio_pb2, chat_pb2, embeddings_pb2, images_pb2, moderation_pb2, video_pb2
 from trunkline_server.core.errors import Reason, invalid
-from trunkline_server.core.ids import new_uuid
 from trunkline_server.core.pace import Pace
 
 Input: TypeAlias = (
@@ -42,7 +42,7 @@ class Errand(Generic[InputT]):
 
     def named(self) -> str:
         """What it is called at the provider, each time that it is sent there."""
-        self.idempotency_key = self.idempotency_key or str(new_uuid())
+        self.idempotency_key = self.idempotency_key or os.urandom(16).hex()
         return self.idempotency_key
 
     def drop(self, path: str, description: str) -> None:

@@ -35,7 +35,9 @@ def input_tokens(input: chat_pb2.ChatInput) -> int:
     """Tokens of everything that the model reads."""
     tokens = CALL_TOKENS
     for message in input.messages:
-        tokens += MESSAGE_TOKENS + _parts_tokens(message.parts)
+        tokens += MESSAGE_TOKENS
+        for part in message.parts:
+            tokens += _part_tokens(part)
     if input.tools:
         tokens += TOOLS_TOKENS + sum(_tool_tokens(tool) for tool in input.tools)
     if input.HasField("output_format"):

@@ -123,7 +123,7 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     def tier(self, input_tokens: int) -> Tier:
         """The prices of a call with so many input tokens."""
-        return tier_at(self.tiers, max(0, input_tokens))
+        return tier_at(self.tiers, max(0, input_tokens)) if len(self.tiers) > 1 else self.tiers[0]
 
 
 def tier_at(tiers: Sequence[Tier], input_tokens: int) -> Tier:

@@ -144,14 +144,15 @@ class Visit:
         self.procedure = procedure
         self._said = said
         self._told_s = told_s
+        names = said.names
         self.call = Call(
             method=procedure.method.name,
             caller=Callers.NOBODY,
             request_id=said.request_id,
             deadline=self._deadline(),
-            user_id=said.name(USER),
-            account_id=said.name(ACCOUNT),
-            idempotency_key=said.name(IDEMPOTENCY_KEY),
+            user_id=names.get(USER, ""),
+            account_id=names.get(ACCOUNT, ""),
+            idempotency_key=names.get(IDEMPOTENCY_KEY, ""),
         )
         if boundary.tracer is not None:
             self.call.trace = boundary.tracer.begin(procedure.method.name, said.name(TRACEPARENT))

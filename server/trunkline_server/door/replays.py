@@ -40,11 +40,12 @@ class Replays:
         self._owner = owner
         self._required = required
 
-    async def once(self, call: Call, request: Any, function: Once, reply: type[Message]) -> Message:
+    def once(self, call: Call, request: Any, function: Once, reply: type[Message]) -> Awaitable[Message]:
         """A unary call."""
         key = self._key(call, request)
-        if not key:
-            return await function(call, request)
+        return self._once(call, request, key, function, reply) if key else function(call, request)
+
+    async def _once(self, call: Call, request: Any, key: str, function: Once, reply: type[Message]) -> Message:
         run = await self._begin(call, request, key)
         if isinstance(run, Replay):
             return reply.FromString(next(split(_repeat(call, run))))

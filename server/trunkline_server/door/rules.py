@@ -77,7 +77,9 @@ class Rules:
         musts += self._musts_of(descriptor)
         for field in descriptor.fields:
             self._add(field, fields, musts)
-        return holds
+        if not (fields or musts):
+            self._known[descriptor.full_name] = _always
+        return self._known[descriptor.full_name]
 
     def _musts_of(self, descriptor: Descriptor) -> list[Holds]:
         musts: list[Holds] = [_never] if self._message_rules(descriptor) is not None else []
@@ -109,10 +111,9 @@ class Rules:
             return [_never]
         if _is_map(field):
             value = _part(field, "value").message_type
-            if value is not None:
-                checks.append(_each_value(self._of(value)))
-        elif field.message_type is not None:
-            inside = self._of(field.message_type)
+            if value is not None and (inside := self._of(value)) is not _always:
+                checks.append(_each_value(inside))
+        elif field.message_type is not None and (inside := self._of(field.message_type)) is not _always:
             checks.append(_each(inside) if field.is_repeated else inside)
         return checks
 
@@ -238,6 +239,11 @@ def _part(field: FieldDescriptor, name: str) -> FieldDescriptor:
     entry: Any = field.message_type
     part: FieldDescriptor = entry.fields_by_name[name]
     return part
+
+
+def _always(_value: Any) -> bool:
+    """Where there are no rules, which then nobody asks for."""
+    return True
 
 
 def _never(_value: Any) -> bool:

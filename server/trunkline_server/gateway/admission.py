@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -124,7 +125,9 @@ class Admission:
         self, call: Call, work: Work[Any, Any], offer: Offer, hold_id: UUID, hold_s: int | None = None
     ) -> None:
         """Within the hard budgets. Raises BUDGET_EXCEEDED."""
-        await self.allow_bill(call, _subject(call, work, offer.route), offer.bill, hold_id, hold_s or _hold_s(call))
+        if self._allowance.binds(call):
+            subject = _subject(call, work, offer.route)
+            await self.allow_bill(call, subject, offer.bill, hold_id, hold_s or _hold_s(call))
 
     async def allow_bill(self, call: Call, subject: Subject, most: Bill, hold_id: UUID, hold_s: int) -> None:
         """The same, of what may cost so much. Raises BUDGET_EXCEEDED."""
@@ -134,9 +137,9 @@ class Admission:
         """What was allowed does not happen."""
         await self._allowance.drop(call, hold_id)
 
-    async def _reserve(self, call: Call, account: AccountRef, offer: Offer, hold_id: UUID) -> Reserved:
+    def _reserve(self, call: Call, account: AccountRef, offer: Offer, hold_id: UUID) -> Coroutine[Any, Any, Reserved]:
         route = offer.route
-        return await self._ledger.reserve(
+        return self._ledger.reserve(
             hold_id,
             account,
             offer.most_nanos,
@@ -192,9 +195,9 @@ class Admission:
         more_nanos = most_nanos - run.hold.amount
         return await self._ledger.extend(run.hold, more_nanos) if more_nanos > 0 else run.hold
 
-    async def account(self, call: Call, route: Route) -> AccountRef:
+    def account(self, call: Call, route: Route) -> Coroutine[Any, Any, AccountRef]:
         """Whose account is charged: the one that is named, the user's, else the tenant's."""
-        return await self.account_at(call, route.provider, route.model)
+        return self.account_at(call, route.provider, route.model)
 
     async def account_at(self, call: Call, provider: str, model: str) -> AccountRef:
         """The same, where there is no route."""

@@ -22,6 +22,8 @@ from trunkline_server.gateway.guards.guards import verdict_of
 from trunkline_server.gateway.journal import UNWRITTEN, Journal
 from trunkline_server.gateway.output import Output
 from trunkline_server.gateway.run import COUNTED_PARTIAL, ESTIMATE, NONE, PROVIDER_USAGE, StreamedRun
+from trunkline_server.gateway.terms import Offer
+from trunkline_server.wire.craft import BackgroundCraft
 
 if TYPE_CHECKING:
     from trunkline_server.gateway.chat_work import ChatWork
@@ -48,6 +50,8 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
     answer: Answer = field(init=False)
     output: Output = field(init=False)
     gate: Gate | None = field(init=False)
+    background: BackgroundCraft | None = field(init=False)
+    """How the provider answers in its own time, where it is to."""
     sequence: int = 0
     cache_status: chat_pb2.CacheStatus.ValueType = chat_pb2.CACHE_STATUS_UNSPECIFIED
     cache_lookup: chat_pb2.CacheLookup | None = None
@@ -58,6 +62,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         self.answer = Answer(streaming=self.work.streaming)
         self.output = Output(self.work.input)
         self.gate = self._new_gate()
+        self.background = self._wanted_background()
 
     @property
     def ask(self) -> Ask:
@@ -75,12 +80,11 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
 
     @property
     def in_own_time(self) -> bool:
-        background = self.route.upstream.provider.background
-        return background is not None and background.is_wanted(self.ask)
+        return self.background is not None
 
     @property
     def is_idempotent(self) -> bool:
-        return not self.in_own_time
+        return self.background is None
 
     @property
     def may_repeat(self) -> bool:
@@ -89,7 +93,7 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
 
     @property
     def may_hedge(self) -> bool:
-        return not self.is_bound and not self.in_own_time
+        return not self.is_bound and self.background is None
 
     @property
     def journal(self) -> Journal:
@@ -102,15 +106,14 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         return endings[0].finish_reason if endings else chat_pb2.FINISH_REASON_UNSPECIFIED
 
     async def attempt(self) -> None:
-        background = self.route.upstream.provider.background
-        if background is not None and background.is_wanted(self.ask):
-            await self.journal.do(Begun(self, background.begin(self.ask, self.answer)))
+        if self.background is not None:
+            await self.journal.do(Begun(self, self.background.begin(self.ask, self.answer)))
             self.operation = ""
         else:
             await kept_whole(self, self.route.upstream.answer(self.ask, self.answer))
 
     def reads(self) -> AsyncGenerator[None, None]:
-        if self.in_own_time:
+        if self.background is not None:
             return self._read_at_once()
         return kept(self, self.route.upstream.chat(self.ask, self.answer))
 
@@ -122,9 +125,17 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
         self.answer = Answer(streaming=self.streaming)
         self.gate = self._new_gate()
 
+    def move(self, offer: Offer) -> None:
+        StreamedRun.move(self, offer)
+        self.background = self._wanted_background()
+
     def adopt(self, other: Self) -> None:
         StreamedRun.adopt(self, other)
-        self.answer = other.answer
+        self.answer, self.background = other.answer, other.background
+
+    def _wanted_background(self) -> BackgroundCraft | None:
+        background = self.route.upstream.provider.background
+        return background if background is not None and background.is_wanted(self.ask) else None
 
     def answered(self, began: float) -> None:
         """A provider that was cut where it should have ended is still at work, so its bill is counted."""
@@ -188,9 +199,9 @@ class ChatRun(StreamedRun[chat_pb2.ChatInput, chat_pb2.ChatEvent]):
     def outcome_of(self) -> chat_pb2.Outcome.ValueType:
         """As its first candidate ended."""
         reasons = [candidate.finish_reason for candidate in self.answer.ends()]
-        if any(reason in FINISHED_FILTERED for reason in reasons):
+        if not FINISHED_FILTERED.isdisjoint(reasons):
             return chat_pb2.OUTCOME_FILTERED
-        if any(reason in FINISHED_CUT for reason in reasons):
+        if not FINISHED_CUT.isdisjoint(reasons):
             return chat_pb2.OUTCOME_TRUNCATED
         return chat_pb2.OUTCOME_COMPLETED
 

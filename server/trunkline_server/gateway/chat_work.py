@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from trunkline.v1 import chat_pb2, content_pb2, guard_pb2
+from trunkline.v1 import chat_pb2, guard_pb2
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.call import Call
 from trunkline_server.core.estimate import input_tokens
@@ -115,17 +115,17 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
 
 def _dear_units(input: chat_pb2.ChatInput, tokens: int) -> dict[str, int]:
     """Kinds of input that cost more than plain input, and are there only when asked for."""
-    parts = [part for message in input.messages for part in message.parts]
     units = {}
-    if any(map(_wants_hour, parts)) or any(map(_wants_hour, input.tools)):
-        units["cache_write_1h"] = tokens
-    if any(part.HasField("audio") for part in parts):
-        units["input_audio"] = tokens
+    for message in input.messages:
+        for part in message.parts:
+            if part.HasField("cache_hint") and part.cache_hint.ttl_seconds >= HOUR_S:
+                units["cache_write_1h"] = tokens
+            if part.HasField("audio"):
+                units["input_audio"] = tokens
+    for tool in input.tools:
+        if tool.HasField("cache_hint") and tool.cache_hint.ttl_seconds >= HOUR_S:
+            units["cache_write_1h"] = tokens
     return units
-
-
-def _wants_hour(hinted: content_pb2.Part | content_pb2.Tool) -> bool:
-    return hinted.HasField("cache_hint") and hinted.cache_hint.ttl_seconds >= HOUR_S
 
 
 def _limit_known(route: Route) -> bool:

@@ -89,10 +89,12 @@ def kept(run: ChatRun, reads: AsyncGenerator[None, None]) -> AsyncGenerator[None
     return _kept(run, reads) if _bills_all(run) else reads
 
 
-async def kept_whole(run: ChatRun, reading: Coroutine[Any, Any, None]) -> None:
+def kept_whole(run: ChatRun, reading: Coroutine[Any, Any, None]) -> Coroutine[Any, Any, None]:
     """The same for an answer that comes in one piece."""
-    if not _bills_all(run):
-        return await reading
+    return _kept_whole(run, reading) if _bills_all(run) else reading
+
+
+async def _kept_whole(run: ChatRun, reading: Coroutine[Any, Any, None]) -> None:
     task = asyncio.create_task(reading)
     try:
         await asyncio.shield(task)

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -121,8 +121,8 @@ class Gateway:
     async def _run(self, call: Call, work: Work[Any, RunT]) -> AsyncIterator[RunT]:
         """A call from admission to settlement."""
         run = await self.admission.admit(call, work)
-        call.trailers[COMPLETION_TRAILER] = run.spelled_id
-        call.facts |= {"completion": run.spelled_id, "provider": run.route.provider, "model": run.route.model}
+        call.trailers[COMPLETION_TRAILER] = told = run.spelled_id
+        call.facts |= {"completion": told, "provider": run.route.provider, "model": run.route.model}
         with self.live.entered(call.caller.tenant_id, run.completion_id) as live:
             try:
                 yield run
@@ -181,13 +181,10 @@ class Gateway:
                 run.answered(visit.began)
                 return
 
-    async def _attempt(self, run: Run[Any], plan: Plan, visit: Visit) -> None:
+    def _attempt(self, run: Run[Any], plan: Plan, visit: Visit) -> Coroutine[Any, Any, None]:
         """One attempt; where that was asked for, with another beside it when it takes unusually long."""
         after_s = run.route.line.latency.usual_s() if self._may_hedge(run) else None
-        if after_s is None:
-            await run.attempt()
-        else:
-            await hedged(run, visit, after_s, partial(self._spare, run, plan))
+        return run.attempt() if after_s is None else hedged(run, visit, after_s, partial(self._spare, run, plan))
 
     def _may_hedge(self, run: Run[Any]) -> bool:
         return self._settings.hedging and run.input.routing.hedge and run.may_hedge
@@ -347,7 +344,7 @@ class Gateway:
         told = routing.attempt_timeout
         attempt_s = told.seconds + told.nanos / 1e9 if routing.HasField("attempt_timeout") else None
         first_s = self._settings.first_token_timeout_s if run.streaming and not run.in_own_time else inf
-        may_cut = plan.may_go_on and run.may_be_cut and not self._may_hedge(run)
+        may_cut = run.choice.has_more and plan.may_go_on and run.may_be_cut and not self._may_hedge(run)
         upcoming = run.choice.upcoming if may_cut else None
         if upcoming is not None:
             remaining_s = run.call.deadline - asyncio.get_running_loop().time()

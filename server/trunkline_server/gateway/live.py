@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -40,17 +38,12 @@ class LiveCalls:
         if tasks:
             await asyncio.wait(tasks, timeout=within_s)
 
-    @contextmanager
-    def entered(self, tenant_id: UUID, completion_id: UUID) -> Iterator[LiveCall]:
-        """The current task runs this call."""
+    def entered(self, tenant_id: UUID, completion_id: UUID) -> _Entered:
+        """The current task runs this call, within the context that comes back."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a call runs in a task")
-        live = self._calls[completion_id] = LiveCall(tenant_id, task)
-        try:
-            yield live
-        finally:
-            del self._calls[completion_id]
+        return _Entered(self._calls, completion_id, LiveCall(tenant_id, task))
 
     def stop(self, completion_id: UUID) -> bool:
         """End a call for its caller; False when it does not run here."""
@@ -63,6 +56,24 @@ class LiveCalls:
         """End every call, because this replica goes away."""
         for live in self._calls.values():
             _stop(live, Reason.DRAINING)
+
+
+class _Entered:
+    """From here on until the block ends."""
+
+    __slots__ = ("_calls", "_completion_id", "_live")
+
+    def __init__(self, calls: dict[UUID, LiveCall], completion_id: UUID, live: LiveCall) -> None:
+        self._calls = calls
+        self._completion_id = completion_id
+        self._live = live
+
+    def __enter__(self) -> LiveCall:
+        self._calls[self._completion_id] = self._live
+        return self._live
+
+    def __exit__(self, *failed: object) -> None:
+        del self._calls[self._completion_id]
 
 
 def _stop(live: LiveCall, reason: Reason) -> None:

@@ -4,7 +4,7 @@ nothing; and names the type of every picture."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 from uuid import UUID
@@ -66,7 +66,7 @@ class Media:
 
         Raises URL_NOT_ALLOWED, MEDIA_INVALID, RESOURCE_NOT_FOUND.
         """
-        if isinstance(input, chat_pb2.ChatInput):
+        if isinstance(input, chat_pb2.ChatInput) and (input.file_ids or input.tools):
             input = cast("InputT", await self._referred(tenant_id, input))
         if not any(file.is_misnamed or file.is_ours or (file.is_far and not takes_urls) for file in _files(input)):
             return input
@@ -135,15 +135,16 @@ class _Fetches:
 def _files(input: Input) -> Iterator[_File]:
     if isinstance(input, chat_pb2.ChatInput):
         for index, message in enumerate(input.messages):
-            yield from _files_of(message.parts, f"input.messages[{index}]")
+            for at, part in enumerate(message.parts):
+                if (kind := part.WhichOneof("kind")) != "text":
+                    yield from _files_of(part, kind, f"input.messages[{index}].parts[{at}]")
     else:
         yield from (_File(blob, kind, f"input.{path}") for blob, kind, path in blobs_of(input))
 
 
-def _files_of(parts: Iterable[content_pb2.Part], place: str) -> Iterator[_File]:
-    for index, part in enumerate(parts):
-        kind = part.WhichOneof("kind")
-        if kind in BYTES_MAX and not (kind == "document" and part.document.WhichOneof("body") == "text"):
-            yield _File(blob_of(part), kind, f"{place}.parts[{index}].{kind}.blob")
-        elif kind == "tool_result":
-            yield from _files_of(part.tool_result.parts, f"{place}.parts[{index}].tool_result")
+def _files_of(part: content_pb2.Part, kind: str | None, place: str) -> Iterator[_File]:
+    if kind in BYTES_MAX and not (kind == "document" and part.document.WhichOneof("body") == "text"):
+        yield _File(blob_of(part), kind, f"{place}.{kind}.blob")
+    elif kind == "tool_result":
+        for index, told in enumerate(part.tool_result.parts):
+            yield from _files_of(told, told.WhichOneof("kind"), f"{place}.tool_result.parts[{index}]")

@@ -6,9 +6,8 @@ One timer per attempt, which looks again when it is due; a read costs one store.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
@@ -19,8 +18,7 @@ _TICK_S: Final = 0.001
 """Timers of the event loop count milliseconds, so that they may be due a little before their time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """`first_s` to the first read, `idle_s` between reads, `attempt_s` for the attempt where the caller says so."""
 
     first_s: float

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -27,13 +28,21 @@ class Questions:
     media: Media
     stores: FileStores
 
-    async def whole(
+    def whole(
         self, call: Call, input: chat_pb2.ChatInput, route: Route, *, asked: bool = True
-    ) -> chat_pb2.ChatInput:
+    ) -> Coroutine[Any, Any, chat_pb2.ChatInput]:
         """As the provider takes it; where nobody is `asked`, nothing is made there. Raises as `Media.inline` does."""
         if input.file_search:
-            input = await self._searched(call, input, route, asked=asked)
-        return await self.media.inline(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
+            return self._with_store(call, input, route, asked=asked)
+        return self._inline(call, input, route)
+
+    async def _with_store(
+        self, call: Call, input: chat_pb2.ChatInput, route: Route, *, asked: bool
+    ) -> chat_pb2.ChatInput:
+        return await self._inline(call, await self._searched(call, input, route, asked=asked), route)
+
+    def _inline(self, call: Call, input: chat_pb2.ChatInput, route: Route) -> Coroutine[Any, Any, chat_pb2.ChatInput]:
+        return self.media.inline(call.caller.tenant_id, input, takes_urls=route.upstream.provider.takes_urls)
 
     async def _searched(
         self, call: Call, input: chat_pb2.ChatInput, route: Route, *, asked: bool

@@ -35,10 +35,10 @@ class Route:
     entry: ModelEntry | None
     price: Price | None
     line: Line = field(repr=False, compare=False)
+    provider: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def provider(self) -> str:
-        return self.upstream.name
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "provider", self.upstream.name)
 
     @property
     def own_key(self) -> bool:

@@ -52,7 +52,8 @@ class Settlement:
         if run.left is not None and self.drains.take(run, run.left, partial(self._close, run, error_reason)):
             return
         try:
-            await run.let_go()
+            if run.left is not None:
+                await run.let_go()
         finally:  # whoever is cancelled once more meanwhile still has a bill
             await self._write(run, row_of(run, basis, error_reason))
 
@@ -75,6 +76,8 @@ class Settlement:
         price = run.route.price
         if price is None:
             return Bill(0, 0, "")
+        if not run.rounds and not run.lost:
+            return bill(price, last, self._rate_nanos) if last.ByteSize() else Bill(0, 0, price.version)
         bills = [bill(price, usage, self._rate_nanos) for usage in (*run.rounds, last) if usage.ByteSize()]
         cost = sum(each.cost_nano_usd for each in bills)
         cost += sum(bill(price, usage, self._rate_nanos).cost_nano_usd for price, usage in run.lost)
@@ -98,7 +101,7 @@ class Settlement:
 
 def row_of(run: Run[Any], basis: str, error_reason: str) -> UsageRow:
     """What is written down of a run that has its bill."""
-    usage, call = run.usage, run.call
+    usage, call, input, finish_reason = run.usage, run.call, run.input, run.finish_reason
     return UsageRow(
         completion_id=run.completion_id,
         tenant_id=call.caller.tenant_id,
@@ -107,24 +110,24 @@ def row_of(run: Run[Any], basis: str, error_reason: str) -> UsageRow:
         operation=run.work.operation.value,
         provider=run.route.provider,
         model=run.route.model,
-        requested_model=run.input.model,
+        requested_model=input.model,
         input_tokens=usage.input_tokens,
         cached_input_tokens=usage.cached_input_tokens,
         cache_write_input_tokens=usage.cache_write_input_tokens,
         output_tokens=usage.output_tokens,
         reasoning_output_tokens=usage.reasoning_output_tokens,
-        unit_counts=dict(usage.unit_counts) if usage.unit_counts else NOTHING,
+        unit_counts=dict(units) if (units := usage.unit_counts) else NOTHING,
         usage_source=SOURCES[usage.source],
         basis=basis,
         cost_nano_usd=run.bill.cost_nano_usd,
         charge_nanos=run.bill.charge_nanos,
         price_version=run.bill.price_version,
         outcome=OUTCOMES[run.outcome],
-        finish_reason=FINISH_REASONS[run.finish_reason] if run.finish_reason else "",
+        finish_reason=FINISH_REASONS[finish_reason] if finish_reason else "",
         error_reason=error_reason,
         attempts=run.asked,
         first_token_ms=round((run.first_token_s or 0) * 1000),
         duration_ms=round((time.perf_counter() - run.began) * 1000),
-        labels=dict(run.input.labels) if run.input.labels else NOTHING,
+        labels=dict(labels) if (labels := input.labels) else NOTHING,
         request_id=call.request_id,
     )

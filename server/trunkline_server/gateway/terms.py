@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from trunkline_server.core.pricing import Bill
 from trunkline_server.gateway.cost_limit import CostLimit
@@ -18,8 +19,7 @@ class Terms:
     unknown_price_is_free: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """What a call would use and cost at most at one candidate, and the cap that keeps it so.
 
     `cut_at`: where each answer is cut if it does not end by itself; None: it may be as long as the provider likes.

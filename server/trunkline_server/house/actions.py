@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -13,12 +12,11 @@ from trunkline_server.gateway.actions.by_tool import ByTool
 from trunkline_server.gateway.actions.callback import Callback
 from trunkline_server.gateway.actions.desk import Desk
 from trunkline_server.gateway.actions.plugins import Plugins
+from trunkline_server.house.ground import Ground
 from trunkline_server.providers.egress import Egress, EgressTimeouts
 from trunkline_server.services.actions import ActionService
 from trunkline_server.store.action_handlers import ActionHandlers
-from trunkline_server.store.database import Database
 from trunkline_server.store.outbox import Outbox
-from trunkline_server.store.tenant_keys import TenantKeys
 from trunkline_server.worker.chores import Chore
 
 TIMEOUTS: Final = EgressTimeouts(connect_s=5.0, total_s=15.0)
@@ -35,21 +33,13 @@ class Actions:
     policy: EgressPolicy
 
     @classmethod
-    def open(
-        cls,
-        database: Database,
-        keys: TenantKeys,
-        secret: bytes,
-        policy: EgressPolicy,
-        stack: AsyncExitStack,
-        *,
-        by_tool: ByTool,
-    ) -> Self:
-        """Closed with the stack."""
-        handlers, plugins, egress = ActionHandlers(database, keys), Plugins.installed(), Egress(policy, TIMEOUTS)
-        stack.push_async_callback(egress.close)
-        confirmations, callback = Confirmations.derive(secret), Callback(handlers, egress)
-        return cls(Desk(handlers, confirmations, Outbox(database), callback, plugins, by_tool), plugins, policy)
+    def open(cls, ground: Ground, by_tool: ByTool) -> Self:
+        handlers, egress = ActionHandlers(ground.database, ground.tenant_keys), Egress(ground.policy, TIMEOUTS)
+        ground.stack.push_async_callback(egress.close)
+        confirmations, outbox = Confirmations.derive(ground.secret), Outbox(ground.database)
+        plugins = Plugins.installed()
+        desk = Desk(handlers, confirmations, outbox, Callback(handlers, egress), plugins, by_tool)
+        return cls(desk, plugins, ground.policy)
 
     def service(self, tokens: PageTokens) -> ActionService:
         """What callers may ask."""

@@ -1,4 +1,4 @@
-"""Puts the rooms of background work together: events, jobs, their worker. It sees much of the house, as `app` does."""
+"""Puts the rooms of background work together: events, jobs, batches, their worker."""
 
 from __future__ import annotations
 
@@ -15,23 +15,12 @@ from trunkline_server.config import JobsSection, Settings
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.trace import Tracer
 from trunkline_server.door.status import to_status
-from trunkline_server.gateway.errands import Errands
-from trunkline_server.gateway.jobs import errand
 from trunkline_server.gateway.jobs.bulk import BulkJob
-from trunkline_server.gateway.jobs.bulk_items import BulkItems
-from trunkline_server.gateway.jobs.chat import ChatJob
-from trunkline_server.gateway.jobs.kind import JobKind, JobWork
+from trunkline_server.gateway.jobs.kind import JobWork
 from trunkline_server.gateway.jobs.orders import Orders, OrderSettings
-from trunkline_server.gateway.jobs.speech import SpeechJob
-from trunkline_server.gateway.jobs.task import TaskJob
-from trunkline_server.gateway.jobs.tool import ToolJob
-from trunkline_server.gateway.jobs.upsert import UpsertJob
-from trunkline_server.gateway.questions import Questions
-from trunkline_server.gateway.talks.talks import Talks
-from trunkline_server.gateway.tools.loop import ToolLoop
-from trunkline_server.house.collecting import Collecting
+from trunkline_server.house.ground import Ground
 from trunkline_server.house.hooks import Hooks
-from trunkline_server.house.tasks import tasks_over
+from trunkline_server.house.means import Means
 from trunkline_server.house.tuning import Tuning
 from trunkline_server.services.batches import BatchService
 from trunkline_server.services.events import EventService
@@ -39,13 +28,12 @@ from trunkline_server.services.jobs import JobService
 from trunkline_server.services.video import VideoService
 from trunkline_server.store import outbox
 from trunkline_server.store.batches import Batches
-from trunkline_server.store.bulk import KIND, Carriage
+from trunkline_server.store.bulk import KIND
 from trunkline_server.store.database import Database
 from trunkline_server.store.fine_tunes import KIND as TUNE
 from trunkline_server.store.jobs import Caps, Jobs
 from trunkline_server.store.ledger import Ledger
 from trunkline_server.store.news import Announcer, News
-from trunkline_server.store.operations import Operations
 from trunkline_server.store.outbox import Outbox
 from trunkline_server.store.wishes import Wishes
 from trunkline_server.worker.attempt import Shop
@@ -74,48 +62,24 @@ class Background:
     tuning: Tuning
 
     @classmethod
-    async def open(
-        cls,
-        settings: Settings,
-        database: Database,
-        errands: Errands,
-        ledger: Ledger,
-        hooks: Hooks,
-        *,
-        collecting: Collecting,
-        questions: Questions,
-        talks: Talks,
-        tools: ToolLoop,
-        tuning: Tuning,
-    ) -> Background:
+    async def open(cls, ground: Ground, means: Means, ledger: Ledger, tuning: Tuning) -> Background:
         """Hears of news once this returns."""
-        announcer = Announcer(database)
-        jobs, operations = Jobs(database, announcer), Operations(database)
-        carriage = Carriage(database)
-        items = BulkItems(errands.gateway, errands.media, errands.policy, carriage, jobs, to_status)
-        bulk = BulkJob(items, operations)
-        works: dict[str, JobKind] = {
-            "chat": ChatJob(errands.gateway, talks, tools, questions, errands.policy, operations, jobs, hooks.wakes),
-            "speech": SpeechJob(errands),
-            "task": TaskJob(tasks_over(settings.tasks, database, errands.gateway)),
-            "tool": ToolJob(tools.toolbox, tools.runner, errands.gateway.admission),
-            "upsert": UpsertJob(collecting.intake),
-            **errand.works(errands, operations, hooks.wakes),
-        }
-        orders = Orders(works, order_settings(settings.jobs), bulk)
-        news = News()
+        settings, database = ground.settings, ground.database
+        announcer, news = Announcer(database), News()
+        jobs = Jobs(database, announcer)
+        bulk = means.bulk(ground, jobs)
         await news.follow(database, outbox.CHANNEL)
         return cls(
             settings=settings,
             database=database,
             jobs=jobs,
             batches=Batches(database, announcer, ledger),
-            orders=orders,
+            orders=Orders(means.kinds(ground, jobs), order_settings(settings.jobs), bulk),
             bulk=bulk,
             outbox=Outbox(database),
             wishes=Wishes(database, timedelta(days=settings.events.keep_days)),
             news=news,
-            hooks=hooks,
+            hooks=means.hooks,
             tuning=tuning,
         )
 

@@ -16,6 +16,7 @@ from trunkline_server.gateway.collections.shelves import Shelves
 from trunkline_server.gateway.collections.sweeping import Sweeping
 from trunkline_server.gateway.errands import Errands
 from trunkline_server.gateway.jobs.orders import Orders
+from trunkline_server.house.ground import Ground
 from trunkline_server.house.start import StartError
 from trunkline_server.providers.client import HttpTransport
 from trunkline_server.providers.vectors.pinecone import API_VERSION, Pinecone, Region
@@ -40,9 +41,10 @@ class Collecting:
     finding: Finding
 
     @classmethod
-    def open(cls, given: CollectionsSection, database: Database, errands: Errands, stack: AsyncExitStack) -> Self:
-        """Raises StartError; connections are closed with the stack."""
-        stores = stores_of(given, database, stack)
+    def open(cls, ground: Ground, errands: Errands) -> Self:
+        """Raises StartError."""
+        given, database = ground.settings.collections, ground.database
+        stores = stores_of(given, database, ground.stack)
         shelves = Shelves(Collections(database), Documents(database), stores, given.store)
         return cls(shelves, Intake(shelves, errands), Finding(shelves, errands))
 

@@ -2,55 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeAlias
 
 from google.protobuf.descriptor import ServiceDescriptor
 
 from trunkline_server.config import Settings
-from trunkline_server.door.boundary import Boundary
-from trunkline_server.door.caller import Callers
 from trunkline_server.door.handlers import rpcs_of
 from trunkline_server.door.server import Drain, Server, ServerSettings
 from trunkline_server.door.tls import Tls
 from trunkline_server.edge.dashboard.sessions import Sessions
 from trunkline_server.edge.front import FrontSettings, front
-from trunkline_server.edge.limits import Limits, Traffic
+from trunkline_server.edge.limits import Limits
 from trunkline_server.edge.server import HttpServer
-from trunkline_server.edge.webhooks import WebhookDoor
+from trunkline_server.house.entrance import Entrance
+from trunkline_server.house.ground import Ground
+
+Services: TypeAlias = Iterable[tuple[ServiceDescriptor, object]]
 
 
 def open_doors(
-    settings: Settings,
-    *,
-    tls: tuple[Tls, Tls] | None,
-    boundary: Boundary,
-    services: Mapping[ServiceDescriptor, object],
-    callers: Callers,
-    drain: Drain,
-    traffic: Traffic,
-    figures: Callable[[], Awaitable[str]],
-    webhooks: WebhookDoor,
-    secret: bytes,
-    shared: bool,
+    entrance: Entrance, services: Services, drain: Drain, *, tls: tuple[Tls, Tls] | None, shared: bool
 ) -> tuple[Server, HttpServer]:
     """gRPC and HTTP; both have still to be started. `shared`: other processes open theirs at the same addresses."""
-    offered = {each.full_name: boundary.procedures(each, service) for each, service in services.items()}
+    boundary, ground = entrance.boundary(), entrance.engine.ground
+    offered = {each.full_name: boundary.procedures(each, service) for each, service in services}
     rpcs = {name: rpcs_of(boundary, procedures.values()) for name, procedures in offered.items()}
-    procedures = {name: procedure for service in offered.values() for name, procedure in service.items()}
-    served = replace(_grpc_settings(settings, shared=shared), tls=tls[0].context if tls else None)
-    fronted = replace(_http_settings(settings, secret, shared=shared), tls=tls[1].context if tls else None)
-    server = Server(served, rpcs, callers)
+    served = replace(_grpc_settings(ground.settings, shared=shared), tls=tls[0].context if tls else None)
+    fronted = replace(_http_settings(ground, shared=shared), tls=tls[1].context if tls else None)
     http = front(
         fronted,
         boundary,
-        procedures,
-        *webhooks.routes(),
+        {name: procedure for service in offered.values() for name, procedure in service.items()},
+        *entrance.engine.background.hooks.door(ground.settings.providers).routes(),
         ready=lambda: not drain.draining,
-        traffic=traffic,
-        figures=figures,
+        traffic=entrance.traffic,
+        figures=entrance.page.text,
     )
-    return server, http
+    return Server(served, rpcs, entrance.callers), http
 
 
 def _grpc_settings(settings: Settings, *, shared: bool) -> ServerSettings:
@@ -65,9 +55,9 @@ def _grpc_settings(settings: Settings, *, shared: bool) -> ServerSettings:
     )
 
 
-def _http_settings(settings: Settings, secret: bytes, *, shared: bool) -> FrontSettings:
-    http, dashboard = settings.http, settings.dashboard
-    sessions = Sessions.derive(secret, dashboard.session_s) if dashboard.enabled else None
+def _http_settings(ground: Ground, *, shared: bool) -> FrontSettings:
+    http, dashboard = ground.settings.http, ground.settings.dashboard
+    sessions = Sessions.derive(ground.secret, dashboard.session_s) if dashboard.enabled else None
     limits = Limits(
         connections_max=http.connections_max,
         body_bytes_max=http.receive_bytes_max,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from trunkline_server.config import Settings
+from trunkline_server.house.ground import Ground
 from trunkline_server.store.archive import Archive
 from trunkline_server.store.bucket_contents import BucketContents, BucketSettings
 from trunkline_server.store.contents import Contents
@@ -15,11 +15,11 @@ from trunkline_server.store.files import Files
 from trunkline_server.store.folder_contents import FolderContents
 
 
-def open_archive(settings: Settings, database: Database, stack: AsyncExitStack) -> Archive:
+def open_archive(ground: Ground) -> Archive:
     """Nothing is asked before a file comes."""
-    contents = _contents(settings, database)
-    stack.push_async_callback(contents.close)
-    return Archive(Files(database), contents)
+    contents = _contents(ground.settings, ground.database)
+    ground.stack.push_async_callback(contents.close)
+    return Archive(Files(ground.database), contents)
 
 
 def _contents(settings: Settings, database: Database) -> Contents:

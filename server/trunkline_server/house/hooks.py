@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -13,7 +12,7 @@ from uuid import UUID
 from google.protobuf.descriptor import ServiceDescriptor
 
 from trunkline.v1 import webhooks_pb2
-from trunkline_server.config import ProviderSection, Settings
+from trunkline_server.config import ProviderSection
 from trunkline_server.core import address
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.errors import invalid
@@ -21,14 +20,13 @@ from trunkline_server.core.page_token import PageTokens
 from trunkline_server.edge.proofs import Proof, PublishedKeys, SharedSecret
 from trunkline_server.edge.webhooks import WebhookDoor
 from trunkline_server.gateway.jobs.wakes import Wakes
+from trunkline_server.house.ground import Ground
 from trunkline_server.providers.egress import Egress, EgressTimeouts
 from trunkline_server.services.webhooks import WebhookService
 from trunkline_server.store import outbox
-from trunkline_server.store.database import Database
 from trunkline_server.store.inbound_webhooks import InboundWebhooks
 from trunkline_server.store.news import News
 from trunkline_server.store.outbox import Outbox
-from trunkline_server.store.tenant_keys import TenantKeys
 from trunkline_server.store.webhooks import Webhooks
 from trunkline_server.worker.chores import Chore
 from trunkline_server.worker.webhooks import Postman
@@ -52,22 +50,20 @@ class Hooks:
     wakes: Wakes
 
     @classmethod
-    async def open(
-        cls, settings: Settings, database: Database, keys: TenantKeys, policy: EgressPolicy, stack: AsyncExitStack
-    ) -> Hooks:
+    async def open(cls, ground: Ground) -> Hooks:
         """Hears of events once this returns."""
-        news, egress = News(), Egress(policy, TIMEOUTS)
-        stack.push_async_callback(egress.close)
+        database, policy = ground.database, ground.policy
+        news, egress, wakes = News(), Egress(policy, TIMEOUTS), Wakes()
+        ground.stack.push_async_callback(egress.close)
         await news.follow(database, outbox.CHANNEL)
-        wakes = Wakes()
         await wakes.follow(database)
         return cls(
-            webhooks=Webhooks(database, keys),
+            webhooks=Webhooks(database, ground.tenant_keys),
             outbox=Outbox(database),
             news=news,
             egress=egress,
             policy=policy,
-            keep=timedelta(days=settings.events.keep_days),
+            keep=timedelta(days=ground.settings.events.keep_days),
             inbound=InboundWebhooks(database),
             wakes=wakes,
         )

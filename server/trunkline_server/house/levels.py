@@ -39,7 +39,7 @@ class Levels:
     async def backlog(self) -> list[Family]:
         """Of all processes at once; empty while the database does not answer."""
         try:
-            counts = await backlog(self.engine.database)
+            counts = await backlog(self.engine.ground.database)
         except TrunklineError:
             return []
         waiting: dict[Labels, float] = {(queue,): count for queue, count in counts.items()}
@@ -56,7 +56,7 @@ class Levels:
     def _door(self) -> Iterator[Family]:
         pressure = self.pressure
         calls: dict[Labels, float] = {("inside",): pressure.count, ("waiting",): pressure.waiting}
-        yield level("trunkline_live_calls", "AI calls that run.", len(self.engine.live))
+        yield level("trunkline_live_calls", "AI calls that run.", len(self.engine.calls.live))
         yield level("trunkline_door_calls", "Calls inside, and those that wait for a place.", calls, "state")
         yield level("trunkline_door_calls_limit", "How many calls may be inside.", pressure.calls_max)
         yield level(
@@ -67,7 +67,7 @@ class Levels:
         )
 
     def _providers(self) -> Iterator[Family]:
-        lines, pools = self.engine.routes.lines, self.engine.routes.registry.pools()
+        lines, pools = self.engine.calls.routes.lines, self.engine.calls.routes.registry.pools()
         connections: dict[Labels, float] = {}
         for name, pool in pools.items():
             connections |= {(name, "in_use"): pool.in_use_count, (name, "idle"): pool.idle_count}
@@ -80,10 +80,10 @@ class Levels:
         yield total("trunkline_provider_exchanges_total", "Requests on these connections.", exchanges, "provider")
 
     def _store(self) -> Iterator[Family]:
-        engine, pool = self.engine, self.engine.database.figures
+        engine, pool = self.engine, self.engine.ground.database.figures
         states: dict[Labels, float] = {("in_use",): pool.open_count - pool.idle_count, ("idle",): pool.idle_count}
         yield level("trunkline_database_connections", "Connections to the database.", states, "state")
         yield level("trunkline_database_connections_limit", "How many there may be.", pool.max_count)
-        yield level("trunkline_ledger_waiting", "Ledger operations that wait.", engine.ledger.waiting_count)
-        yield total("trunkline_ledger_expired_holds_total", "Holds freed late.", engine.ledger.expired_count)
-        yield level("trunkline_events_untold", "Events that are still to be written.", engine.teller.untold_count)
+        yield level("trunkline_ledger_waiting", "Ledger operations that wait.", engine.calls.ledger.waiting_count)
+        yield total("trunkline_ledger_expired_holds_total", "Holds freed late.", engine.calls.ledger.expired_count)
+        yield level("trunkline_events_untold", "Events that are still to be written.", engine.calls.teller.untold_count)

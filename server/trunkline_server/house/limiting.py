@@ -1,8 +1,6 @@
-"""From the settings to limits: what replicas share, and who counts."""
+"""From the settings to limits: who counts, and how much there may be of what."""
 
 from __future__ import annotations
-
-from contextlib import AsyncExitStack
 
 from trunkline_server.config import Settings
 from trunkline_server.core.money import from_decimal_text
@@ -13,27 +11,23 @@ from trunkline_server.gateway.limits.limiter import Limiter
 from trunkline_server.gateway.limits.local import LocalCounters
 from trunkline_server.gateway.limits.shared import HERE_AGAIN_S, SharingCounters
 from trunkline_server.gateway.streams.streams import StreamSettings
-from trunkline_server.store.database import Database
-from trunkline_server.store.redis import RedisSettings, SharedMemory
+from trunkline_server.house.ground import Ground
 from trunkline_server.worker.chores import Chore
 
 
-def open_shared(settings: Settings, stack: AsyncExitStack) -> SharedMemory | None:
-    """It need not be there yet."""
-    if not settings.redis_url:
-        return None
-    shared = SharedMemory(RedisSettings(settings.redis_url, settings.limits.redis_timeout_s))
-    stack.push_async_callback(shared.close)
-    return shared
-
-
-async def open_limiter(settings: Settings, database: Database, shared: SharedMemory | None, replica_id: str) -> Limiter:
+async def open_limiter(ground: Ground) -> Limiter:
     """Counts together with other replicas where there is something that they share."""
-    if shared is None:
-        return Limiter(Book(database), LocalCounters())
-    counters = SharingCounters(shared, replica_id, settings.limits.replicas_min)
+    limiter = Limiter(Book(ground.database), await _counters(ground))
+    ground.stack.push_async_callback(limiter.close)
+    return limiter
+
+
+async def _counters(ground: Ground) -> LocalCounters | SharingCounters:
+    if ground.shared is None:
+        return LocalCounters()
+    counters = SharingCounters(ground.shared, ground.replica_id, ground.settings.limits.replicas_min)
     await counters.count_replicas()
-    return Limiter(Book(database), counters)
+    return counters
 
 
 def limit_chores(limiter: Limiter) -> list[Chore]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 
-from trunkline_server.config import Settings
 from trunkline_server.door.journal import Journal
 from trunkline_server.door.pressure import Pressure
 from trunkline_server.edge.limits import Limits, Traffic
@@ -19,10 +17,9 @@ from trunkline_server.house.limiting import pressure_settings
 from trunkline_server.house.telemetry import Meters, Page
 
 
-async def open_lookout(
-    settings: Settings, engine: Engine, meters: Meters, ready: Callable[[], bool], stack: AsyncExitStack
-) -> str:
+async def open_lookout(engine: Engine, meters: Meters, ready: Callable[[], bool]) -> str:
     """Its address; empty where it is to have none. Raises OSError where that cannot be bound."""
+    settings, stack = engine.ground.settings, engine.ground.stack
     if not settings.jobs.http_address:
         return ""
     pressure, traffic = Pressure(pressure_settings(settings)), Traffic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 from typing import Final
 
 from trunkline_server.config import Settings
@@ -12,7 +11,7 @@ from trunkline_server.door.caller import Strangers
 from trunkline_server.door.identities import Identities, Identity
 from trunkline_server.door.issuers import Issuer, Issuers
 from trunkline_server.door.tls import Tls, TlsSettings
-from trunkline_server.house.engine import policy_of
+from trunkline_server.house.ground import Ground
 from trunkline_server.house.start import StartError
 from trunkline_server.providers.egress import Egress
 from trunkline_server.worker.chores import Chore
@@ -39,17 +38,17 @@ def tls_chores(settings: Settings, tls: tuple[Tls, Tls] | None) -> list[Chore]:
     return [Chore("reload_tls", settings.tls.reload_s, each.reload) for each in tls or ()]
 
 
-def strangers_of(settings: Settings, stack: AsyncExitStack) -> Strangers:
+def strangers_of(ground: Ground) -> Strangers:
     """Callers without a key of ours."""
-    egress = Egress(policy_of(settings))
-    stack.push_async_callback(egress.close)
+    auth, egress = ground.settings.auth, Egress(ground.policy)
+    ground.stack.push_async_callback(egress.close)
 
     async def fetch(uri: str) -> bytes:
         return (await egress.fetch(uri, bytes_max=JWKS_BYTES_MAX, field="auth.issuers")).data
 
     identities = [
         Identity(each.name, each.tenant, frozenset(each.scopes), each.models, Priority[each.priority.upper()])
-        for each in settings.auth.identities
+        for each in auth.identities
     ]
     issuers = [
         Issuer(
@@ -62,6 +61,6 @@ def strangers_of(settings: Settings, stack: AsyncExitStack) -> Strangers:
             scope_claim=each.scope_claim,
             user_claim=each.user_claim,
         )
-        for each in settings.auth.issuers
+        for each in auth.issuers
     ]
     return Strangers(Identities(identities), Issuers(issuers, fetch, asyncio.get_running_loop().time))

@@ -1,4 +1,4 @@
-"""What the doors offer: every service of the contract, and how long its calls may take."""
+"""What the doors offer: every service of the contract."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from types import ModuleType
-from typing import Final
+from typing import Final, TypeAlias
 
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -34,10 +34,8 @@ from trunkline.v1 import (
     vector_stores_pb2,
 )
 from trunkline_server import __version__
-from trunkline_server.config import Settings
 from trunkline_server.core.browser_token import BrowserTokens
 from trunkline_server.core.page_token import PageTokens
-from trunkline_server.door.boundary import Deadlines
 from trunkline_server.door.pressure import memory_share
 from trunkline_server.door.server import Drain
 from trunkline_server.door.status import to_status
@@ -45,10 +43,9 @@ from trunkline_server.gateway.cache.recall import Recall
 from trunkline_server.gateway.completions import Completions
 from trunkline_server.gateway.stops import Stops
 from trunkline_server.gateway.vitals import Thresholds, Vitals
-from trunkline_server.house.actions import CALL_TIMEOUT_S
-from trunkline_server.house.engine import Engine
+from trunkline_server.house.entrance import Entrance
 from trunkline_server.house.limiting import cache_settings
-from trunkline_server.house.tasks import AT_ONCE, METHODS, tasks_over
+from trunkline_server.house.tasks import AT_ONCE, tasks_over
 from trunkline_server.services.admin import AdminService, Replica
 from trunkline_server.services.analytics.service import AnalyticsService
 from trunkline_server.services.assistants import AssistantService
@@ -69,103 +66,96 @@ from trunkline_server.services.tasks import TaskService
 from trunkline_server.services.vector_stores import VectorStoreService
 from trunkline_server.store.cluster import is_at
 from trunkline_server.store.custom_events import CustomEvents
-from trunkline_server.store.idempotency import Idempotency
-from trunkline_server.store.keys import Keys
 from trunkline_server.store.provider_checks import ProviderChecks
-from trunkline_server.store.tenants import Tenants
 from trunkline_server.store.usage import Usage
 from trunkline_server.store.vector_stores import VectorStores
 
-OTHER_TIMEOUT_S: Final = 10.0
-MANY_TIMEOUT_S: Final = 600.0
-MEDIA_TIMEOUT_S: Final = 300.0
-COLLECTING_TIMEOUT_S: Final = 300.0
-TRANSFER_TIMEOUT_S: Final = 900.0
-SYNC_TIMEOUT_S: Final = 30.0
-WATCH_TIMEOUT_S: Final = 900.0
 CHECKS_KEPT: Final = 3
 """What is older than so many looks at a provider says nothing any more."""
 
-_MEDIA: Final = ("GenerateImages", "EditImages", "SynthesizeSpeech", "Transcribe", "TranslateAudio")
-_COLLECTING: Final = ("UpsertDocuments", "DeleteDocuments", "DeleteCollection", "CreateCollection", "Search")
-_TRANSFERS: Final = ("UploadFile", "DownloadFile")
-_TUNING: Final = ("CreateDataset", "ValidateDataset", "CreateFineTune")
-_KEPT_ABROAD: Final = ("CreateVectorStore", "AddFiles", "RemoveFiles", "SearchVectorStore")
-_TOOLS: Final = ("InvokeTool", "CallMcpTool", "CreateMcpServer", "RefreshMcpServer")
-_TEXTS: Final = ("Complete", "Embed", "Rerank", "Moderate")
+Served: TypeAlias = Mapping[ModuleType, object]
 
 
 class Offered:
     """`stops` must be followed before the doors open."""
 
-    def __init__(
-        self, settings: Settings, engine: Engine, drain: Drain, *, keys: Keys, tenants: Tenants, results: Idempotency
-    ) -> None:
-        self.stops = Stops(engine.live, engine.ledger, engine.database)
-        self._settings = settings
+    def __init__(self, entrance: Entrance, drain: Drain) -> None:
+        engine = entrance.engine
+        self._entrance = entrance
         self._engine = engine
+        self._settings = engine.ground.settings
         self._drain = drain
-        self._keys = keys
-        self._tenants = tenants
-        self._results = results
-        self._tokens = PageTokens.derive(engine.secret)
+        self._tokens = PageTokens.derive(engine.ground.secret)
+        self.stops = Stops(engine.calls.live, engine.calls.ledger, engine.ground.database)
 
     def services(self) -> Iterator[tuple[ServiceDescriptor, object]]:
         """Each with what the contract says of it."""
-        yield from (_named(module, service) for module, service in self._served().items())
+        for served in (self._answering(), self._talking(), self._keeping(), self._ruling()):
+            yield from (_named(module, service) for module, service in served.items())
         yield from self._engine.tooling.services(self._tokens)
-        yield from self._engine.background.services(self._tokens, lambda: self._drain.draining)
+        yield from self._engine.background.services(self._tokens, self._draining)
 
-    def _served(self) -> Mapping[ModuleType, object]:
-        engine, tokens = self._engine, self._tokens
-        registry = engine.routes.registry
+    def _answering(self) -> Served:
+        engine, calls, tokens = self._engine, self._engine.calls, self._tokens
+        registry, lines = calls.routes.registry, calls.routes.lines
         return {
             chat_pb2: self._chat(),
+            tasks_pb2: TaskService(tasks_over(self._settings.tasks, engine.ground.database, self._recall, AT_ONCE)),
             embeddings_pb2: EmbeddingService(engine.errands),
-            collections_pb2: engine.collecting.service(tokens, engine.background.orders, engine.background.jobs),
             images_pb2: ImageService(engine.errands),
             audio_pb2: AudioService(engine.errands, registry),
-            files_pb2: FileService(engine.archive, tokens),
-            fine_tuning_pb2: engine.tuning.service(tokens),
-            vector_stores_pb2: VectorStoreService(VectorStores(engine.database), engine.copies, tokens),
-            moderation_pb2: ModerationService(engine.errands, engine.guards.policies),
-            limits_pb2: LimitService(engine.limiter, tokens),
-            credits_pb2: CreditService(engine.ledger, tokens),
-            analytics_pb2: AnalyticsService(engine.database, tokens, CustomEvents(engine.database)),
-            models_pb2: ModelService(engine.routes, tokens, engine.learning, engine.sync),
-            providers_pb2: ProviderService(
-                registry, engine.routes.lines, tokens, engine.accounts, engine.own, lambda: self._drain.draining
-            ),
-            actions_pb2: engine.actions.service(tokens),
-            tasks_pb2: self._tasks(),
-            prompts_pb2: PromptService(engine.talks.cast.prompts, tokens, engine.errands.policy),
-            assistants_pb2: AssistantService(engine.talks.cast.assistants, engine.archive.files, tokens),
+            moderation_pb2: ModerationService(engine.errands, calls.guards.policies),
+            models_pb2: ModelService(calls.routes, tokens, calls.learning, calls.sync),
+            providers_pb2: ProviderService(registry, lines, tokens, calls.accounts, calls.own, self._draining),
+        }
+
+    def _talking(self) -> Served:
+        talks, policy, tokens = self._engine.talks, self._engine.ground.policy, self._tokens
+        minutes = talks.minutes
+        return {
+            prompts_pb2: PromptService(talks.cast.prompts, tokens, policy),
+            assistants_pb2: AssistantService(talks.cast.assistants, self._engine.archive.files, tokens),
             conversations_pb2: ConversationService(
-                engine.talks.conversations,
-                engine.talks.minutes.messages,
-                engine.talks.minutes.tails,
-                tokens,
-                engine.errands.policy,
+                talks.conversations, minutes.messages, minutes.tails, tokens, policy
             ),
+        }
+
+    def _keeping(self) -> Served:
+        engine, tokens = self._engine, self._tokens
+        vector_stores = VectorStores(engine.ground.database)
+        return {
+            collections_pb2: engine.collecting.service(tokens, engine.background.orders, engine.background.jobs),
+            files_pb2: FileService(engine.archive, tokens),
+            vector_stores_pb2: VectorStoreService(vector_stores, engine.copies, tokens),
+            fine_tuning_pb2: engine.tuning.service(tokens),
+            actions_pb2: engine.actions.service(tokens),
+        }
+
+    def _ruling(self) -> Served:
+        engine, database, tokens = self._engine, self._engine.ground.database, self._tokens
+        return {
+            limits_pb2: LimitService(engine.calls.limiter, tokens),
+            credits_pb2: CreditService(engine.calls.ledger, tokens),
+            analytics_pb2: AnalyticsService(database, tokens, CustomEvents(database)),
             audit_pb2: AuditService(engine.audit, tokens),
             admin_pb2: AdminService(
-                self._tenants,
-                self._keys,
+                self._entrance.tenants,
+                self._entrance.keys,
                 tokens,
                 self._replica(),
                 engine.shelf,
                 self.vitals(),
-                BrowserTokens.derive(engine.secret),
+                BrowserTokens.derive(engine.ground.secret),
             ),
         }
+
+    def _draining(self) -> bool:
+        return self._drain.draining
 
     @cached_property
     def _recall(self) -> Recall:
         engine = self._engine
-        return Recall(engine.gateway, engine.ledger, engine.shelf, cache_settings(self._settings))
-
-    def _tasks(self) -> TaskService:
-        return TaskService(tasks_over(self._settings.tasks, self._engine.database, self._recall, AT_ONCE))
+        return Recall(engine.calls.gateway, engine.calls.ledger, engine.shelf, cache_settings(self._settings))
 
     def _chat(self) -> ChatService:
         engine = self._engine
@@ -173,11 +163,11 @@ class Offered:
             talks=engine.talks,
             gateway=self._recall,
             tools=engine.tooling.loop(self._recall),
-            completions=Completions(Usage(engine.database), self._results, engine.live),
+            completions=Completions(Usage(engine.ground.database), self._entrance.results, engine.calls.live),
             stops=self.stops,
             streams=engine.streams,
             questions=engine.questions,
-            policy=engine.errands.policy,
+            policy=engine.ground.policy,
             describe=to_status,
         )
 
@@ -185,15 +175,15 @@ class Offered:
         """Each counts the load between its own looks."""
         engine, settings, health = self._engine, self._settings, self._settings.health
         return Vitals(
-            engine.database,
+            engine.ground.database,
             self._is_embedded,
             settings.data_path,
-            engine.routes.registry,
-            engine.routes.lines,
-            engine.live,
-            lambda: self._drain.draining,
+            engine.calls.routes.registry,
+            engine.calls.routes.lines,
+            engine.calls.live,
+            self._draining,
             memory_share,
-            partial(ProviderChecks(engine.database).all, CHECKS_KEPT * settings.routing.check_every_s),
+            partial(ProviderChecks(engine.ground.database).all, CHECKS_KEPT * settings.routing.check_every_s),
             Thresholds(health.disk_free_min, health.memory_max, health.connections_max),
         )
 
@@ -203,37 +193,17 @@ class Offered:
         return not url or is_at(self._settings.data_path / "postgres", url)
 
     def _replica(self) -> Replica:
-        engine, drain = self._engine, self._drain
+        engine = self._engine
         return Replica(
             version=__version__,
-            replica_id=engine.replica_id,
+            replica_id=engine.ground.replica_id,
             start_time=datetime.now(UTC),
             database_embedded=self._is_embedded,
-            draining=lambda: drain.draining,
-            live_call_count=lambda: len(engine.live),
-            expired_reservation_count=lambda: engine.ledger.expired_count,
-            drain=drain.ask,
+            draining=self._draining,
+            live_call_count=lambda: len(engine.calls.live),
+            expired_reservation_count=lambda: engine.calls.ledger.expired_count,
+            drain=self._drain.ask,
         )
-
-
-def deadlines_of(settings: Settings) -> Deadlines:
-    own = {
-        **dict.fromkeys(_TEXTS, settings.chat.unary_timeout_s),
-        **dict.fromkeys(_MEDIA, MEDIA_TIMEOUT_S),
-        **dict.fromkeys(METHODS, MANY_TIMEOUT_S),
-        **dict.fromkeys(_KEPT_ABROAD, MEDIA_TIMEOUT_S),
-        **dict.fromkeys(_TRANSFERS, TRANSFER_TIMEOUT_S),
-        **dict.fromkeys(_TUNING, MEDIA_TIMEOUT_S),
-        **dict.fromkeys(("Stream", "ResumeStream"), settings.chat.stream_timeout_s),
-        "CompleteMany": MANY_TIMEOUT_S,
-        **dict.fromkeys(_COLLECTING, COLLECTING_TIMEOUT_S),
-        "ExecuteAction": CALL_TIMEOUT_S,
-        "SyncModels": SYNC_TIMEOUT_S,
-        "VerifyLog": MANY_TIMEOUT_S,
-        "WatchProviderHealth": WATCH_TIMEOUT_S,
-        **dict.fromkeys(_TOOLS, settings.tools.timeout_s + OTHER_TIMEOUT_S),
-    }
-    return Deadlines(own, OTHER_TIMEOUT_S)
 
 
 def _named(module: ModuleType, service: object) -> tuple[ServiceDescriptor, object]:

@@ -13,17 +13,16 @@ from trunkline_server.core.money import from_decimal_text
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.tuning.size import TRAINING
 from trunkline_server.gateway.copies import Copies
-from trunkline_server.gateway.gateway import Gateway
 from trunkline_server.gateway.jobs.tuning import TuneJob
 from trunkline_server.gateway.tuning.datasets import Datasets
 from trunkline_server.gateway.tuning.desk import Desk
 from trunkline_server.gateway.tuning.models import TunedModels
 from trunkline_server.gateway.tuning.tariffs import Tariffs
+from trunkline_server.house.calls import Calls
+from trunkline_server.house.ground import Ground
 from trunkline_server.services.fine_tuning import FineTuningService
-from trunkline_server.store.database import Database
 from trunkline_server.store.examples import Examples
 from trunkline_server.store.fine_tunes import FineTunes
-from trunkline_server.store.ledger import Ledger
 from trunkline_server.store.news import Announcer
 from trunkline_server.store.operations import Operations
 from trunkline_server.worker.chores import Chore
@@ -40,13 +39,14 @@ class Tuning:
     job: TuneJob
 
     @classmethod
-    def open(cls, settings: Settings, database: Database, gateway: Gateway, ledger: Ledger, copies: Copies) -> Self:
-        tariffs = tariffs_of(settings)
+    def open(cls, ground: Ground, calls: Calls, copies: Copies) -> Self:
+        database, gateway = ground.database, calls.gateway
+        tariffs = tariffs_of(ground.settings)
         tunes = FineTunes(database, Announcer(database))
         datasets = Datasets(copies.archive, Examples(database))
         desk = Desk(gateway.admission, gateway.guards, tariffs, datasets, tunes)
         rate = tariffs.credits_per_usd_nanos
-        job = TuneJob(tunes, Operations(database), copies, ledger, gateway.admission, rate)
+        job = TuneJob(tunes, Operations(database), copies, calls.ledger, gateway.admission, rate)
         return cls(desk, TunedModels(gateway.admission.routes, database, tariffs), job)
 
     def service(self, tokens: PageTokens) -> FineTuningService:
@@ -61,8 +61,7 @@ def tariffs_of(settings: Settings) -> Tariffs:
     """What the file says, and the settings over it."""
     given = files("trunkline_server.data").joinpath(PRICES).read_bytes()
     own = [_entry(price) for price in settings.fine_tuning.prices]
-    per_usd = from_decimal_text(settings.credits.per_usd)
-    return Tariffs(Catalogue.load([given], own), per_usd, settings.chat.unknown_price == "free")
+    return Tariffs(Catalogue.load([given], own), settings.credits.per_usd_nanos, settings.chat.unknown_price == "free")
 
 
 def _entry(given: TuningPriceSection) -> ModelEntry:

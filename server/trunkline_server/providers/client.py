@@ -18,7 +18,6 @@ from types import TracebackType
 from typing import Protocol
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
-from trunkline_server.providers.http.connection import Connection
 from trunkline_server.providers.http.origin import Origin
 from trunkline_server.providers.http.pool import Pool, PoolFigures
 from trunkline_server.providers.http.settings import ClientSettings
@@ -88,10 +87,12 @@ class _Exchange:
         head = self._head()
         self._connection = await self._pool.take()
         try:
-            return await self._say(self._connection, head)
+            answer = self._connection.say(head, self._request.body, self._body_bytes_max)
+            await answer.begun()
         except BaseException:
             self._pool.give_back(self._connection)
             raise
+        return answer
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -103,8 +104,3 @@ class _Exchange:
             return self._spelling.head(self._request)
         except ValueError:
             raise UpstreamFailure(FailureKind.INVALID) from None
-
-    async def _say(self, connection: Connection, head: bytes) -> Response:
-        answer = connection.say(head, self._request.body, self._body_bytes_max)
-        await answer.begun()
-        return answer

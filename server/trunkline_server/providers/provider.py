@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -185,7 +185,7 @@ class Upstream:
     def _named(self, request: HttpRequest, errand: Errand[InputT]) -> HttpRequest:
         """With the same name each time, so that the provider can know it again."""
         header = self.provider.idempotency_header
-        return replace(request, headers={**request.headers, header: errand.named()}) if header else request
+        return request.saying(header, errand.named()) if header else request
 
     async def _finished(
         self, craft: LongCraft[InputT, BodyT], errand: Errand[InputT], operation: str, request: HttpRequest

@@ -58,7 +58,7 @@ class Committer:
     def put(self, op: Op) -> asyncio.Future[Outcome]:
         """Queues an operation; what closes a hold is applied even when the caller leaves. Raises STORE_UNAVAILABLE when
         too many wait already or after `close`; the future raises it when the database gave no answer in time."""
-        lane = self._detours.get(op.account_id, self._lanes[hash(op.account_id) % len(self._lanes)])
+        lane = self._lane(op.account_id)
         if self._closed or (op.takes and lane.length >= self._settings.waiting_max):
             raise store_unavailable()
         now = self._loop.time()
@@ -66,6 +66,10 @@ class Committer:
         future = self._loop.create_future()
         lane.put((Waiting(op, future, now + self._settings.answer_s, now + keep_s),))
         return future
+
+    def _lane(self, account_id: UUID) -> Lane:
+        usual = self._lanes[account_id.int % len(self._lanes)]
+        return self._detours.get(account_id, usual) if self._detours else usual
 
     async def close(self) -> None:
         """Lets the lanes finish what is queued, then gives their connections up."""

@@ -6,11 +6,12 @@ it settles is put on the tab, for the statement that ends the attempt. Everybody
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any
 from uuid import UUID
 
 from trunkline.v1 import usage_pb2
@@ -127,7 +128,7 @@ def paying(tab: Tab) -> Iterator[None]:
 class LeasedLedger(Ledger):
     """A ledger that jobs may use too."""
 
-    async def reserve(
+    def reserve(
         self,
         hold_id: UUID,
         account: AccountRef,
@@ -138,11 +139,11 @@ class LeasedLedger(Ledger):
         model: str,
         price_version: str,
         request_id: str = "",
-    ) -> Reserved:
+    ) -> Coroutine[Any, Any, Reserved]:
         tab = _TAB.get()
         if tab is not None:
-            return await tab.reserve(Op("held", hold_id, account.id, amount, tab.ttl_s, provider, model, price_version))
-        return await super().reserve(
+            return tab.reserve(Op("held", hold_id, account.id, amount, tab.ttl_s, provider, model, price_version))
+        return super().reserve(
             hold_id,
             account,
             amount,

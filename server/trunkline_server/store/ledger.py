@@ -7,10 +7,11 @@ and the answers. Amounts are nano-credits.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from trunkline_server.core.errors import QuotaViolation, Reason, TrunklineError, invalid, not_found
@@ -107,18 +108,18 @@ class Ledger:
             raise TrunklineError(Reason.RESERVATION_CLOSED, f"the reservation is {reserved.state} already")
         return reserved
 
-    async def settle(self, hold: HoldRef, charge: int, usage: UsageRow | None = None) -> Settled:
+    def settle(self, hold: HoldRef, charge: int, usage: UsageRow | None = None) -> Coroutine[Any, Any, Settled]:
         """Posts `charge` and frees the rest, once: later calls return the first outcome.
 
         What exceeds the hold is posted as overage; after expiry all of it as late settlement. Once called it is
         applied, even when the caller leaves, or is told STORE_UNAVAILABLE because the database is away for long.
         """
         _at_least(0, charge, "charge")
-        return await self._close(Op("settled", hold.hold_id, hold.account_id, charge, 0, usage=usage))
+        return self._close(Op("settled", hold.hold_id, hold.account_id, charge, 0, usage=usage))
 
-    async def release(self, hold: HoldRef, usage: UsageRow | None = None) -> Settled:
+    def release(self, hold: HoldRef, usage: UsageRow | None = None) -> Coroutine[Any, Any, Settled]:
         """Frees the whole hold, once; like `settle` it is applied even if the caller leaves."""
-        return await self._close(Op("released", hold.hold_id, hold.account_id, 0, 0, usage=usage))
+        return self._close(Op("released", hold.hold_id, hold.account_id, 0, 0, usage=usage))
 
     async def expire_due(self, limit: int = 500) -> int:
         """Frees holds whose time is over by the database's clock, and says how many; for a sweeper."""

@@ -11,8 +11,9 @@ from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
-from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.core.offered import Offered
+from trunkline_server.wire.countless import Countless
 from trunkline_server.wire.dialect import Decoder
 from trunkline_server.wire.http import HttpRequest
 
@@ -20,7 +21,7 @@ NOTHING: Final[frozenset[models_pb2.Capability.ValueType]] = frozenset()
 
 
 @dataclass(frozen=True)
-class Chatless(ABC):
+class Chatless(Countless, ABC):
     """The wire of a provider that has crafts alone: how it spells errors, and which models it has."""
 
     name: str
@@ -33,12 +34,6 @@ class Chatless(ABC):
 
     def decode_chat(self, ask: Ask, answer: Answer, content_type: str) -> Decoder:  # noqa: ARG002 - never asked
         raise _unable(ask)
-
-    def encode_count(self, ask: Ask) -> HttpRequest | None:  # noqa: ARG002 - nothing to count
-        return None
-
-    def decode_count(self, body: bytes) -> int:  # noqa: ARG002 - never asked, so never answered
-        raise UpstreamFailure(FailureKind.BROKEN)
 
     @abstractmethod
     def encode_models(self) -> HttpRequest:

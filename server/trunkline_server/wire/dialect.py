@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Final, Protocol, TypeVar, runtime_checkable
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
 import orjson
@@ -12,9 +13,10 @@ import orjson
 from trunkline.v1 import content_pb2, models_pb2, usage_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
-from trunkline_server.core.errors import invalid
+from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.offered import Offered
+from trunkline_server.wire.frames import Frame, Frames
 from trunkline_server.wire.http import HttpRequest
 
 JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json", "accept": "application/json"}
@@ -33,6 +35,10 @@ class Decoder(Protocol):
 
     def close(self) -> None:
         """The body has ended. Raises UpstreamFailure where it may not end here."""
+
+
+Readers: TypeAlias = Mapping[str, Callable[..., Decoder]]
+"""By the type of the body."""
 
 
 @runtime_checkable
@@ -92,6 +98,28 @@ class WholeBody(ABC):
         """Read the whole body."""
 
 
+class FramedBody(ABC, Generic[Frame]):
+    """A decoder for answers that come in frames, of which one says that the answer has ended."""
+
+    __slots__ = ("_answer", "_frames")
+
+    def __init__(self, answer: Answer, frames: Frames[Frame]) -> None:
+        self._answer = answer
+        self._frames = frames
+
+    def feed(self, data: bytes) -> None:
+        self.hear(self._frames.feed(data))
+
+    def close(self) -> None:
+        self.hear(self._frames.close())
+        if not self._answer.finished:
+            raise cut(self._answer)
+
+    @abstractmethod
+    def hear(self, frames: list[Frame]) -> None:
+        """Read the next frames."""
+
+
 def spell(body: Mapping[str, object]) -> bytes:
     """A request body as JSON; texts wrapped in `raw` go in as they are."""
     return orjson.dumps(body)
@@ -125,6 +153,16 @@ def arguments(call: content_pb2.ToolCallPart) -> object:
     if call.state == content_pb2.TOOL_CALL_STATE_INVALID:
         return {"invalid_json": call.arguments_json}
     return raw(call.arguments_json)
+
+
+def unsupported(path: str, description: str) -> TrunklineError:
+    """What the dialect has no words for must not get lost."""
+    return invalid(f"input.{path}", description, Reason.CAPABILITY_UNSUPPORTED)
+
+
+def data_uri(blob: content_pb2.Blob, otherwise: str) -> str:
+    """The bytes themselves as an address. `otherwise`: what they are where nobody says."""
+    return f"data:{blob.media_type or otherwise};base64,{b64encode(blob.data).decode()}"
 
 
 def parse(decoder: msgspec.json.Decoder[Shape], data: bytes) -> Shape:
@@ -164,6 +202,14 @@ def cut(answer: Answer) -> UpstreamFailure:
 def media_type(content_type: str) -> str:
     """A `content-type` header without its parameters."""
     return content_type.partition(";")[0].strip().lower()
+
+
+def reader(readers: Readers, content_type: str) -> Callable[..., Decoder]:
+    """Who reads a body of this type. Raises UpstreamFailure where nobody does: an HTML page is a broken provider."""
+    found = readers.get(media_type(content_type))
+    if found is None:
+        raise UpstreamFailure(FailureKind.BROKEN)
+    return found
 
 
 def require_stream(content_type: str) -> None:

@@ -25,6 +25,11 @@ class HttpRequest:
     body: bytes = field(default=b"", repr=False)
     answer_bytes_max: int = 0
 
+    def saying(self, header: str, value: str) -> HttpRequest:
+        """It with one header more."""
+        headers = {**self.headers, header: value}
+        return HttpRequest(self.method, self.path, headers, self.body, self.answer_bytes_max)
+
 
 def path_of(address: str, start: str) -> str:
     """The path of an address that a provider told, from `start` on. It is asked below the provider's own address: what

@@ -13,10 +13,11 @@ from typing import Final, TypeAlias, TypeVar
 
 from trunkline.v1 import content_pb2, images_pb2, usage_pb2
 from trunkline_server.core.errand import Errand
-from trunkline_server.core.errors import Reason, TrunklineError, invalid
+from trunkline_server.core.errors import invalid
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.media import sniff
 from trunkline_server.core.product import Product
+from trunkline_server.wire import dialect
 from trunkline_server.wire.craft import Craft
 
 PictureErrand: TypeAlias = Errand[images_pb2.ImageInput]
@@ -132,7 +133,7 @@ def address(blob: content_pb2.Blob, path: str) -> str:
         case "data":
             return f"data:{media_type(blob)};base64,{encode(blob)}"
         case _:
-            raise unable(path, "this provider has no files")
+            raise dialect.unsupported(path, "this provider has no files")
 
 
 def first_image(errand: PictureErrand) -> content_pb2.Blob:
@@ -156,11 +157,6 @@ def drop_set(errand: PictureErrand, *fields: str) -> None:
     for field in fields:
         if field in known:
             errand.drop(field, "this provider does not take it")
-
-
-def unable(path: str, description: str) -> TrunklineError:
-    """What the provider can never do."""
-    return invalid(f"input.{path}", description, Reason.CAPABILITY_UNSUPPORTED)
 
 
 def output_format(errand: PictureErrand) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 
-from trunkline.aio.connection import AsyncConnection
+from trunkline.aio.connection import AsyncConnection, AsyncEvents
+from trunkline.aio.pending import AsyncPending
 from trunkline.batch_item import BatchItem
-from trunkline.errors import TimedOut, Unavailable
-from trunkline.progress import Wanted, teller
 from trunkline.question import Question
 from trunkline.v1 import batches_pb2, batches_pb2_grpc
-from trunkline.waiting import AGAIN_S, Patience
 from trunkline.work import Work, spec_of
 
 
@@ -63,11 +60,11 @@ class AsyncBatches:
                 yield AsyncBatch(self._connection, batch)
 
 
-class AsyncBatch:
+class AsyncBatch(AsyncPending):
     """A batch, as it was when it was last looked at."""
 
     def __init__(self, connection: AsyncConnection, batch: batches_pb2.Batch) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._stub = batches_pb2_grpc.BatchServiceStub(connection.channel)
         self.batch = batch
 
@@ -84,26 +81,6 @@ class AsyncBatch:
     def has_ended(self) -> bool:
         return self.batch.state != batches_pb2.BATCH_STATE_RUNNING
 
-    async def wait(self, *, timeout_s: float | None = None, progress: Wanted = False) -> AsyncBatch:
-        """Until all items have ended, across replicas that come and go. `progress`: draw a bar, or call this."""
-        tell, end = teller(progress)
-        try:
-            async for batch in self.watch(timeout_s=timeout_s):
-                tell(batch.batch.percentage / 100, batch.state.lower())
-        finally:
-            end()
-        return self
-
-    async def watch(self, *, timeout_s: float | None = None) -> AsyncIterator[AsyncBatch]:
-        """The batch whenever it has come further."""
-        patience = Patience(timeout_s)
-        while not self.has_ended:
-            try:
-                async for _ in self._watched(patience.left_s):
-                    yield self
-            except (Unavailable, TimedOut) as error:
-                await asyncio.sleep(patience.pause_s(error, AGAIN_S))
-
     async def items(self) -> AsyncIterator[BatchItem]:
         """In their order, with what came of each."""
         request = batches_pb2.ListBatchItemsRequest(batch_id=self.batch_id)
@@ -117,12 +94,14 @@ class AsyncBatch:
         self.batch = (await self._connection.look(self._stub.CancelBatch, request)).batch
         return self
 
-    async def _watched(self, left_s: float | None) -> AsyncIterator[batches_pb2.Batch]:
+    @property
+    def _progress(self) -> tuple[float, str]:
+        return self.batch.percentage / 100, self.state.lower()
+
+    def _changes(self, left_s: float | None) -> AsyncEvents[batches_pb2.WatchBatchResponse]:
         request = batches_pb2.WatchBatchRequest(batch_id=self.batch_id)
-        told = self._connection.stream(self._stub.WatchBatch, request, timeout_s=left_s)
-        try:
-            async for each in told:
-                self.batch = each.batch
-                yield each.batch
-        finally:
-            told.cancel()
+        return self._connection.stream(self._stub.WatchBatch, request, timeout_s=left_s)
+
+    def _take(self, change: batches_pb2.WatchBatchResponse) -> bool:
+        self.batch = change.batch
+        return True

@@ -9,7 +9,7 @@ from trunkline.aio.connection import AsyncConnection
 from trunkline.aio.jobs import AsyncJob
 from trunkline.calling import Call, whole
 from trunkline.passages import Documents, Hits, Mode, Where, documents_of, options_of
-from trunkline.v1 import collections_pb2, collections_pb2_grpc, jobs_pb2, jobs_pb2_grpc
+from trunkline.v1 import collections_pb2, collections_pb2_grpc, jobs_pb2
 
 
 class AsyncCollections:
@@ -63,11 +63,7 @@ class AsyncCollection:
     async def submit(self, documents: Documents, **call: Unpack[Call]) -> AsyncJob:
         """The same with nobody waiting."""
         queued = await self._upsert(documents, call, background=True)
-        stub, request = (
-            jobs_pb2_grpc.JobServiceStub(self._connection.channel),
-            jobs_pb2.GetJobRequest(job_id=queued.job_id),
-        )
-        return AsyncJob(self._connection, (await self._connection.look(stub.GetJob, request)).job)
+        return await AsyncJob(self._connection, jobs_pb2.Job(job_id=queued.job_id)).refresh()
 
     async def search(
         self,

@@ -9,7 +9,7 @@ from trunkline.calling import Call, whole
 from trunkline.passages import Documents, Hits, Mode, Where, documents_of, options_of
 from trunkline.sync.connection import Connection
 from trunkline.sync.jobs import Job
-from trunkline.v1 import collections_pb2, collections_pb2_grpc, jobs_pb2, jobs_pb2_grpc
+from trunkline.v1 import collections_pb2, collections_pb2_grpc, jobs_pb2
 
 
 class Collections:
@@ -63,11 +63,7 @@ class Collection:
     def submit(self, documents: Documents, **call: Unpack[Call]) -> Job:
         """The same with nobody waiting."""
         queued = self._upsert(documents, call, background=True)
-        stub, request = (
-            jobs_pb2_grpc.JobServiceStub(self._connection.channel),
-            jobs_pb2.GetJobRequest(job_id=queued.job_id),
-        )
-        return Job(self._connection, (self._connection.look(stub.GetJob, request)).job)
+        return Job(self._connection, jobs_pb2.Job(job_id=queued.job_id)).refresh()
 
     def search(
         self,

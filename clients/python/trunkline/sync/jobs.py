@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from trunkline.answer import Answer
-from trunkline.errors import Cancelled, TimedOut, Unavailable
-from trunkline.media import Film, Several, films
-from trunkline.progress import Wanted, teller
+from trunkline.outcome import Outcome
 from trunkline.question import Question
-from trunkline.refusals import error_in
-from trunkline.sync.connection import Connection
+from trunkline.sync.connection import Connection, Events
+from trunkline.sync.pending import Pending
 from trunkline.v1 import jobs_pb2, jobs_pb2_grpc
-from trunkline.waiting import AGAIN_S, Patience
-from trunkline.work import ENDED, Work, duration, spec_of, timestamp
+from trunkline.work import Work, duration, spec_of, timestamp
 
 
 class Jobs:
@@ -65,11 +60,11 @@ class Jobs:
                 yield Job(self._connection, job)
 
 
-class Job:
+class Job(Outcome, Pending):
     """A job, as it was when it was last looked at."""
 
     def __init__(self, connection: Connection, job: jobs_pb2.Job) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._stub = jobs_pb2_grpc.JobServiceStub(connection.channel)
         self.job = job
 
@@ -81,52 +76,6 @@ class Job:
     def state(self) -> str:
         """`QUEUED`, `DELAYED`, `RUNNING`, `SUCCEEDED`, `FAILED` or `CANCELLED`."""
         return jobs_pb2.JobState.Name(self.job.state).removeprefix("JOB_STATE_")
-
-    @property
-    def has_ended(self) -> bool:
-        return self.job.state in ENDED
-
-    @property
-    def result(self) -> jobs_pb2.JobResult:
-        """What came of it. Raises why it failed, where it failed."""
-        if self.job.state == jobs_pb2.JOB_STATE_SUCCEEDED:
-            return self.job.result
-        if self.job.state == jobs_pb2.JOB_STATE_CANCELLED:
-            raise Cancelled(f"{self.job_id} was cancelled")
-        if self.job.state == jobs_pb2.JOB_STATE_FAILED:
-            raise error_in(self.job.error)
-        raise RuntimeError(f"{self.job_id} has not ended: wait for it first")
-
-    @property
-    def answer(self) -> Answer:
-        """What a chat job was answered."""
-        completion = self.result.completion
-        return Answer(completion, (completion,))
-
-    @property
-    def films(self) -> Several[Film]:
-        """What came of `videos.generate`."""
-        return films(self.result.video)
-
-    def wait(self, *, timeout_s: float | None = None, progress: Wanted = False) -> Job:
-        """Until it has ended, across replicas that come and go. `progress`: draw a bar, or call this."""
-        tell, end = teller(progress)
-        try:
-            for job in self.watch(timeout_s=timeout_s):
-                tell(1.0 if job.has_ended else job.job.progress.fraction, job.job.progress.message or job.state.lower())
-        finally:
-            end()
-        return self
-
-    def watch(self, *, timeout_s: float | None = None) -> Iterator[Job]:
-        """The job after each change. Raises `TimedOut` when it has not ended by then; the job goes on."""
-        patience = Patience(timeout_s)
-        while not self.has_ended:
-            try:
-                for _ in self._watched(patience.left_s):
-                    yield self
-            except (Unavailable, TimedOut) as error:
-                time.sleep(patience.pause_s(error, AGAIN_S))
 
     def refresh(self) -> Job:
         request = jobs_pb2.GetJobRequest(job_id=self.job_id)
@@ -144,13 +93,20 @@ class Job:
         made = self._connection.look(self._stub.RetryJob, jobs_pb2.RetryJobRequest(job_id=self.job_id))
         return Job(self._connection, made.job)
 
-    def _watched(self, left_s: float | None) -> Iterator[jobs_pb2.Job]:
+    @property
+    def _told(self) -> jobs_pb2.Job:
+        return self.job
+
+    @property
+    def _progress(self) -> tuple[float, str]:
+        progress = self.job.progress
+        return 1.0 if self.has_ended else progress.fraction, progress.message or self.state.lower()
+
+    def _changes(self, left_s: float | None) -> Events[jobs_pb2.WatchJobResponse]:
         request = jobs_pb2.WatchJobRequest(job_id=self.job_id, after_revision=self.job.revision)
-        told = self._connection.stream(self._stub.WatchJob, request, timeout_s=left_s)
-        try:
-            for each in told:
-                if each.HasField("job"):
-                    self.job = each.job
-                    yield each.job
-        finally:
-            told.cancel()
+        return self._connection.stream(self._stub.WatchJob, request, timeout_s=left_s)
+
+    def _take(self, change: jobs_pb2.WatchJobResponse) -> bool:
+        if change.HasField("job"):
+            self.job = change.job
+        return change.HasField("job")

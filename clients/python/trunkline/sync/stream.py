@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
+from google.protobuf.message import Message
+
 from trunkline.answer import Answer, tool_calls
 from trunkline.content import Words
 from trunkline.errors import Unavailable
@@ -94,16 +97,15 @@ class Stream(Listening):
             self.cancel()
 
     def _asked(self) -> Events[Any]:
-        known = self._question
         request = chat_pb2.StreamRequest(
-            input=self._rounds.input, request_id=self._rounds.request_id, resumable=known.resumable
+            input=self._rounds.input, request_id=self._rounds.request_id, resumable=self._question.resumable
         )
-        self._events = self._connection.stream(self._stub.Stream, request, user=known.user, timeout_s=known.timeout_s)
-        return self._events
+        return self._heard(self._stub.Stream, request)
 
     def _resumed(self, token: str) -> Events[Any]:
-        known, request = self._question, chat_pb2.ResumeStreamRequest(resume_token=token)
-        self._events = self._connection.stream(
-            self._stub.ResumeStream, request, user=known.user, timeout_s=known.timeout_s
-        )
+        return self._heard(self._stub.ResumeStream, chat_pb2.ResumeStreamRequest(resume_token=token))
+
+    def _heard(self, method: grpc.UnaryStreamMultiCallable[Any, Any], request: Message) -> Events[Any]:
+        known = self._question
+        self._events = self._connection.stream(method, request, user=known.user, timeout_s=known.timeout_s)
         return self._events

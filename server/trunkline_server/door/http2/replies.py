@@ -16,6 +16,7 @@ _STATUS: Final = b"\x08"
 _CONTENT_TYPE: Final = b"\x0f\x10"
 _UNPRINTABLE: Final = re.compile(rb"[^ -$&-~]")
 _STRING_BYTES: Final = 0x7F
+_LENGTHS: Final = tuple(bytes((length,)) for length in range(_STRING_BYTES))
 _NO_TEXT: Final = re.compile(r"[^ -~]")
 
 
@@ -23,7 +24,7 @@ def _string(data: bytes) -> bytes:
     """Length and letters, without Huffman coding."""
     left = len(data) - _STRING_BYTES
     if left < 0:
-        return bytes((len(data),)) + data
+        return _LENGTHS[len(data)] + data
     head = bytearray((_STRING_BYTES,))
     while left > 0x7F:
         head.append(left & 0x7F | 0x80)
@@ -41,7 +42,8 @@ def _name(name: str) -> bytes:
 def _field(name: str, value: str | bytes) -> bytes:
     if isinstance(value, bytes):
         return _name(name) + _string(b2a_base64(value, newline=False).rstrip(b"="))
-    return _name(name) + _string(_NO_TEXT.sub("?", value).encode("ascii"))
+    plain = value if value.isascii() and value.isprintable() else _NO_TEXT.sub("?", value)
+    return _name(name) + _string(plain.encode("ascii"))
 
 
 OPENING: Final = _STATUS_200 + _CONTENT_TYPE + _string(b"application/grpc")

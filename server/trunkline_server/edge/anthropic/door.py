@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trunkline_server.edge.anthropic import messages
 from trunkline_server.edge.calls import Calls
+from trunkline_server.edge.chat_call import COMPLETE
 from trunkline_server.edge.exchange import Exchange
 from trunkline_server.edge.router import Route
 
@@ -23,7 +24,7 @@ class AnthropicDoor:
         ]
 
     async def create(self, exchange: Exchange) -> None:
-        await self.calls.serve(exchange, messages.COMPLETE, messages.Messages(self.calls.procedures))
+        await self.calls.serve(exchange, COMPLETE, messages.Messages(self.calls.procedures))
 
     async def count_tokens(self, exchange: Exchange) -> None:
         await self.calls.serve(exchange, messages.COUNT, messages.CountTokens())

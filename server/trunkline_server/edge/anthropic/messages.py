@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -17,13 +17,12 @@ from trunkline_server.edge.anthropic.errors import describe, refuse
 from trunkline_server.edge.anthropic.question import question_of
 from trunkline_server.edge.anthropic.shapes import MessagesRequest
 from trunkline_server.edge.calls import Spelling
+from trunkline_server.edge.chat_call import ChatCall, Words
 from trunkline_server.edge.exchange import Headers, Reply
 from trunkline_server.edge.facts import answer_headers
 from trunkline_server.edge.reading import decode
 from trunkline_server.edge.router import JSON
 
-COMPLETE: Final = "/trunkline.v1.ChatService/Complete"
-STREAM: Final = "/trunkline.v1.ChatService/Stream"
 COUNT: Final = "/trunkline.v1.ChatService/CountTokens"
 _DELTAS: Final[Mapping[str, tuple[str, str]]] = {
     "text": ("text_delta", "text"),
@@ -33,14 +32,16 @@ _DELTAS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-class Messages(Spelling):
+class Messages(ChatCall):
     """One call. Blocks are counted in the order in which they begin."""
 
     def __init__(self, procedures: Mapping[str, Procedure]) -> None:
-        self._procedures = procedures
+        super().__init__(procedures)
         self._places: dict[int, int] = {}
         self._stop: dict[str, Any] = {}
-        self._spellings: Mapping[str, Callable[[Any], bytes]] = {
+
+    def words(self) -> Words:
+        return {
             "started": self._begun,
             "part_started": self._part_started,
             "part_delta": self._delta,
@@ -50,30 +51,20 @@ class Messages(Spelling):
             "completed": self._completed,
         }
 
-    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
+    def ask(self, body: bytes) -> tuple[chat_pb2.ChatInput, bool]:
         request = decode(body, MessagesRequest)
         if request.max_tokens is None:
             raise invalid("max_tokens", "is required")
-        input = question_of(request)
-        if request.stream:
-            return self._procedures[STREAM], chat_pb2.StreamRequest(input=input)
-        return visit.procedure, chat_pb2.CompleteRequest(input=input)
+        return question_of(request), bool(request.stream)
 
-    def write(self, visit: Visit, response: Any) -> Reply:
-        body = orjson.dumps(answer.whole(response.completion))
-        return Reply(200, (*JSON, *_headers(visit, response)), body)
+    def whole(self, completion: chat_pb2.Completion) -> dict[str, Any]:
+        return answer.whole(completion)
+
+    def headers(self, visit: Visit, answer: Message | None) -> Headers:
+        return _headers(visit, answer)
 
     def refuse(self, visit: Visit, error: TrunklineError) -> Reply:
         return refuse(visit, error)
-
-    def begin(self, visit: Visit, first: Message | None) -> Headers:
-        return (*sse.HEADERS, *_headers(visit, first))
-
-    def piece(self, message: Any) -> bytes:
-        event: chat_pb2.ChatEvent = message.event
-        kind = event.WhichOneof("event") or ""
-        spell = self._spellings.get(kind)
-        return spell(getattr(event, kind)) if spell is not None else b""
 
     def break_off(self, visit: Visit, error: TrunklineError) -> bytes:
         return sse.event(orjson.dumps(describe(error, visit.call.request_id)), "error")

@@ -14,6 +14,7 @@ from wsproto.utilities import generate_accept_token
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.door.boundary import Procedure
 from trunkline_server.edge.calls import Calls
+from trunkline_server.edge.chat_call import STREAM
 from trunkline_server.edge.exchange import Exchange, Headers, Reply
 from trunkline_server.edge.limits import Limits
 from trunkline_server.edge.live.conversation import Conversation
@@ -25,7 +26,6 @@ from trunkline_server.edge.router import JSON, Route
 from trunkline_server.edge.rpc.errors import spell
 from trunkline_server.edge.status import http_status
 
-STREAM: Final = "/trunkline.v1.ChatService/Stream"
 RESUME: Final = "/trunkline.v1.ChatService/ResumeStream"
 ACTION: Final = "/trunkline.v1.ActionService/ExecuteAction"
 PROTOCOL: Final = "trunkline.v1"

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunkline_server.edge.calls import Calls
+from trunkline_server.edge.chat_call import COMPLETE
 from trunkline_server.edge.exchange import Exchange
-from trunkline_server.edge.openai import chat, embeddings, images, models, moderations, speech, transcripts
+from trunkline_server.edge.openai import embeddings, images, models, moderations, speech, transcripts
+from trunkline_server.edge.openai.chat import ChatCompletions
 from trunkline_server.edge.openai.responses import Responses
 from trunkline_server.edge.router import Route
 
@@ -36,10 +38,10 @@ class OpenAIDoor:
         ]
 
     async def chat_completions(self, exchange: Exchange) -> None:
-        await self.calls.serve(exchange, chat.COMPLETE, chat.ChatCompletions(self.calls.procedures))
+        await self.calls.serve(exchange, COMPLETE, ChatCompletions(self.calls.procedures))
 
     async def responses(self, exchange: Exchange) -> None:
-        await self.calls.serve(exchange, chat.COMPLETE, Responses(self.calls.procedures))
+        await self.calls.serve(exchange, COMPLETE, Responses(self.calls.procedures))
 
     async def embeddings(self, exchange: Exchange) -> None:
         await self.calls.serve(exchange, embeddings.EMBED, embeddings.Embeddings())

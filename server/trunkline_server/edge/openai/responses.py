@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
-from google.protobuf.message import Message
 
 from trunkline.v1 import chat_pb2
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.door.boundary import Procedure, Visit
 from trunkline_server.edge import sse
-from trunkline_server.edge.calls import Spelling
-from trunkline_server.edge.exchange import Headers, Reply
-from trunkline_server.edge.facts import answer_headers
+from trunkline_server.edge.chat_call import ChatCall, Words
+from trunkline_server.edge.exchange import Reply
 from trunkline_server.edge.openai import output
-from trunkline_server.edge.openai.chat import STREAM
 from trunkline_server.edge.openai.errors import describe, refuse
 from trunkline_server.edge.openai.inquiry import question_of
 from trunkline_server.edge.openai.items import ResponseRequest
 from trunkline_server.edge.reading import decode
-from trunkline_server.edge.router import JSON
 
 _DELTAS: Final[Mapping[str, str]] = {
     "text": "response.output_text.delta",
@@ -31,17 +27,19 @@ _DELTAS: Final[Mapping[str, str]] = {
 }
 
 
-class Responses(Spelling):
+class Responses(ChatCall):
     """One call. Every part of the answer is an item of its own."""
 
     def __init__(self, procedures: Mapping[str, Procedure]) -> None:
-        self._procedures = procedures
+        super().__init__(procedures)
         self._response: dict[str, Any] = {}
         self._key = ""
         self._sequence = -1
         self._places: dict[int, int] = {}
         self._finish: int = chat_pb2.FINISH_REASON_UNSPECIFIED
-        self._spellings: Mapping[str, Callable[[Any], bytes]] = {
+
+    def words(self) -> Words:
+        return {
             "started": self._begun,
             "part_started": self._part_started,
             "part_delta": self._delta,
@@ -51,28 +49,15 @@ class Responses(Spelling):
             "completed": self._completed,
         }
 
-    async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
+    def ask(self, body: bytes) -> tuple[chat_pb2.ChatInput, bool]:
         request = decode(body, ResponseRequest)
-        input = question_of(request)
-        if request.stream:
-            return self._procedures[STREAM], chat_pb2.StreamRequest(input=input)
-        return visit.procedure, chat_pb2.CompleteRequest(input=input)
+        return question_of(request), bool(request.stream)
 
-    def write(self, visit: Visit, response: Any) -> Reply:
-        body = orjson.dumps(output.whole(response.completion))
-        return Reply(200, (*JSON, *answer_headers(visit, response)), body)
+    def whole(self, completion: chat_pb2.Completion) -> dict[str, Any]:
+        return output.whole(completion)
 
     def refuse(self, visit: Visit, error: TrunklineError) -> Reply:
         return refuse(visit, error)
-
-    def begin(self, visit: Visit, first: Message | None) -> Headers:
-        return (*sse.HEADERS, *answer_headers(visit, first))
-
-    def piece(self, message: Any) -> bytes:
-        event: chat_pb2.ChatEvent = message.event
-        kind = event.WhichOneof("event") or ""
-        spell = self._spellings.get(kind)
-        return spell(getattr(event, kind)) if spell is not None else b""
 
     def break_off(self, visit: Visit, error: TrunklineError) -> bytes:
         told = describe(error)

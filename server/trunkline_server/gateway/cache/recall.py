@@ -8,9 +8,9 @@ recall ──(kept and fresh)──▶ told again, at the price of a hit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from trunkline.v1 import chat_pb2, guard_pb2
 from trunkline_server.core.call import Call
@@ -60,20 +60,20 @@ class Recall:
     def guards(self) -> Guards:
         return self._gateway.guards
 
-    async def complete(self, call: Call, input: chat_pb2.ChatInput) -> ChatRun:
+    def complete(self, call: Call, input: chat_pb2.ChatInput) -> Coroutine[Any, Any, ChatRun]:
         """The answer in one piece, in a run that has ended."""
         wish = self._wish(call, input)
-        if wish is None:
-            return await self._gateway.complete(call, input)
-        work = ChatWork(input)
+        return self._gateway.complete(call, input) if wish is None else self._completed(call, ChatWork(input), wish)
+
+    async def _completed(self, call: Call, work: ChatWork, wish: Wish) -> ChatRun:
         async with self._turn(wish) as kept:
             if kept is not None:
                 return await self._told_again(call, work, wish, kept)
             looked = await self._similar.look(call, wish)
             with billed(call, looked):
-                return await self._completed(call, work, wish, looked)
+                return await self._similar_or_asked(call, work, wish, looked)
 
-    async def _completed(self, call: Call, work: ChatWork, wish: Wish, looked: Looked | None) -> ChatRun:
+    async def _similar_or_asked(self, call: Call, work: ChatWork, wish: Wish, looked: Looked | None) -> ChatRun:
         if looked is not None and looked.kept is not None:
             return await self._told_similar(call, work, wish, looked, looked.kept)
         _require_asking(wish)

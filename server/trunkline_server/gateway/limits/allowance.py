@@ -18,6 +18,10 @@ class Allowance:
     def __init__(self, book: Book) -> None:
         self._book = book
 
+    def binds(self, call: Call) -> bool:
+        """Whether there is anything to ask."""
+        return call.caller.token is not None or self._is_bound(call)
+
     async def hold(self, call: Call, completion_id: UUID, subject: Subject, most: Bill, ttl_s: int) -> None:
         """The most that it costs. Raises BUDGET_EXCEEDED."""
         await self.lend(call, completion_id, most.charge_nanos, ttl_s)
@@ -39,4 +43,5 @@ class Allowance:
                 await self._book.budgets.release(completion_id)
 
     def _is_bound(self, call: Call) -> bool:
-        return any(budget.hard for budget in self._book.budgets_of(call.caller.tenant_id))
+        budgets = self._book.budgets_of(call.caller.tenant_id)
+        return bool(budgets) and any(budget.hard for budget in budgets)

@@ -7,10 +7,10 @@ one that is slow, or never answers, leaves nothing open.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline_server.core import ids, question
@@ -40,7 +40,7 @@ class Answered(Protocol):
 class Gate(Protocol):
     """Where a question to a model goes."""
 
-    async def complete(self, call: Call, input: chat_pb2.ChatInput) -> Answered: ...
+    def complete(self, call: Call, input: chat_pb2.ChatInput) -> Coroutine[Any, Any, Answered]: ...
 
     def stream(self, call: Call, input: chat_pb2.ChatInput) -> AsyncGenerator[chat_pb2.ChatEvent, None]: ...
 
@@ -59,10 +59,11 @@ class ToolLoop:
     approvals: Approvals
     queued: QueuedRuns
 
-    async def complete(self, call: Call, input: chat_pb2.ChatInput) -> Answered:
+    def complete(self, call: Call, input: chat_pb2.ChatInput) -> Coroutine[Any, Any, Answered]:
         """The answer in one piece."""
-        if not has_rounds(input):
-            return await self.gate.complete(call, input)
+        return self._completed(call, input) if has_rounds(input) else self.gate.complete(call, input)
+
+    async def _completed(self, call: Call, input: chat_pb2.ChatInput) -> Answered:
         loop = await self._begun(call, input)
         async with aclosing(loop.events(_Loop.whole)) as events:
             async for _ in events:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 
 class Headers(Mapping[str, str]):
@@ -15,6 +16,11 @@ class Headers(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower().encode("latin-1", "replace")].decode("latin-1")
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """Every answer is asked for headers that are not there: no exception stands in between."""
+        value = self._fields.get(name.lower().encode("latin-1", "replace"))
+        return default if value is None else value.decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
         return (name.decode("latin-1") for name in self._fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from trunkline_server.providers.http.origin import Origin
@@ -29,12 +30,13 @@ class Spelling:
 
     def head(self, request: HttpRequest) -> bytes:
         """Raises ValueError for what cannot be written; it does not repeat it."""
-        method, target = request.method, self._prefix + request.path
-        if not (_TOKEN.fullmatch(method) and _TARGET.fullmatch(target)):
-            raise ValueError("the method or the path cannot be written")
         size = len(request.body)
-        length = b"content-length: %d\r\n" % size if size or method not in _WITHOUT_BODY else b""
-        return b"%b %b HTTP/1.1\r\n%b%b\r\n" % (method.encode(), target.encode(), self._headers(request), length)
+        length = b"content-length: %d\r\n" % size if size or request.method not in _WITHOUT_BODY else b""
+        return b"%b%b%b\r\n" % (
+            _first_line(request.method, self._prefix + request.path),
+            self._headers(request),
+            length,
+        )
 
     def _headers(self, request: HttpRequest) -> bytes:
         own = _lines(request.headers)
@@ -47,7 +49,20 @@ def _lines(headers: Mapping[str, str]) -> dict[str, bytes]:
     return {name.lower(): _line(name, value) for name, value in headers.items()}
 
 
+@lru_cache(maxsize=256)
+def _first_line(method: str, target: str) -> bytes:
+    if not (_TOKEN.fullmatch(method) and _TARGET.fullmatch(target)):
+        raise ValueError("the method or the path cannot be written")
+    return f"{method} {target} HTTP/1.1\r\n".encode()
+
+
 def _line(name: str, value: str) -> bytes:
-    if not (_TOKEN.fullmatch(name) and _VALUE.fullmatch(value)) or name.lower() in _FRAMING:
+    plain = value.isascii() and value.isprintable()
+    if not _may_be_named(name) or not (plain or _VALUE.fullmatch(value)):
         raise ValueError("a header cannot be written")
     return f"{name}: {value}\r\n".encode()
+
+
+@lru_cache(maxsize=256)
+def _may_be_named(name: str) -> bool:
+    return _TOKEN.fullmatch(name) is not None and name.lower() not in _FRAMING

@@ -10,7 +10,7 @@ from typing import Final
 from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
-from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
 from trunkline_server.wire.anthropic import failures
@@ -38,6 +38,7 @@ _COUNTED: Final = (
     *("model", "system", "messages", "tools", "tool_choice", "thinking", "output_config"),
     *("context_management", "mcp_servers"),
 )
+_READERS: Final[dialect.Readers] = {"application/json": BodyDecoder, "text/event-stream": StreamDecoder}
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,7 @@ class Anthropic:
         return HttpRequest("POST", "/v1/messages", self._headers(headers, ask, body), dialect.spell(body))
 
     def decode_chat(self, ask: Ask, answer: Answer, content_type: str) -> dialect.Decoder:
-        match dialect.media_type(content_type):
-            case "application/json":
-                return BodyDecoder(ask, answer)
-            case "text/event-stream":
-                return StreamDecoder(ask, answer)
-            case _:
-                raise UpstreamFailure(FailureKind.BROKEN)
+        return dialect.reader(_READERS, content_type)(ask, answer)
 
     def encode_count(self, ask: Ask) -> HttpRequest | None:
         whole = encode_chat(ask, facts_of(ask.model, self.rules))

@@ -26,7 +26,7 @@ from trunkline_server.wire.anthropic.shapes import (
     Usage,
 )
 from trunkline_server.wire.anthropic.usage import merge, usage_of
-from trunkline_server.wire.dialect import WholeBody
+from trunkline_server.wire.dialect import FramedBody, WholeBody, cut
 from trunkline_server.wire.frames import EventStream, ServerEvent
 
 FINISH_REASONS: Final[Mapping[str, chat_pb2.FinishReason.ValueType]] = {
@@ -41,18 +41,17 @@ FINISH_REASONS: Final[Mapping[str, chat_pb2.FinishReason.ValueType]] = {
 }
 
 
-class StreamDecoder:
+class StreamDecoder(FramedBody[ServerEvent]):
     """Reads the events of a streamed answer.
 
     message_start ──▶ (content_block_start ──▶ _delta* ──▶ _stop)* ──▶ message_delta ──▶ message_stop
     """
 
-    __slots__ = ("_answer", "_blocks", "_frames", "_read", "_usage")
+    __slots__ = ("_blocks", "_read", "_usage")
 
     def __init__(self, ask: Ask, answer: Answer) -> None:
-        self._answer = answer
+        super().__init__(answer, EventStream())
         self._blocks = Blocks(ask, answer)
-        self._frames = EventStream()
         self._usage = Usage()
         self._read = {
             b"content_block_delta": self._block_delta,
@@ -64,17 +63,9 @@ class StreamDecoder:
             b"error": self._error,
         }
 
-    def feed(self, data: bytes) -> None:
-        self._handle(self._frames.feed(data))
-
-    def close(self) -> None:
-        self._handle(self._frames.close())
-        if not self._answer.finished:
-            raise cut(self._answer)
-
-    def _handle(self, events: list[ServerEvent]) -> None:
+    def hear(self, frames: list[ServerEvent]) -> None:
         try:
-            for name, data in events:
+            for name, data in frames:
                 read = self._read.get(name or ANY_EVENT.decode(data).type.encode())
                 if read is not None:
                     read(data)
@@ -144,11 +135,6 @@ class BodyDecoder(WholeBody):
         if message.usage is not None:
             self._answer.usage = usage_of(message.usage)
         finish(self._answer, message)
-
-
-def cut(answer: Answer) -> UpstreamFailure:
-    """The answer ended before its end."""
-    return UpstreamFailure(FailureKind.INTERRUPTED if answer.has_content else FailureKind.BROKEN)
 
 
 def finish(answer: Answer, stop: Stop) -> None:

@@ -9,13 +9,14 @@ from typing import Final
 from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
-from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
 from trunkline_server.wire.cohere import failures
 from trunkline_server.wire.cohere.decode import BodyDecoder, StreamDecoder
 from trunkline_server.wire.cohere.encode import encode_chat
 from trunkline_server.wire.cohere.shapes import MODELS
+from trunkline_server.wire.countless import Countless
 from trunkline_server.wire.http import HttpRequest
 
 CAPABILITIES: Final = frozenset(
@@ -29,10 +30,11 @@ CAPABILITIES: Final = frozenset(
         models_pb2.CAPABILITY_REASONING,
     }
 )
+_READERS: Final[dialect.Readers] = {"application/json": BodyDecoder, "text/event-stream": StreamDecoder}
 
 
 @dataclass(frozen=True)
-class Cohere:
+class Cohere(Countless):
     """The wire."""
 
     name: str = "cohere"
@@ -47,19 +49,7 @@ class Cohere:
         return HttpRequest("POST", self.path, dialect.STREAM_HEADERS if ask.stream else dialect.JSON_HEADERS, body)
 
     def decode_chat(self, ask: Ask, answer: Answer, content_type: str) -> dialect.Decoder:
-        match dialect.media_type(content_type):
-            case "application/json":
-                return BodyDecoder(ask, answer)
-            case "text/event-stream":
-                return StreamDecoder(ask, answer)
-            case _:
-                raise UpstreamFailure(FailureKind.BROKEN)
-
-    def encode_count(self, ask: Ask) -> HttpRequest | None:  # noqa: ARG002 - the dialect counts plain text only
-        return None
-
-    def decode_count(self, body: bytes) -> int:  # noqa: ARG002 - never asked, so never answered
-        raise UpstreamFailure(FailureKind.BROKEN)
+        return dialect.reader(_READERS, content_type)(ask, answer)
 
     def encode_models(self) -> HttpRequest:
         return HttpRequest("GET", self.models_path, dialect.JSON_HEADERS)

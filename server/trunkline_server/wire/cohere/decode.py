@@ -67,15 +67,14 @@ class _Reader:
         return chat_pb2.FINISH_REASON_TOOL_CALLS if self._answer.has_tool_calls() else chat_pb2.FINISH_REASON_STOP
 
 
-class StreamDecoder:
+class StreamDecoder(dialect.FramedBody[ServerEvent]):
     """Reads a stream of events.
 
     message-start ──▶ (tool-plan-delta* | content-start ──▶ -delta* ──▶ -end | tool-call-…)* ──▶ message-end ──▶ [DONE]
     """
 
     def __init__(self, ask: Ask, answer: Answer) -> None:
-        self._answer = answer
-        self._frames = EventStream()
+        super().__init__(answer, EventStream())
         self._reader = _Reader(ask, answer)
         self._listener = self._reader.listener
         self._read = {
@@ -91,17 +90,9 @@ class StreamDecoder:
             b"error": self._error,
         }
 
-    def feed(self, data: bytes) -> None:
-        self._handle(self._frames.feed(data))
-
-    def close(self) -> None:
-        self._handle(self._frames.close())
-        if not self._answer.finished:
-            raise dialect.cut(self._answer)
-
-    def _handle(self, events: list[ServerEvent]) -> None:
+    def hear(self, frames: list[ServerEvent]) -> None:
         try:
-            for name, data in events:
+            for name, data in frames:
                 read = self._read.get(name or _name(data))
                 if read is not None:
                     read(data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -10,7 +9,6 @@ import orjson
 
 from trunkline.v1 import content_pb2
 from trunkline_server.core.ask import Ask
-from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.wire import dialect
 
 Content: TypeAlias = dict[str, object] | orjson.Fragment
@@ -42,7 +40,7 @@ def encode_part(part: content_pb2.Part, ask: Ask, path: str) -> list[Content]:
         case "opaque":
             return [dialect.raw(part.opaque.json)] if ask.owns(part.opaque.provider, path) else []
         case kind:
-            raise unsupported(path, f"the provider takes no {kind} here")
+            raise dialect.unsupported(path, f"the provider takes no {kind} here")
 
 
 def drop_cache_hint(part: content_pb2.Part, ask: Ask, path: str) -> None:
@@ -57,7 +55,7 @@ def text_block(text: str) -> Content:
 def encode_document(document: content_pb2.DocumentPart, path: str) -> dict[str, object]:
     """A document that the answer can cite: whatever fields it has, the model sees."""
     if document.WhichOneof("body") != "text":
-        raise unsupported(f"{path}.document", "the provider takes documents only as text")
+        raise dialect.unsupported(f"{path}.document", "the provider takes documents only as text")
     about = {"title": document.title, "context": document.context}
     return {"data": {**{name: text for name, text in about.items() if text}, "text": document.text}}
 
@@ -74,11 +72,6 @@ def _address(blob: content_pb2.Blob, path: str) -> str:
         case "uri":
             return blob.uri
         case "data":
-            return f"data:{blob.media_type or 'image/png'};base64,{base64.b64encode(blob.data).decode()}"
+            return dialect.data_uri(blob, "image/png")
         case _:
-            raise unsupported(path, "the provider takes this as bytes or by address, not by file id")
-
-
-def unsupported(path: str, description: str) -> TrunklineError:
-    """What the dialect has no words for must not get lost."""
-    return invalid(f"input.{path}", description, Reason.CAPABILITY_UNSUPPORTED)
+            raise dialect.unsupported(path, "the provider takes this as bytes or by address, not by file id")

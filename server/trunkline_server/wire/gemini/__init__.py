@@ -9,7 +9,7 @@ from typing import Final
 from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
-from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
 from trunkline_server.wire.gemini import failures
@@ -32,6 +32,7 @@ CAPABILITIES: Final = frozenset(
         models_pb2.CAPABILITY_COUNT_TOKENS,
     }
 )
+_READERS: Final[dialect.Readers] = {"application/json": BodyDecoder, "text/event-stream": StreamDecoder}
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,7 @@ class Gemini:
         return HttpRequest("POST", self._path(ask.model, "generateContent"), dialect.JSON_HEADERS, body)
 
     def decode_chat(self, ask: Ask, answer: Answer, content_type: str) -> dialect.Decoder:
-        match dialect.media_type(content_type):
-            case "text/event-stream":
-                return StreamDecoder(ask, answer)
-            case "application/json":
-                return BodyDecoder(ask, answer)
-            case _:
-                raise UpstreamFailure(FailureKind.BROKEN)
+        return dialect.reader(_READERS, content_type)(ask, answer)
 
     def encode_count(self, ask: Ask) -> HttpRequest:
         path = self._path(ask.model, "countTokens")

@@ -7,34 +7,25 @@ import msgspec
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
-from trunkline_server.wire.dialect import WholeBody, parse
+from trunkline_server.wire.dialect import FramedBody, WholeBody, parse
 from trunkline_server.wire.frames import EventStream, ServerEvent
 from trunkline_server.wire.gemini.chunks import ChunkReader
 
 _CHUNKS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-class StreamDecoder:
+class StreamDecoder(FramedBody[ServerEvent]):
     """Server-sent events, each a chunk. Nothing marks the end but the candidates' finish reasons."""
 
-    __slots__ = ("_answer", "_events", "_reader")
+    __slots__ = ("_reader",)
 
     def __init__(self, ask: Ask, answer: Answer) -> None:
-        self._answer = answer
-        self._events = EventStream()
+        super().__init__(answer, EventStream())
         self._reader = ChunkReader(ask, answer)
 
-    def feed(self, data: bytes) -> None:
-        self._read(self._events.feed(data))
-
-    def close(self) -> None:
-        self._read(self._events.close())
-        if not self._answer.finished:
-            raise UpstreamFailure(FailureKind.INTERRUPTED if self._answer.has_content else FailureKind.BROKEN)
-
-    def _read(self, events: list[ServerEvent]) -> None:
+    def hear(self, frames: list[ServerEvent]) -> None:
         try:
-            for _, data in events:
+            for _, data in frames:
                 self._reader.read(data)
         finally:
             self._reader.tell_usage()

@@ -138,7 +138,7 @@ def _instance(errand: FilmErrand) -> dict[str, object]:
 
 def _image(blob: content_pb2.Blob, path: str) -> dict[str, object]:
     if blob.WhichOneof("source") != "data":
-        raise pictures.unable(path, "this provider takes the bytes of a picture only")
+        raise dialect.unsupported(path, "this provider takes the bytes of a picture only")
     return {"bytesBase64Encoded": pictures.encode(blob), "mimeType": pictures.media_type(blob)}
 
 

@@ -151,9 +151,9 @@ class GeminiImageEdits(_Drawing[images_pb2.EditImagesResponse]):
 
     def encode(self, errand: PictureErrand) -> HttpRequest:
         if errand.input.edit in (images_pb2.IMAGE_EDIT_VARIATION, images_pb2.IMAGE_EDIT_UPSCALE):
-            raise pictures.unable("edit", "this provider changes pictures by words only")
+            raise dialect.unsupported("edit", "this provider changes pictures by words only")
         if errand.model.removeprefix("models/").startswith(self.imagen):
-            raise pictures.unable("model", "this model changes no pictures")
+            raise dialect.unsupported("model", "this model changes no pictures")
         pictures.first_image(errand)
         return self.draw(errand, [encode_blob(blob, "images", self.files_url) for blob in errand.input.images])
 

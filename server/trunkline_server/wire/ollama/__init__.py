@@ -9,9 +9,10 @@ from typing import Final
 from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
-from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
+from trunkline_server.wire.countless import Countless
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.ollama import failures
 from trunkline_server.wire.ollama.decode import BodyDecoder, StreamDecoder
@@ -29,10 +30,11 @@ CAPABILITIES: Final = frozenset(
     }
 )
 STREAM_HEADERS: Final[Mapping[str, str]] = {**dialect.JSON_HEADERS, "accept": "application/x-ndjson"}
+_READERS: Final[dialect.Readers] = {"application/json": BodyDecoder, "application/x-ndjson": StreamDecoder}
 
 
 @dataclass(frozen=True)
-class Ollama:
+class Ollama(Countless):
     """The wire."""
 
     name: str = "ollama"
@@ -47,19 +49,7 @@ class Ollama:
         return HttpRequest("POST", self.path, STREAM_HEADERS if ask.stream else dialect.JSON_HEADERS, body)
 
     def decode_chat(self, ask: Ask, answer: Answer, content_type: str) -> dialect.Decoder:
-        match dialect.media_type(content_type):
-            case "application/json":
-                return BodyDecoder(ask, answer)
-            case "application/x-ndjson":
-                return StreamDecoder(ask, answer)
-            case _:
-                raise UpstreamFailure(FailureKind.BROKEN)
-
-    def encode_count(self, ask: Ask) -> HttpRequest | None:  # noqa: ARG002 - the dialect has no question for it
-        return None
-
-    def decode_count(self, body: bytes) -> int:  # noqa: ARG002 - never asked, so never answered
-        raise UpstreamFailure(FailureKind.BROKEN)
+        return dialect.reader(_READERS, content_type)(ask, answer)
 
     def encode_models(self) -> HttpRequest:
         return HttpRequest("GET", self.models_path, dialect.JSON_HEADERS)

@@ -55,24 +55,15 @@ class _Reader:
         return reason
 
 
-class StreamDecoder:
+class StreamDecoder(dialect.FramedBody[bytes]):
     """Reads a stream of lines."""
 
     def __init__(self, ask: Ask, answer: Answer) -> None:  # noqa: ARG002 - as every dialect's
-        self._answer = answer
-        self._frames = LineStream()
+        super().__init__(answer, LineStream())
         self._reader = _Reader(answer)
 
-    def feed(self, data: bytes) -> None:
-        self._read(self._frames.feed(data))
-
-    def close(self) -> None:
-        self._read(self._frames.close())
-        if not self._answer.finished:
-            raise dialect.cut(self._answer)
-
-    def _read(self, lines: Sequence[bytes]) -> None:
-        for line in lines:
+    def hear(self, frames: list[bytes]) -> None:
+        for line in frames:
             self._reader.read(dialect.parse(REPLY, line))
 
 

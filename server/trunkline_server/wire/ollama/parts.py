@@ -8,7 +8,7 @@ from typing import Final
 
 from trunkline.v1 import content_pb2
 from trunkline_server.core.ask import Ask
-from trunkline_server.core.errors import Reason, TrunklineError, invalid
+from trunkline_server.wire import dialect
 
 BETWEEN: Final = "\n\n"
 
@@ -39,27 +39,22 @@ def add_part(content: Content, part: content_pb2.Part, ask: Ask, path: str) -> N
         case "opaque":
             _refuse_own(part.opaque, ask, path)
         case kind:
-            raise unsupported(path, f"the provider takes no {kind} here")
+            raise dialect.unsupported(path, f"the provider takes no {kind} here")
 
 
 def _image(image: content_pb2.ImagePart, path: str) -> str:
     if image.blob.WhichOneof("source") != "data":
-        raise unsupported(path, "the provider takes pictures only as bytes")
+        raise dialect.unsupported(path, "the provider takes pictures only as bytes")
     return base64.b64encode(image.blob.data).decode()
 
 
 def _document(document: content_pb2.DocumentPart, path: str) -> list[str]:
     """Title and context have no fields in the dialect: they are text before the document."""
     if document.WhichOneof("body") != "text":
-        raise unsupported(path, "the provider takes documents only as text")
+        raise dialect.unsupported(path, "the provider takes documents only as text")
     return [text for text in (document.title, document.context, document.text) if text]
 
 
 def _refuse_own(block: content_pb2.OpaquePart, ask: Ask, path: str) -> None:
     if ask.owns(block.provider, path):
-        raise unsupported(path, "the provider has no blocks of its own")
-
-
-def unsupported(path: str, description: str) -> TrunklineError:
-    """What the dialect has no words for must not get lost."""
-    return invalid(f"input.{path}", description, Reason.CAPABILITY_UNSUPPORTED)
+        raise dialect.unsupported(path, "the provider has no blocks of its own")

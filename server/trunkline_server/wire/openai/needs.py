@@ -48,7 +48,8 @@ class Needs:
 
 
 def _has_hosted_tools(ask: Ask) -> bool:
-    return any(tool.HasField("hosted") and tool.hosted.provider == ask.provider for tool in ask.input.tools)
+    tools = ask.input.tools
+    return bool(tools) and any(tool.HasField("hosted") and tool.hosted.provider == ask.provider for tool in tools)
 
 
 def _holds_responses(ask: Ask) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
-from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
+from trunkline_server.wire.countless import Countless
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.openai_chat import failures
 from trunkline_server.wire.openai_chat.decode import BodyDecoder, StreamDecoder
@@ -18,7 +20,7 @@ from trunkline_server.wire.openai_chat.encode import encode_chat
 from trunkline_server.wire.openai_chat.quirks import Quirks
 from trunkline_server.wire.openai_chat.shapes import MODELS
 
-CAPABILITIES = frozenset(
+CAPABILITIES: Final = frozenset(
     {
         models_pb2.CAPABILITY_CHAT,
         models_pb2.CAPABILITY_STREAM,
@@ -30,11 +32,12 @@ CAPABILITIES = frozenset(
         models_pb2.CAPABILITY_REASONING,
     }
 )
-WITHOUT_FILES = CAPABILITIES - {models_pb2.CAPABILITY_AUDIO_INPUT, models_pb2.CAPABILITY_DOCUMENT_INPUT}
+WITHOUT_FILES: Final = CAPABILITIES - {models_pb2.CAPABILITY_AUDIO_INPUT, models_pb2.CAPABILITY_DOCUMENT_INPUT}
+_READERS: Final[dialect.Readers] = {"application/json": BodyDecoder, "text/event-stream": StreamDecoder}
 
 
 @dataclass(frozen=True)
-class OpenAIChat(Quirks):
+class OpenAIChat(Countless, Quirks):
     """The wire; its quirks are what one server does differently from OpenAI."""
 
     name: str = "openai_chat"
@@ -49,19 +52,7 @@ class OpenAIChat(Quirks):
         return HttpRequest("POST", self.path, dialect.STREAM_HEADERS if ask.stream else dialect.JSON_HEADERS, body)
 
     def decode_chat(self, ask: Ask, answer: Answer, content_type: str) -> dialect.Decoder:
-        match dialect.media_type(content_type):
-            case "application/json":
-                return BodyDecoder(ask, answer, self)
-            case "text/event-stream":
-                return StreamDecoder(ask, answer, self)
-            case _:
-                raise UpstreamFailure(FailureKind.BROKEN)
-
-    def encode_count(self, ask: Ask) -> HttpRequest | None:  # noqa: ARG002 - the dialect has no question for it
-        return None
-
-    def decode_count(self, body: bytes) -> int:  # noqa: ARG002 - never asked, so never answered
-        raise UpstreamFailure(FailureKind.BROKEN)
+        return dialect.reader(_READERS, content_type)(ask, answer, self)
 
     def encode_models(self) -> HttpRequest:
         return HttpRequest("GET", self.models_path, dialect.JSON_HEADERS)

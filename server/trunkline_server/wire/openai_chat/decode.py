@@ -77,7 +77,7 @@ class _Reader:
 
     def _finish(self, candidate: int, word: str) -> None:
         if word == "error":
-            raise cut(self._answer)
+            raise dialect.cut(self._answer)
         self._listener.end(candidate)
         self._answer.finish(self._reason(word, candidate), word, candidate=candidate)
         self._finished.add(candidate)
@@ -91,28 +91,24 @@ class _Reader:
         return chat_pb2.FINISH_REASON_REFUSAL if self._answer.has_refusal(candidate) else reason
 
 
-class StreamDecoder:
+class StreamDecoder(dialect.FramedBody[ServerEvent]):
     """Reads a stream of chunks."""
 
     def __init__(self, ask: Ask, answer: Answer, quirks: Quirks) -> None:
-        self._frames = EventStream()
+        super().__init__(answer, EventStream())
         self._reader = _Reader(ask, answer, quirks)
-        self._answer = answer
         self._done = False
 
-    def feed(self, data: bytes) -> None:
-        self._read(self._frames.feed(data))
-
     def close(self) -> None:
-        self._read(self._frames.close())
+        self.hear(self._frames.close())
         if self._reader.whole:
             return
         if not self._done or not (self._answer.has_content or self._answer.finished):
-            raise cut(self._answer)
+            raise dialect.cut(self._answer)
         self._reader.end()
 
-    def _read(self, events: list[ServerEvent]) -> None:
-        for name, chunk in events:
+    def hear(self, frames: list[ServerEvent]) -> None:
+        for name, chunk in frames:
             if name == ERROR:
                 raise failures.of_event(chunk)
             if chunk.startswith(DONE):
@@ -134,11 +130,6 @@ class BodyDecoder(dialect.WholeBody):
         if not reply.choices:
             raise UpstreamFailure(FailureKind.BROKEN)
         self._reader.end()
-
-
-def cut(answer: Answer) -> UpstreamFailure:
-    """The answer ended before its end."""
-    return UpstreamFailure(FailureKind.INTERRUPTED if answer.has_content else FailureKind.BROKEN)
 
 
 def _tokens(logprobs: Logprobs) -> list[chat_pb2.TokenLogprob]:

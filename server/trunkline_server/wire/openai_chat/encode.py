@@ -30,9 +30,12 @@ def encode_chat(ask: Ask, quirks: Quirks) -> dict[str, object]:
     """The whole body; the caller's own further fields come last."""
     body: dict[str, object] = {"model": ask.model, "messages": encode_messages(ask, quirks)}
     body.update(encode_sampling(ask, quirks))
-    body.update(encode_reasoning(ask, quirks))
-    body.update(_encode_tools(ask, quirks))
-    body.update(encode_output_format(ask.input.output_format))
+    if ask.input.HasField("reasoning"):
+        body.update(encode_reasoning(ask, quirks))
+    if ask.input.tools:
+        body.update(_encode_tools(ask, quirks))
+    if ask.input.HasField("output_format"):
+        body.update(encode_output_format(ask.input.output_format))
     if quirks.end_user_field and ask.end_user:
         body[quirks.end_user_field] = ask.end_user
     if ask.stream:
@@ -44,9 +47,11 @@ def encode_chat(ask: Ask, quirks: Quirks) -> dict[str, object]:
 
 def encode_sampling(ask: Ask, quirks: Quirks) -> Iterator[tuple[str, object]]:
     """How the model picks its words."""
-    sampling = ask.input.sampling
     if ask.max_output_tokens is not None:
         yield quirks.max_tokens_field, ask.max_output_tokens
+    if not ask.input.HasField("sampling"):
+        return
+    sampling = ask.input.sampling
     for field in SAMPLING:
         if sampling.HasField(field):
             if field in quirks.sampling_fields:

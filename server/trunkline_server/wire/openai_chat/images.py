@@ -117,7 +117,7 @@ class ChatImageEdits(_ChatImages[images_pb2.EditImagesResponse]):
 
     def encode(self, errand: PictureErrand) -> HttpRequest:
         if errand.input.edit in (images_pb2.IMAGE_EDIT_VARIATION, images_pb2.IMAGE_EDIT_UPSCALE):
-            raise pictures.unable("edit", "this provider changes pictures by words only")
+            raise dialect.unsupported("edit", "this provider changes pictures by words only")
         pictures.first_image(errand)
         return self.ask(errand, errand.input.images)
 

@@ -17,7 +17,7 @@ from trunkline_server.wire.craft import Craft
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.openai_chat import failures
 from trunkline_server.wire.openai_chat.embedding import Counted
-from trunkline_server.wire.openai_chat.parts import address, text_block, unsupported
+from trunkline_server.wire.openai_chat.parts import address, text_block
 from trunkline_server.wire.openai_chat.shapes import Shape
 from trunkline_server.wire.pieces import Limits
 
@@ -86,7 +86,7 @@ class OpenAIModeration(Craft[moderation_pb2.ModerationInput, moderation_pb2.Mode
 
     def _check(self, asked: moderation_pb2.ModerationInput) -> None:
         if asked.images and not self.takes_images:
-            raise unsupported("images", "the provider judges texts only")
+            raise dialect.unsupported("images", "the provider judges texts only")
 
 
 def _content(asked: moderation_pb2.ModerationInput) -> list[object]:

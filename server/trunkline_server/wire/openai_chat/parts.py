@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -10,7 +10,6 @@ import orjson
 
 from trunkline.v1 import content_pb2
 from trunkline_server.core.ask import Ask
-from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.wire import dialect
 from trunkline_server.wire.openai_chat.quirks import Quirks
 
@@ -55,7 +54,7 @@ def _blocks(part: content_pb2.Part, ask: Ask, path: str) -> list[Content]:
         case "opaque":
             return [dialect.raw(part.opaque.json)] if ask.owns(part.opaque.provider, path) else []
         case kind:
-            raise unsupported(path, f"the provider takes no {kind} here")
+            raise dialect.unsupported(path, f"the provider takes no {kind} here")
 
 
 def _mark(blocks: list[Content], hint: content_pb2.CacheHint, ask: Ask, quirks: Quirks, path: str) -> None:
@@ -80,11 +79,11 @@ def _image(image: content_pb2.ImagePart, path: str) -> Content:
 
 def _audio(audio: content_pb2.AudioPart, path: str) -> Content:
     if audio.blob.WhichOneof("source") != "data":
-        raise unsupported(f"{path}.audio", "the provider takes sound only as bytes")
+        raise dialect.unsupported(f"{path}.audio", "the provider takes sound only as bytes")
     kind = audio.blob.media_type.rpartition("/")[2].lower()
     return {
         "type": "input_audio",
-        "input_audio": {"data": _base64(audio.blob.data), "format": AUDIO_FORMATS.get(kind, kind or "wav")},
+        "input_audio": {"data": b64encode(audio.blob.data).decode(), "format": AUDIO_FORMATS.get(kind, kind or "wav")},
     }
 
 
@@ -100,7 +99,9 @@ def _file(blob: content_pb2.Blob, path: str) -> dict[str, object]:
     if blob.WhichOneof("source") == "file_id":
         return {"file_id": blob.file_id}
     if blob.WhichOneof("source") == "uri":
-        raise unsupported(f"{path}.document", "the provider takes documents as bytes or file id, not by address")
+        raise dialect.unsupported(
+            f"{path}.document", "the provider takes documents as bytes or file id, not by address"
+        )
     return {"filename": blob.filename or "document.pdf", "file_data": address(blob, "application/pdf", path)}
 
 
@@ -110,15 +111,6 @@ def address(blob: content_pb2.Blob, media_type: str, path: str) -> str:
         case "uri":
             return blob.uri
         case "data":
-            return f"data:{blob.media_type or media_type};base64,{_base64(blob.data)}"
+            return dialect.data_uri(blob, media_type)
         case _:
-            raise unsupported(path, "the provider takes this as bytes or by address, not by file id")
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def unsupported(path: str, description: str) -> TrunklineError:
-    """What the dialect has no words for must not get lost."""
-    return invalid(f"input.{path}", description, Reason.CAPABILITY_UNSUPPORTED)
+            raise dialect.unsupported(path, "the provider takes this as bytes or by address, not by file id")

@@ -27,5 +27,7 @@ def usage_of(told: Usage, quirks: Quirks) -> usage_pb2.Usage:
         "input_audio": prompt.audio_tokens,
         "output_audio": completion.audio_tokens,
     }
-    usage.unit_counts.update({unit: dialect.count(tokens) for unit, tokens in units.items() if tokens})
+    for unit, tokens in units.items():
+        if tokens:
+            usage.unit_counts[unit] = dialect.count(tokens)
     return usage

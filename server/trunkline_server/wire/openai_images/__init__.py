@@ -58,7 +58,7 @@ class OpenAIImageEdits(_Images[images_pb2.EditImagesResponse]):
         pictures.first_image(errand)
         model, path = self.kind(errand.model), self._path(errand)
         if len(errand.input.images) > model.inputs_max:
-            raise pictures.unable("images", f"this model takes {model.inputs_max}")
+            raise dialect.unsupported("images", f"this model takes {model.inputs_max}")
         body = encode.fields_of(errand, model)
         if path == self.variations_path:
             body.pop("prompt", None)
@@ -76,10 +76,10 @@ class OpenAIImageEdits(_Images[images_pb2.EditImagesResponse]):
     def _path(self, errand: PictureErrand) -> str:
         match errand.input.edit:
             case images_pb2.IMAGE_EDIT_UPSCALE:
-                raise pictures.unable("edit", "this provider makes no picture larger")
+                raise dialect.unsupported("edit", "this provider makes no picture larger")
             case images_pb2.IMAGE_EDIT_VARIATION:
                 if not self.kind(errand.model).varies or not (self.only_json or encode.is_all_bytes(errand)):
-                    raise pictures.unable("edit", "this model makes no variations")
+                    raise dialect.unsupported("edit", "this model makes no variations")
                 return self.variations_path
             case _:
                 return self.path

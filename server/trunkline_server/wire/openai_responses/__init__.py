@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from trunkline.v1 import models_pb2
 from trunkline_server.core.answer import Answer
 from trunkline_server.core.ask import Ask
-from trunkline_server.core.failure import FailureKind, UpstreamFailure
+from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
 from trunkline_server.wire.http import HttpRequest
@@ -19,7 +20,7 @@ from trunkline_server.wire.openai_responses.encode import encode_chat, encode_co
 from trunkline_server.wire.openai_responses.quirks import Quirks
 from trunkline_server.wire.openai_responses.shapes import COUNTED
 
-CAPABILITIES = frozenset(
+CAPABILITIES: Final = frozenset(
     {
         models_pb2.CAPABILITY_CHAT,
         models_pb2.CAPABILITY_STREAM,
@@ -31,6 +32,7 @@ CAPABILITIES = frozenset(
         models_pb2.CAPABILITY_COUNT_TOKENS,
     }
 )
+_READERS: Final[dialect.Readers] = {"application/json": BodyDecoder, "text/event-stream": StreamDecoder}
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,7 @@ class OpenAIResponses(Quirks):
         return HttpRequest("POST", self.path, dialect.STREAM_HEADERS if ask.stream else dialect.JSON_HEADERS, body)
 
     def decode_chat(self, ask: Ask, answer: Answer, content_type: str) -> dialect.Decoder:
-        match dialect.media_type(content_type):
-            case "application/json":
-                return BodyDecoder(ask, answer)
-            case "text/event-stream":
-                return StreamDecoder(ask, answer)
-            case _:
-                raise UpstreamFailure(FailureKind.BROKEN)
+        return dialect.reader(_READERS, content_type)(ask, answer)
 
     def encode_count(self, ask: Ask) -> HttpRequest | None:
         if not self.count_path:

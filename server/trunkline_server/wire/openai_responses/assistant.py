@@ -18,7 +18,6 @@ from trunkline_server.core.errors import invalid
 from trunkline_server.wire import dialect
 from trunkline_server.wire.openai_chat.calls import FREE_TEXT
 from trunkline_server.wire.openai_responses.hosted import FOUND, encode_picture
-from trunkline_server.wire.openai_responses.parts import unsupported
 from trunkline_server.wire.openai_responses.quirks import Quirks
 from trunkline_server.wire.openai_responses.shapes import FIELDS, ITEM
 
@@ -70,7 +69,7 @@ class _Turn:
             case "audio":
                 self._say({"type": "output_text", "text": part.audio.transcript}, b"")
             case kind:
-                raise unsupported(path, f"the provider takes no {kind} here")
+                raise dialect.unsupported(path, f"the provider takes no {kind} here")
 
     def _say(self, content: Item, phase: bytes) -> None:
         word = phase.decode(errors="replace")

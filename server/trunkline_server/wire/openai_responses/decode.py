@@ -69,7 +69,7 @@ class _Reader:
         if bytes(response.error) not in UNSAID:
             raise failures.of_event(bytes(response.error))
         if response.status not in ("completed", "incomplete"):
-            raise cut(self.answer)
+            raise dialect.cut(self.answer)
         word = (response.incomplete_details or Incomplete()).reason or response.status
         self.answer.finish(self._reason(word), word)
 
@@ -81,24 +81,15 @@ class _Reader:
         return chat_pb2.FINISH_REASON_REFUSAL if self.answer.has_refusal() else FINISH_REASONS[word]
 
 
-class StreamDecoder:
+class StreamDecoder(dialect.FramedBody[ServerEvent]):
     """Reads a stream of events."""
 
     def __init__(self, ask: Ask, answer: Answer) -> None:
-        self._frames = EventStream()
+        super().__init__(answer, EventStream())
         self._reader = _Reader(ask, answer)
-        self._answer = answer
 
-    def feed(self, data: bytes) -> None:
-        self._read(self._frames.feed(data))
-
-    def close(self) -> None:
-        self._read(self._frames.close())
-        if not self._answer.finished:
-            raise cut(self._answer)
-
-    def _read(self, events: list[ServerEvent]) -> None:
-        for name, chunk in events:
+    def hear(self, frames: list[ServerEvent]) -> None:
+        for name, chunk in frames:
             if not chunk.startswith(DONE):
                 self._hear(name, chunk)
         self._count()
@@ -127,11 +118,6 @@ class BodyDecoder(dialect.WholeBody):
 
     def read(self, body: bytes) -> None:
         self._reader.finish(dialect.parse(RESPONSE, body))
-
-
-def cut(answer: Answer) -> UpstreamFailure:
-    """The answer ended before its end."""
-    return UpstreamFailure(FailureKind.INTERRUPTED if answer.has_content else FailureKind.BROKEN)
 
 
 def _words(event: Event) -> str:

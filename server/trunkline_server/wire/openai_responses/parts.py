@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -10,7 +9,6 @@ import orjson
 
 from trunkline.v1 import content_pb2
 from trunkline_server.core.ask import Ask
-from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.wire import dialect
 
 Content: TypeAlias = dict[str, object] | orjson.Fragment
@@ -45,7 +43,7 @@ def encode_part(part: content_pb2.Part, ask: Ask, path: str) -> list[Content]:
         case "opaque":
             return [dialect.raw(part.opaque.json)] if ask.owns(part.opaque.provider, path) else []
         case kind:
-            raise unsupported(path, f"the provider takes no {kind} here")
+            raise dialect.unsupported(path, f"the provider takes no {kind} here")
 
 
 def text_block(text: str) -> Content:
@@ -84,9 +82,4 @@ def _file(blob: content_pb2.Blob) -> dict[str, object]:
 def _address(blob: content_pb2.Blob, media_type: str) -> str:
     if blob.WhichOneof("source") == "uri":
         return blob.uri
-    return f"data:{blob.media_type or media_type};base64,{base64.b64encode(blob.data).decode()}"
-
-
-def unsupported(path: str, description: str) -> TrunklineError:
-    """What the dialect has no words for must not get lost."""
-    return invalid(f"input.{path}", description, Reason.CAPABILITY_UNSUPPORTED)
+    return dialect.data_uri(blob, media_type)

@@ -67,7 +67,7 @@ class StabilityImages(_Images[images_pb2.GenerateImagesResponse]):
     def encode(self, errand: PictureErrand) -> HttpRequest:
         route = route_of(errand)
         if not route.makes:
-            raise pictures.unable("model", "this model changes pictures, and makes none")
+            raise dialect.unsupported("model", "this model changes pictures, and makes none")
         return self.form(errand, route, {})
 
 
@@ -79,9 +79,9 @@ class StabilityImageEdits(_Images[images_pb2.EditImagesResponse]):
     def encode(self, errand: PictureErrand) -> HttpRequest:
         route = route_of(errand)
         if (errand.input.edit or PROMPT) != route.edit:
-            raise pictures.unable("edit", "this model does something else")
+            raise dialect.unsupported("edit", "this model does something else")
         if errand.input.HasField("mask") and "mask" not in route.fields:
-            raise pictures.unable("mask", "this model takes no mask, `inpaint` does")
+            raise dialect.unsupported("mask", "this model takes no mask, `inpaint` does")
         return self.form(errand, route, _image_fields(errand, route), *_files(errand))
 
 
@@ -129,7 +129,7 @@ def _files(errand: PictureErrand) -> Iterator[File]:
 
 def _file(name: str, blob: content_pb2.Blob) -> File:
     if blob.WhichOneof("source") != "data":
-        raise pictures.unable("images", "this provider takes the bytes of a picture only")
+        raise dialect.unsupported("images", "this provider takes the bytes of a picture only")
     kind = pictures.media_type(blob)
     return name, f"{name}.{kind.rpartition('/')[2]}", kind, blob.data
 

@@ -1,34 +1,17 @@
-"""Settings: one TOML file and the environment, read once, refused loudly when wrong. Nobody else reads the environment.
-
-`[chat] unary_timeout_s` in the file is `TRUNKLINE_CHAT__UNARY_TIMEOUT_S` in the environment, which wins.
-"""
+"""Everything that can be set, section by section, with its default and what it may be."""
 
 from __future__ import annotations
 
 import os
-import tomllib
 from base64 import b64decode
-from collections.abc import Mapping
-from copy import deepcopy
-from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Final, Literal
 
-import msgspec
 from msgspec import Meta, Struct, field
 
 from trunkline_server.core.cancel_billing import CancelBilling
-from trunkline_server.core.inbound_webhook import check_secret
 from trunkline_server.core.money import from_decimal_text
-from trunkline_server.core.preset import lay_over, presets
-from trunkline_server.core.sealing import KEY_BYTES
-from trunkline_server.providers.builtin import NAMES
 from trunkline_server.providers.settings import ProviderSettings
-
-PREFIX: Final = "TRUNKLINE_"
-CLIENT_NAMES: Final = tuple(PREFIX + name for name in ("ADDRESS", "API_KEY", "CA", "CERT", "CERT_KEY"))
-"""Names that are not settings: clients on the same machine read them."""
 
 SHARED_NAMES: Final = ("PATH", "HOME", "LANG", "TMPDIR")
 
@@ -39,10 +22,6 @@ Ratio = Annotated[float, Meta(gt=0, le=1)]
 GuardLevel = Literal["off", "standard", "strict"]
 McpServerName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 ProviderName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-
-
-class ConfigError(Exception):
-    """A setting is wrong; the message is one line that names it."""
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -192,6 +171,14 @@ class CreditsSection(Section, frozen=True):
     per_usd: str = "1"
     tenant_unlimited: bool = True
     hold_retention_days: Annotated[int, Meta(ge=2, le=3650)] = 30
+
+    @property
+    def default_grant_nanos(self) -> int:
+        return from_decimal_text(self.default_grant)
+
+    @property
+    def per_usd_nanos(self) -> int:
+        return from_decimal_text(self.per_usd)
 
 
 class JobsSection(Section, frozen=True):
@@ -481,185 +468,3 @@ class Settings(Section, frozen=True):
 
     def __repr__(self) -> str:
         return "Settings(***)"
-
-
-def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the file and the environment. Raises ConfigError."""
-    given = os.environ if environment is None else environment
-    tree = _read_file(given.get("TRUNKLINE_CONFIG", ""))
-    tree = _with_preset(lay_over(tree, _from_environment(given)))
-    _add_providers(tree, given)
-    try:
-        settings = msgspec.convert(tree, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigError(_in_one_line(error)) from None
-    _check(settings)
-    return settings
-
-
-def _read_file(path: str) -> dict[str, Any]:
-    file = Path(path or "trunkline.toml")
-    if not path and not file.exists():
-        return {}
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: {error}") from None
-
-
-def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name, value in given.items():
-        if not name.startswith(PREFIX) or name in ("TRUNKLINE_CONFIG", *CLIENT_NAMES):
-            continue
-        *sections, key = name.removeprefix(PREFIX).lower().split("__")
-        table = tree
-        for section in sections:
-            table = table.setdefault(section, {})
-            if not isinstance(table, dict):
-                raise ConfigError(f"{name}: {section!r} is a value and a section at once")
-        table[key] = _from_text(name, value)
-    return tree
-
-
-def _from_text(name: str, value: str) -> object:
-    """Lists and tables are JSON; everything else is taken as it stands."""
-    if not value.startswith(("[", "{")):
-        return value
-    try:
-        return msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        raise ConfigError(f"{name}: looks like JSON, but is not") from None
-
-
-def _with_preset(tree: dict[str, Any]) -> dict[str, Any]:
-    """What the preset says, below all else. Raises ConfigError where there is none of that name."""
-    name = tree.get("preset", "")
-    if name == "":
-        return tree
-    if not isinstance(name, str) or name not in presets():
-        raise ConfigError(f"preset: there is none of that name; there are {', '.join(presets())}")
-    return lay_over(deepcopy(presets()[name].settings), tree)
-
-
-def _add_providers(tree: dict[str, Any], given: Mapping[str, str]) -> None:
-    providers = tree.setdefault("providers", {})
-    for provider in NAMES:
-        for key in ("api_key", "base_url"):
-            value = given.get(f"{provider.upper()}_{key.upper()}", "")
-            if value and isinstance(providers, dict):
-                providers.setdefault(provider, {}).setdefault(key, value)
-
-
-def _in_one_line(error: msgspec.ValidationError) -> str:
-    """`Expected int - at $.grpc.x` becomes `grpc.x: expected int`; a value never stands in it."""
-    what, _, where = str(error).partition(" - at `")
-    path = where.rstrip("`").removeprefix("$").lstrip(".")
-    if "unknown field" in what:
-        unknown = what.rpartition("`")[0].rpartition("`")[2]
-        return f"{'.'.join(filter(None, (path, unknown)))}: there is no such setting"
-    return f"{path or 'settings'}: {what[:1].lower()}{what[1:]}"
-
-
-def _check(settings: Settings) -> None:
-    _check_needs(settings)
-    credits, cache = settings.credits, settings.cache
-    amounts = {"credits.default_grant": credits.default_grant, "credits.per_usd": credits.per_usd}
-    for key, amount in (amounts | {"cache.hit_price": cache.hit_price}).items():
-        try:
-            if from_decimal_text(amount) < 0:
-                raise ValueError("must not be negative")
-        except ValueError as error:
-            raise ConfigError(f"{key}: {error}") from None
-    addresses = {"grpc.address": settings.grpc.address, "http.address": settings.http.address}
-    optional = {"grpc.health_address": settings.grpc.health_address, "jobs.http_address": settings.jobs.http_address}
-    for key, address in (addresses | {key: given for key, given in optional.items() if given}).items():
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
-            raise ConfigError(f"{key}: {address!r} is not host:port")
-    _check_database_url(settings.database_url)
-    _check_redis_url(settings.redis_url)
-    _check_otlp_endpoint(settings.telemetry.otlp_endpoint)
-    _check_secrets(settings.secrets)
-    _check_files(settings.files)
-    for tuning in settings.fine_tuning.prices:
-        _check_prices("fine_tuning.prices", tuning.model, tuning, tuning.training_price)
-    for name, provider in settings.providers.items():
-        _check_provider(name, provider)
-
-
-def _check_needs(settings: Settings) -> None:
-    for key in presets()[settings.preset].needs if settings.preset else ():
-        if not attrgetter(key)(settings):
-            raise ConfigError(f"{key}: is missing, and the preset {settings.preset!r} needs it")
-
-
-def _check_otlp_endpoint(url: str) -> None:
-    parts = urlsplit(url)
-    if url and (parts.scheme not in ("http", "https") or not parts.hostname):
-        raise ConfigError("telemetry.otlp_endpoint: is not http://host:port or https://host")
-
-
-def _check_database_url(url: str) -> None:
-    """The url itself is never told: a password may stand in it."""
-    try:
-        if url and urlsplit(url).scheme not in ("postgresql", "postgres"):
-            raise ValueError("another scheme")
-    except ValueError:
-        raise ConfigError("database_url: is not of the form postgresql://user@host:5432/name") from None
-
-
-def _check_redis_url(url: str) -> None:
-    """The url itself is never told: a password may stand in it."""
-    try:
-        if url and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("another scheme")
-    except ValueError:
-        raise ConfigError("redis_url: is not of the form redis://host:6379/0") from None
-
-
-def _check_secrets(secrets: SecretsSection) -> None:
-    """The key itself is never told."""
-    try:
-        lengths = {len(key) for key in secrets.keys.values()}
-    except ValueError:
-        lengths = {0}
-    if lengths - {KEY_BYTES}:
-        raise ConfigError(f"secrets.kek: each must be {KEY_BYTES} bytes in base64, such as `openssl rand -base64 32`")
-
-
-def _check_files(files: FilesSection) -> None:
-    if files.store != "bucket":
-        return
-    for key in ("bucket", "bucket_endpoint", "bucket_access_key", "bucket_secret_key"):
-        if not getattr(files, key):
-            raise ConfigError(f"files.{key}: is missing, and files.store is 'bucket'")
-    if not files.bucket_endpoint.startswith(("http://", "https://")):
-        raise ConfigError("files.bucket_endpoint: must begin with http:// or https://")
-
-
-def _check_provider(name: str, provider: ProviderSection) -> None:
-    if provider.base_url and not provider.base_url.startswith(("http://", "https://")):
-        raise ConfigError(f"providers.{name}.base_url: must begin with http:// or https://")
-    if provider.webhook_keys_uri and not provider.webhook_keys_uri.startswith(("http://", "https://")):
-        raise ConfigError(f"providers.{name}.webhook_keys_uri: must begin with http:// or https://")
-    if provider.webhook_keys_uri and provider.webhook_secret:
-        raise ConfigError(f"providers.{name}: needs webhook_secret or webhook_keys_uri, not both")
-    try:
-        check_secret(provider.webhook_secret)
-    except ValueError:
-        raise ConfigError(f"providers.{name}.webhook_secret: is not base64 behind whsec_") from None
-    for model in provider.models:
-        _check_prices(f"providers.{name}.models", model.name, model)
-
-
-def _check_prices(key: str, model: str, given: ModelSection | TuningPriceSection, *more: str) -> None:
-    if bool(given.input_price) != bool(given.output_price):
-        raise ConfigError(f"{key}: {model!r} needs both input_price and output_price, or none")
-    for price in filter(None, (given.input_price, given.output_price, *more)):
-        try:
-            from_decimal_text(price)
-        except ValueError as error:
-            raise ConfigError(f"{key}: {model!r}: {error}") from None
