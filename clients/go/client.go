@@ -7,6 +7,7 @@ package trunkline
 
 import (
 	"context"
+	"crypto/ed25519"
 	_ "embed"
 	"time"
 
@@ -26,10 +27,14 @@ const maxMessageBytes = 64 << 20
 //go:embed service_config.json
 var serviceConfig string
 
-// Options of a Client. Only Key is needed.
+// Options of a Client. Only Key is needed, or KeyID and SigningKey.
 type Options struct {
 	// Key is an API key of the gateway.
 	Key string
+	// KeyID is the id of a key without a secret: each call is signed with SigningKey, and no key is sent.
+	KeyID string
+	// SigningKey is the private half of that key.
+	SigningKey ed25519.PrivateKey
 	// User is the end user whose account is charged; empty: the key's own.
 	User string
 	// TLS is how to speak to a gateway behind TLS; nil: in the clear.
@@ -79,7 +84,7 @@ func dialOptions(options Options) []grpc.DialOption {
 		transport = insecure.NewCredentials()
 	}
 	caller := identity{options}
-	return append([]grpc.DialOption{
+	return append(append([]grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
@@ -87,7 +92,7 @@ func dialOptions(options Options) []grpc.DialOption {
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes)),
 		grpc.WithChainUnaryInterceptor(caller.unary),
 		grpc.WithChainStreamInterceptor(caller.stream),
-	}, options.Dial...)
+	}, signing(options)...), options.Dial...)
 }
 
 // reconnecting gives a replica that was restarted its calls back soon, where gRPC alone may wait for two minutes.
@@ -101,7 +106,9 @@ func reconnecting() grpc.ConnectParams {
 type identity struct{ options Options }
 
 func (i identity) named(ctx context.Context) context.Context {
-	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+i.options.Key)
+	if i.options.Key != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+i.options.Key)
+	}
 	if i.options.User != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "x-trunkline-user", i.options.User)
 	}

@@ -2,6 +2,8 @@ package trunkline_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -154,5 +156,38 @@ func TestCredits(t *testing.T) {
 	response, err := c.Credits.GetBalance(ctx, &v1.GetBalanceRequest{})
 	if balance := response.GetAccount().GetBalance().GetNanos(); err != nil || balance <= 0 || balance >= 100e9 {
 		t.Fatalf("%v, %v", response, err)
+	}
+}
+
+func TestSignsEachCallWithAKeyThatHasNoSecret(t *testing.T) {
+	c, ctx := client(t), within(t, time.Minute)
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := &v1.CreateApiKeyRequest{Name: "go", Scopes: []string{"*"}, PublicKey: public}
+	made, err := v1.NewAdminServiceClient(c.Conn).CreateApiKey(ctx, asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(keyID string) (string, error) {
+		options := trunkline.Options{KeyID: keyID, SigningKey: private, User: "go"}
+		signing, err := trunkline.New(os.Getenv("TRUNKLINE_ADDRESS"), options)
+		if err != nil {
+			return "", err
+		}
+		defer signing.Close()
+		completion, err := signing.Ask(ctx, trunkline.Question("sandbox/echo", "hi"))
+		said := trunkline.Text(completion)
+		for text, failed := range signing.Stream(ctx, trunkline.Question("sandbox/echo", "ho")) {
+			said, err = said+text, errors.Join(err, failed)
+		}
+		return said, err
+	}
+	if said, err := ask(made.GetApiKey().GetKeyId()); err != nil || said != "hiho" {
+		t.Fatalf("%q, %v", said, err)
+	}
+	if _, err := ask("xxxxxxxxxxxx"); err == nil {
+		t.Fatal("nobody's key let somebody in")
 	}
 }

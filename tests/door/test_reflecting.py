@@ -21,8 +21,10 @@ from trunkline_server.door.caller import Callers
 from trunkline_server.door.http2.limits import Limits
 from trunkline_server.door.http2.listener import Listener
 from trunkline_server.door.reflecting import SCOPE, Reflection, is_local
+from trunkline_server.door.signed import Freshness
 from trunkline_server.store.database import Database
 from trunkline_server.store.keys import Keys, NewKey
+from trunkline_server.store.nonces import Nonces
 from trunkline_server.store.tenants import Tenants
 
 ASKED = reflection_pb2.ServerReflectionRequest(list_services="")
@@ -32,7 +34,9 @@ ASKED = reflection_pb2.ServerReflectionRequest(list_services="")
 async def guarded(database: Database) -> AsyncIterator[tuple[reflection_pb2_grpc.ServerReflectionStub, Keys]]:
     keys = Keys(database, b"pepper")
     pages = BrowserTokens.derive(b"secret")
-    callers = Callers(keys, Tenants(database), 60, asyncio.get_running_loop().time, pages=pages)
+    freshness = Freshness(Nonces(database), 60)
+    clock = asyncio.get_running_loop().time
+    callers = Callers(keys, Tenants(database), 60, clock, pages=pages, freshness=freshness)
     server = Listener(Reflection(("trunkline.v1.ChatService",), callers).rpcs(), Limits())
     port = await server.start("127.0.0.1", 0)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -20,7 +20,7 @@ from tests.fixtures.until import until
 from tests.fixtures.upstream import CLOSE, Upstream
 from trunkline.v1 import admin_pb2, events_pb2, jobs_pb2, webhooks_pb2
 from trunkline_server.core.webhook import PAUSES_S
-from trunkline_server.store.webhooks import Sent
+from trunkline_server.store.webhook_deliveries import Sent
 
 DELIVERED = webhooks_pb2.WEBHOOK_DELIVERY_STATE_DELIVERED
 FAILED = webhooks_pb2.WEBHOOK_DELIVERY_STATE_FAILED
@@ -241,7 +241,7 @@ async def test_at_most_four_are_on_their_way_to_one_endpoint(gateway: RunningGat
     for each in hung:
         await each.asked()
     hooks = gateway.house.background.hooks
-    assert await hooks.webhooks.claim(10, 4, 30) == []
+    assert await hooks.deliveries.claim(10, 4, 30) == []
     assert len(sink.requests) == 4
     sink.hang_up()
     await until(lambda: len(sink.requests) == 6)
@@ -252,14 +252,14 @@ async def test_a_sender_that_lost_its_lease_writes_nothing(start_gateway: StartG
     hooks = gateway.house.background.hooks
     made = await endpoint(gateway, sink.url)
     await send_test(gateway, made.endpoint.endpoint_id)
-    (stale,) = await hooks.webhooks.claim(10, 4, 30)
-    assert await hooks.webhooks.claim(10, 4, 30) == []
+    (stale,) = await hooks.deliveries.claim(10, 4, 30)
+    assert await hooks.deliveries.claim(10, 4, 30) == []
     await let_pass(gateway, "31 seconds")
-    (fresh,) = await hooks.webhooks.claim(10, 4, 30)
+    (fresh,) = await hooks.deliveries.claim(10, 4, 30)
     assert (stale.delivery_id, stale.body, stale.event_id) == (fresh.delivery_id, fresh.body, fresh.event_id)
-    assert not await hooks.webhooks.finish(stale, Sent(ok=False))
-    assert await hooks.webhooks.finish(fresh, Sent(ok=True, http_status=200))
-    assert not await hooks.webhooks.finish(fresh, Sent(ok=False))
+    assert not await hooks.deliveries.finish(stale, Sent(ok=False))
+    assert await hooks.deliveries.finish(fresh, Sent(ok=True, http_status=200))
+    assert not await hooks.deliveries.finish(fresh, Sent(ok=False))
     assert (await deliveries(gateway))[0].state == DELIVERED
 
 

@@ -1,4 +1,4 @@
-"""What speaks HTTP is tested on both event loops."""
+"""The fixtures of the tests of providers. What speaks HTTP is tested on both event loops."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import uvloop
+
+from tests.providers.sandbox import sandbox
+
+__all__ = ["sandbox"]
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

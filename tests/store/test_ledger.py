@@ -35,11 +35,6 @@ async def test_a_hold_takes_what_is_available_and_a_settlement_gives_the_rest_ba
     assert (account.balance_nanos, account.held, account.available_nanos) == (750, 0, 750)
 
 
-async def test_the_charge_that_takes_a_balance_below_its_mark_is_known(till: Till) -> None:
-    charges = [await till.ledger.settle(await till.reserve(100), 100) for _ in range(3)]
-    assert [settled.fell_below(900) for settled in charges] == [False, True, False]
-
-
 async def test_more_than_is_available_is_refused_with_the_numbers(till: Till) -> None:
     await till.reserve(600)
     with refused(Reason.CREDIT_INSUFFICIENT) as caught:

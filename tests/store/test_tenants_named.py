@@ -28,7 +28,7 @@ OF_ALL: Final = (
     "keys.note_use ledger.due outbox.purge reconciliation.collect reconciliation.collect_all reconciliation.drift "
     "reconciliation.hold_charge reconciliation.mark reconciliation.touch reconciliation.touch_all "
     "reconciliation.unposted reconciliation.usage search_stores.forget search_stores.gone search_stores.retire "
-    "similar_answers.forget upkeep.purge webhooks.purge wishes.purge"
+    "similar_answers.forget upkeep.purge webhook_deliveries.purge wishes.purge"
 )
 """Chores and the audit of the books, which nobody outside asks for."""
 TELLS_WHOSE: Final = "keys.find tenants.find_named"

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from email import policy
 from email.parser import BytesParser
 from typing import Any
 
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
 from trunkline.v1 import audio_pb2, content_pb2
 from trunkline_server.core.errand import Errand
 from trunkline_server.core.operation import Operation
 from trunkline_server.core.product import Product, Sound
-from trunkline_server.providers.builtin import declaration
+from trunkline_server.providers.builtin import declaration, declarations
 from trunkline_server.wire.http import HttpRequest
 
+WORD = audio_pb2.TIMESTAMP_GRANULARITY_WORD
+SEGMENT = audio_pb2.TIMESTAMP_GRANULARITY_SEGMENT
+SPEAKERS = [each.name for each in declarations() if Operation.SPEECH in each.crafts]
+LISTENERS = [each.name for each in declarations() if Operation.TRANSCRIPTION in each.crafts]
+SSE = "text/event-stream"
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 RECORDING = content_pb2.Blob(data=b"RIFF\r\n--", media_type="audio/wav")
+
+
+def dropped(errand: Any) -> list[str]:
+    return [warning.field.removeprefix("input.") for warning in errand.warnings]
+
+
+def events(*told: object) -> bytes:
+    return b"".join(
+        b"data: " + (each if isinstance(each, bytes) else json.dumps(each).encode()) + b"\r\n\r\n" for each in told
+    )
+
+
+@st.composite
+def spoiled(draw: st.DrawFn, body: bytes) -> bytes:
+    """The body with a piece cut out, and others put in."""
+    start, end = sorted((draw(st.integers(0, len(body))), draw(st.integers(0, len(body)))))
+    return body[:start] + draw(st.binary(max_size=8)) + body[end:]
 
 
 def spoken(provider: str, model: str = "m", options: Mapping[str, object] | None = None, **said: Any) -> Errand[Any]:

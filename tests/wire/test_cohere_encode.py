@@ -4,26 +4,18 @@ import json
 from typing import Any
 
 import pytest
-from google.protobuf import json_format
 
-from trunkline.v1 import chat_pb2
+from tests.wire.parts import ADJUSTED, DROPPED, STATE_DROPPED, warned
+from tests.wire.spelled import PNG, Json, ask_of, assistant, call, function, result, text, tool, user
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.wire.cohere import Cohere
 
 WIRE = Cohere()
-DROPPED = chat_pb2.WARNING_CODE_PARAMETER_DROPPED
-ADJUSTED = chat_pb2.WARNING_CODE_PARAMETER_ADJUSTED
-STATE = chat_pb2.WARNING_CODE_PROVIDER_STATE_DROPPED
-PNG = "iVBORw0KGgo="
-Json = dict[str, Any]
 
 
 def asking(question: Json, **more: Any) -> Ask:
-    """The question in the JSON spelling of protobuf; one word of a user where it says nothing."""
-    question = {"messages": [user(text("Hi"))], **question}
-    more = {"stream": False, **more}
-    return Ask("cohere", "command-x", json_format.ParseDict(question, chat_pb2.ChatInput()), **more)
+    return ask_of("cohere", "command-x", question, **more)
 
 
 def body(ask: Ask) -> Json:
@@ -36,40 +28,8 @@ def messages(*said: Json) -> list[Json]:
     return sent
 
 
-def user(*parts: Json) -> Json:
-    return {"role": "ROLE_USER", "parts": list(parts)}
-
-
-def assistant(*parts: Json) -> Json:
-    return {"role": "ROLE_ASSISTANT", "parts": list(parts)}
-
-
-def tool(*parts: Json) -> Json:
-    return {"role": "ROLE_TOOL", "parts": list(parts)}
-
-
-def text(words: str) -> Json:
-    return {"text": {"text": words}}
-
-
-def call(call_id: str, arguments: str = "{}", **more: Any) -> Json:
-    return {"toolCall": {"callId": call_id, "name": "f", "argumentsJson": arguments, **more}}
-
-
-def result(call_id: str, *parts: Json, **more: Any) -> Json:
-    return {"toolResult": {"callId": call_id, "parts": list(parts), **more}}
-
-
-def function(name: str = "f", **more: Any) -> Json:
-    return {"function": {"name": name, **more}}
-
-
 def thought(words: str, provider: str = "cohere", data: str = "") -> Json:
     return {"reasoning": {"text": words}, "providerState": {"provider": provider, "data": data}}
-
-
-def warned(ask: Ask) -> list[tuple[int, str]]:
-    return [(warning.code, warning.field) for warning in ask.warnings]
 
 
 TOOL_PLAN = "dG9vbF9wbGFu"
@@ -142,7 +102,7 @@ class TestParts:
         other = {"opaque": {"provider": "p", "type": "x", "json": "{}"}}
         ask = asking({"messages": [user(own, other)]})
         assert b'[{"type":"x","n":1.0}]' in WIRE.encode_chat(ask).body
-        assert warned(ask) == [(STATE, "input.messages[0].parts[1]")]
+        assert warned(ask) == [(STATE_DROPPED, "input.messages[0].parts[1]")]
 
     def test_cache_hints_are_dropped(self) -> None:
         ask = asking({"messages": [user({**text("x"), "cacheHint": {}}, {"document": {"text": "T"}, "cacheHint": {}})]})
@@ -170,7 +130,7 @@ class TestAssistant:
     def test_nothing_left_is_an_empty_text(self) -> None:
         ask = asking({"messages": [assistant(thought("hm", "p"))]})
         assert body(ask)["messages"] == [{"role": "assistant", "content": ""}]
-        assert warned(ask) == [(STATE, "input.messages[0].parts[0]")]
+        assert warned(ask) == [(STATE_DROPPED, "input.messages[0].parts[0]")]
 
     def test_hidden_thoughts_and_calls_of_others_are_left_out(self) -> None:
         hidden = {"reasoning": {"redacted": True}}
@@ -178,7 +138,7 @@ class TestAssistant:
             {"messages": [assistant(hidden, call("a", executor="TOOL_EXECUTOR_PROVIDER"), result("a"), text("x"))]}
         )
         assert body(ask)["messages"] == [{"role": "assistant", "content": "x"}]
-        assert warned(ask) == [(STATE, "input.messages[0].parts[0]")]
+        assert warned(ask) == [(STATE_DROPPED, "input.messages[0].parts[0]")]
 
     def test_refusals_and_speech_are_words(self) -> None:
         said = {"refusal": {"text": "no"}}, {"audio": {"transcript": "yes", "blob": {"data": PNG}}}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.wire.parts import ADJUSTED, ASSISTANT, DROPPED, STATE_DROPPED, SYSTEM, TOOL, USER, call, result, says, text
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import Reason, TrunklineError
@@ -16,28 +17,6 @@ from trunkline_server.wire.gemini import Gemini
 
 WIRE = Gemini()
 EARLY, NEW, NEW_LARGE = "gemini-2.5-flash", "gemini-3-flash-preview", "gemini-3.1-pro-preview"
-USER, ASSISTANT, TOOL = content_pb2.ROLE_USER, content_pb2.ROLE_ASSISTANT, content_pb2.ROLE_TOOL
-SYSTEM = content_pb2.ROLE_SYSTEM
-DROPPED = chat_pb2.WARNING_CODE_PARAMETER_DROPPED
-ADJUSTED = chat_pb2.WARNING_CODE_PARAMETER_ADJUSTED
-STATE_DROPPED = chat_pb2.WARNING_CODE_PROVIDER_STATE_DROPPED
-
-
-def text(words: str, **fields: Any) -> content_pb2.Part:
-    return content_pb2.Part(text=content_pb2.TextPart(text=words), **fields)
-
-
-def says(role: content_pb2.Role.ValueType, *parts: content_pb2.Part) -> content_pb2.Message:
-    return content_pb2.Message(role=role, parts=parts)
-
-
-def call(call_id: str = "c1", state: content_pb2.ProviderState | None = None, **fields: Any) -> content_pb2.Part:
-    called = content_pb2.ToolCallPart(call_id=call_id, name="add", **fields)
-    return content_pb2.Part(tool_call=called, provider_state=state)
-
-
-def result(call_id: str = "c1", **fields: Any) -> content_pb2.Part:
-    return content_pb2.Part(tool_result=content_pb2.ToolResultPart(call_id=call_id, **fields))
 
 
 def image(detail: content_pb2.MediaDetail.ValueType = content_pb2.MEDIA_DETAIL_UNSPECIFIED) -> content_pb2.Part:

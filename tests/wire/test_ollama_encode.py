@@ -4,26 +4,18 @@ import json
 from typing import Any
 
 import pytest
-from google.protobuf import json_format
 
-from trunkline.v1 import chat_pb2
+from tests.wire.parts import ADJUSTED, DROPPED, STATE_DROPPED, warned
+from tests.wire.spelled import PNG, Json, ask_of, assistant, call, function, result, text, tool, user
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.wire.ollama import Ollama
 
 WIRE = Ollama()
-DROPPED = chat_pb2.WARNING_CODE_PARAMETER_DROPPED
-ADJUSTED = chat_pb2.WARNING_CODE_PARAMETER_ADJUSTED
-STATE = chat_pb2.WARNING_CODE_PROVIDER_STATE_DROPPED
-PNG = "iVBORw0KGgo="
-Json = dict[str, Any]
 
 
 def asking(question: Json, **more: Any) -> Ask:
-    """The question in the JSON spelling of protobuf; one word of a user where it says nothing."""
-    question = {"messages": [user(text("Hi"))], **question}
-    more = {"stream": False, **more}
-    return Ask("ollama", "m:1", json_format.ParseDict(question, chat_pb2.ChatInput()), **more)
+    return ask_of("ollama", "m:1", question, **more)
 
 
 def body(ask: Ask) -> Json:
@@ -34,38 +26,6 @@ def body(ask: Ask) -> Json:
 def messages(*said: Json) -> list[Json]:
     sent: list[Json] = body(asking({"messages": list(said)}))["messages"]
     return sent
-
-
-def user(*parts: Json) -> Json:
-    return {"role": "ROLE_USER", "parts": list(parts)}
-
-
-def assistant(*parts: Json) -> Json:
-    return {"role": "ROLE_ASSISTANT", "parts": list(parts)}
-
-
-def tool(*parts: Json) -> Json:
-    return {"role": "ROLE_TOOL", "parts": list(parts)}
-
-
-def text(words: str) -> Json:
-    return {"text": {"text": words}}
-
-
-def call(call_id: str, arguments: str = "{}", **more: Any) -> Json:
-    return {"toolCall": {"callId": call_id, "name": "f", "argumentsJson": arguments, **more}}
-
-
-def result(call_id: str, *parts: Json, **more: Any) -> Json:
-    return {"toolResult": {"callId": call_id, "parts": list(parts), **more}}
-
-
-def function(name: str = "f", **more: Any) -> Json:
-    return {"function": {"name": name, **more}}
-
-
-def warned(ask: Ask) -> list[tuple[int, str]]:
-    return [(warning.code, warning.field) for warning in ask.warnings]
 
 
 PICTURE = {"image": {"blob": {"data": PNG, "mediaType": "image/png"}}}
@@ -130,7 +90,7 @@ class TestParts:
         ask = asking({"messages": [user(other), user({**text("x"), "cacheHint": {}})]})
         assert body(ask)["messages"] == [{"role": "user", "content": "x"}]
         assert warned(ask) == [
-            (STATE, "input.messages[0].parts[0]"),
+            (STATE_DROPPED, "input.messages[0].parts[0]"),
             (DROPPED, "input.messages[1].parts[0].cache_hint"),
         ]
 
@@ -167,7 +127,7 @@ class TestAssistant:
         provided = call("a", executor="TOOL_EXECUTOR_PROVIDER")
         ask = asking({"messages": [assistant(theirs, hidden, provided, result("a"), text("x"))]})
         assert body(ask)["messages"] == [{"role": "assistant", "content": "x"}]
-        assert warned(ask) == [(STATE, "input.messages[0].parts[0]")]
+        assert warned(ask) == [(STATE_DROPPED, "input.messages[0].parts[0]")]
 
     def test_refusals_and_speech_are_words(self) -> None:
         said = {"refusal": {"text": "no"}}, {"audio": {"transcript": "yes", "blob": {"data": PNG}}}

@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from google.protobuf import json_format
 
+from tests.wire.parts import ADJUSTED, DROPPED, STATE_DROPPED, warned
+from tests.wire.spelled import Json, ask_of, assistant, call, result, text, user
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import Reason, TrunklineError
@@ -23,16 +24,10 @@ COMPATIBLE = OpenAIChat(
     sends_stream_options=False,
     required_tool_choice="any",
 )
-DROPPED = chat_pb2.WARNING_CODE_PARAMETER_DROPPED
-ADJUSTED = chat_pb2.WARNING_CODE_PARAMETER_ADJUSTED
-STATE = chat_pb2.WARNING_CODE_PROVIDER_STATE_DROPPED
 
 
-def asking(question: dict[str, Any], **more: Any) -> Ask:
-    """The question in the JSON spelling of protobuf; one word of a user where it says nothing."""
-    question = {"messages": [{"role": "ROLE_USER", "parts": [{"text": {"text": "Hi"}}]}], **question}
-    more = {"stream": False, **more}
-    return Ask("openai", "gpt-x", json_format.ParseDict(question, chat_pb2.ChatInput()), **more)
+def asking(question: Json, **more: Any) -> Ask:
+    return ask_of("openai", "gpt-x", question, **more)
 
 
 def body(ask: Ask, wire: OpenAIChat = WIRE) -> dict[str, Any]:
@@ -45,32 +40,8 @@ def messages(*said: dict[str, Any], wire: OpenAIChat = WIRE) -> list[dict[str, A
     return sent
 
 
-def user(*parts: dict[str, Any]) -> dict[str, Any]:
-    return {"role": "ROLE_USER", "parts": list(parts)}
-
-
-def assistant(*parts: dict[str, Any]) -> dict[str, Any]:
-    return {"role": "ROLE_ASSISTANT", "parts": list(parts)}
-
-
 def content(*parts: dict[str, Any], wire: OpenAIChat = WIRE) -> Any:
     return messages(user(*parts), wire=wire)[0]["content"]
-
-
-def warned(ask: Ask) -> list[tuple[int, str]]:
-    return [(warning.code, warning.field) for warning in ask.warnings]
-
-
-def text(words: str) -> dict[str, Any]:
-    return {"text": {"text": words}}
-
-
-def call(call_id: str, arguments: str = "{}", **more: Any) -> dict[str, Any]:
-    return {"toolCall": {"callId": call_id, "name": "f", "argumentsJson": arguments, **more}}
-
-
-def result(call_id: str, *parts: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"toolResult": {"callId": call_id, "parts": list(parts), **more}}
 
 
 class TestRequest:
@@ -283,7 +254,7 @@ class TestMessages:
         other = {"opaque": {"provider": "gemini", "type": "t", "json": "{}"}}
         ask = asking({"messages": [user(text("a"), own, other, other)]})
         assert body(ask)["messages"][0]["content"] == [{"type": "text", "text": "a"}, {"type": "t", "n": 1}]
-        assert warned(ask) == [(STATE, "input.messages[0].parts[2]")]
+        assert warned(ask) == [(STATE_DROPPED, "input.messages[0].parts[2]")]
 
     def test_cache_hints(self) -> None:
         hint = {**text("a"), "cacheHint": {"ttlSeconds": 3600}}
@@ -334,7 +305,7 @@ class TestAssistant:
         ]
         ask = asking({"messages": [assistant(thoughts), assistant(thoughts, text("a"))]})
         assert body(ask)["messages"] == [{"role": "assistant", "content": ""}, {"role": "assistant", "content": "a"}]
-        assert warned(ask) == [(STATE, "input.messages[0].parts[0]")]
+        assert warned(ask) == [(STATE_DROPPED, "input.messages[0].parts[0]")]
 
     def test_blocks_of_thoughts_go_back_in_one_list(self) -> None:
         wire = OpenAIChat(thoughts_field="reasoning", thought_blocks_field="reasoning_details")
@@ -357,13 +328,13 @@ class TestAssistant:
         (said,) = body(ask, COMPATIBLE)["messages"]
         assert (said["content"], said["tool_calls"][0]["id"]) == ("a", "c")
         assert "reasoning_content" not in said
-        assert [warning.code for warning in ask.warnings] == [STATE]
+        assert [warning.code for warning in ask.warnings] == [STATE_DROPPED]
 
     def test_what_another_provider_ran_is_left_out(self) -> None:
         ran = call("s", executor="TOOL_EXECUTOR_PROVIDER")
         ask = asking({"messages": [assistant(ran, result("s", text("found")), text("a"))]})
         assert body(ask)["messages"] == [{"role": "assistant", "content": "a"}]
-        assert [warning.code for warning in ask.warnings] == [STATE]
+        assert [warning.code for warning in ask.warnings] == [STATE_DROPPED]
 
 
 class TestToolResults:

@@ -5,10 +5,10 @@ import json
 from typing import Any
 
 import pytest
-from google.protobuf import json_format
 
+from tests.wire.parts import ADJUSTED, DROPPED, STATE_DROPPED
 from tests.wire.recorded import read
-from trunkline.v1 import chat_pb2
+from tests.wire.spelled import Json, ask_of, assistant, text, tool, user
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.wire.openai_responses import OpenAIResponses
@@ -18,17 +18,11 @@ WIRE = OpenAIResponses()
 COMPATIBLE = OpenAIResponses(
     sampling_fields=COMPATIBLE_SAMPLING, developer_role=False, end_user_field="", count_path=""
 )
-DROPPED = chat_pb2.WARNING_CODE_PARAMETER_DROPPED
-ADJUSTED = chat_pb2.WARNING_CODE_PARAMETER_ADJUSTED
-STATE = chat_pb2.WARNING_CODE_PROVIDER_STATE_DROPPED
 DATA = base64.b64encode(b"bytes").decode()
 
 
-def asking(question: dict[str, Any], model: str = "gpt-5", **more: Any) -> Ask:
-    """The question in the JSON spelling of protobuf; one word of a user where it says nothing."""
-    question = {"messages": [user(text("Hi"))], **question}
-    more = {"stream": False, **more}
-    return Ask("openai", model, json_format.ParseDict(question, chat_pb2.ChatInput()), **more)
+def asking(question: Json, model: str = "gpt-5", **more: Any) -> Ask:
+    return ask_of("openai", model, question, **more)
 
 
 def body(ask: Ask, wire: OpenAIResponses = WIRE) -> dict[str, Any]:
@@ -39,22 +33,6 @@ def body(ask: Ask, wire: OpenAIResponses = WIRE) -> dict[str, Any]:
 def items(*said: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = body(asking({"messages": list(said)}, **more))["input"]
     return sent
-
-
-def user(*parts: dict[str, Any]) -> dict[str, Any]:
-    return {"role": "ROLE_USER", "parts": list(parts)}
-
-
-def assistant(*parts: dict[str, Any]) -> dict[str, Any]:
-    return {"role": "ROLE_ASSISTANT", "parts": list(parts)}
-
-
-def tool(*parts: dict[str, Any]) -> dict[str, Any]:
-    return {"role": "ROLE_TOOL", "parts": list(parts)}
-
-
-def text(words: str, **more: Any) -> dict[str, Any]:
-    return {"text": {"text": words}, **more}
 
 
 def state(data: object = b"", provider: str = "openai", **more: Any) -> dict[str, Any]:
@@ -154,7 +132,9 @@ class TestMessages:
             {"approve": True},
             {"role": "user", "content": [{"type": "input_song"}]},
         ]
-        assert warned(asking({"messages": [user(text("Hi"), other)]})) == [(STATE, "input.messages[0].parts[1]")]
+        assert warned(asking({"messages": [user(text("Hi"), other)]})) == [
+            (STATE_DROPPED, "input.messages[0].parts[1]")
+        ]
 
 
 class TestWhatTheModelSaid:
@@ -187,7 +167,7 @@ class TestWhatTheModelSaid:
         for part in ({"reasoning": {"text": "Hm"}}, {"reasoning": {"text": "Hm"}, **state(b"x", "anthropic")}):
             ask = asking({"messages": [assistant(part, text("Hi"))]})
             assert [item["type"] for item in body(ask)["input"]] == ["message"]
-            assert [warning.code for warning in ask.warnings] == [STATE]
+            assert [warning.code for warning in ask.warnings] == [STATE_DROPPED]
 
     def test_state_that_nobody_gave(self) -> None:
         with pytest.raises(TrunklineError) as refused:
@@ -207,7 +187,7 @@ class TestWhatTheModelSaid:
     def test_a_call_keeps_its_words_where_its_state_is_of_others(self) -> None:
         ask = asking({"messages": [assistant({**call(), **state(b"x", "gemini")})]})
         assert [item["type"] for item in body(ask)["input"]] == ["function_call"]
-        assert [warning.code for warning in ask.warnings] == [STATE]
+        assert [warning.code for warning in ask.warnings] == [STATE_DROPPED]
 
     def test_calls_with_free_text(self) -> None:
         said = assistant({**call(argumentsJson="ls"), **state(b"custom")})
@@ -251,7 +231,7 @@ class TestWhatTheModelSaid:
         foreign = {**call("s_1", executor="TOOL_EXECUTOR_PROVIDER"), **state(b"{}", "anthropic")}
         ask = asking({"messages": [assistant({"opaque": found}, foreign, text("Hi"))]})
         assert [item["type"] for item in body(ask)["input"]] == ["message"]
-        assert [warning.code for warning in ask.warnings] == [STATE]
+        assert [warning.code for warning in ask.warnings] == [STATE_DROPPED]
 
     def test_a_picture_of_others_cannot_be_shown(self) -> None:
         with pytest.raises(TrunklineError) as refused:

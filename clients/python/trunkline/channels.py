@@ -8,9 +8,13 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Final, Self, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import grpc
+
+if TYPE_CHECKING:
+    from trunkline.signing import SigningKey
 
 ADDRESS: Final = "localhost:50051"
 MODEL: Final = "sandbox/echo"
@@ -35,6 +39,8 @@ class Access:
     model: str
     credentials: grpc.ChannelCredentials | None
     timeout_s: float | None
+    signer: SigningKey | None = None
+    """Signs each call, in place of a key."""
 
     @classmethod
     def find(
@@ -46,23 +52,29 @@ class Access:
         model: str | None,
         tls: Tls,
         timeout_s: float | None,
+        key_id: str | None = None,
+        signing_key: str | Path | None = None,
     ) -> Self:
         """What was given, completed from the environment: the console reads the same variables."""
         found = address or os.environ.get("TRUNKLINE_ADDRESS") or ADDRESS
+        signer = _signer(key, key_id, signing_key)
         return cls(
             address=found,
-            key=key if key is not None else os.environ.get("TRUNKLINE_API_KEY", ""),
+            key="" if signer else key if key is not None else os.environ.get("TRUNKLINE_API_KEY", ""),
             user=user,
             model=model or os.environ.get("TRUNKLINE_MODEL") or MODEL,
             credentials=_credentials(found, tls),
             timeout_s=timeout_s,
+            signer=signer,
         )
 
     @property
     def options(self) -> list[tuple[str, Any]]:
-        """Idempotent calls are tried again, replicas take turns, and a dead connection is noticed."""
+        """Idempotent calls are tried again, replicas take turns, and a dead connection is noticed. A signature is good
+        for one try."""
         return [
             ("grpc.service_config", service_config()),
+            ("grpc.enable_retries", int(self.signer is None)),
             ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
             ("grpc.max_reconnect_backoff_ms", _RECONNECT_MS),
@@ -77,12 +89,33 @@ class Access:
             sent["x-trunkline-user"] = user or self.user
         return tuple(sent.items())
 
+    def signing(self, channel: Any) -> Any:
+        """The channel, whose calls are signed where they are to be."""
+        if self.signer is None:
+            return channel
+        from trunkline.signing import SignedChannel  # noqa: PLC0415 - needs a package that not everybody has
+
+        return SignedChannel(channel, self.signer)
+
 
 @cache
 def service_config() -> str:
     """What `make gen` wrote from the contract: which methods may be tried again, and how."""
     text = resources.files("trunkline").joinpath("service_config.json").read_text("utf-8")
     return json.dumps(json.loads(text), separators=(",", ":"))
+
+
+def _signer(key: str | None, key_id: str | None, signing_key: str | Path | None) -> SigningKey | None:
+    if key is not None and (key_id or signing_key):
+        raise ValueError("give a key, or key_id and signing_key")
+    source = signing_key or os.environ.get("TRUNKLINE_SIGNING_KEY")
+    if key is not None or not (source or key_id):
+        return None
+    if not source:
+        raise ValueError("key_id goes with signing_key, the private key")
+    from trunkline.signing import SigningKey  # noqa: PLC0415 - as above
+
+    return SigningKey.read(key_id or os.environ.get("TRUNKLINE_KEY_ID", ""), source)
 
 
 def is_local(address: str) -> bool:

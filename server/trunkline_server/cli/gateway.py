@@ -76,20 +76,25 @@ def to_gateway(command: Callable[Concatenate[Gateway, P], Result]) -> Callable[.
 
     @click.option("--address", envvar="TRUNKLINE_ADDRESS", show_envvar=True, help="host:port, or https://host:port.")
     @click.option("--key", envvar="TRUNKLINE_API_KEY", show_envvar=True, help="API key.  [default: admin.key]")
+    @click.option("--sign-as", envvar="TRUNKLINE_KEY_ID", show_envvar=True, metavar="ID", help="A key that signs.")
+    @_file("--signing-key", "TRUNKLINE_SIGNING_KEY", "Its private key: each call is signed, and no key is sent.")
     @_file("--ca", "TRUNKLINE_CA", "Authorities to trust for TLS.  [default: the system's]")
     @_file("--cert", "TRUNKLINE_CERT", "Certificate to show, where the gateway asks for one.")
     @_file("--cert-key", "TRUNKLINE_CERT_KEY", "The certificate's key.")
     @functools.wraps(command)
-    def with_gateway(
+    def with_gateway(  # noqa: PLR0917 - click hands them over by name
         address: str | None,
         key: str | None,
+        sign_as: str | None,
+        signing_key: Path | None,
         ca: Path | None,
         cert: Path | None,
         cert_key: Path | None,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Result:
-        with _opened(Place.find(address, key), Dialling(ca, cert, cert_key)) as gateway:
+        place = Place.find(address, key)
+        with _opened(place, Dialling(ca, cert, cert_key), sign_as, signing_key) as gateway:
             return command(gateway, *args, **kwargs)
 
     return with_gateway
@@ -101,11 +106,19 @@ def _file(name: str, variable: str, told: str) -> Callable[[Callable[..., Result
 
 
 @contextmanager
-def _opened(place: Place, dialling: Dialling) -> Iterator[Gateway]:
+def _opened(place: Place, dialling: Dialling, sign_as: str | None, signing_key: Path | None) -> Iterator[Gateway]:
     with dialling.open(place.address) as channel:
         try:
-            yield Gateway(channel, place.key)
+            yield _entered(channel, place.key, sign_as, signing_key)
         except grpc.RpcError as error:
             raise failure_of(error, place.address) from None
         except UnicodeError:
             raise Misuse("an argument or the input is not UTF-8 text") from None
+
+
+def _entered(channel: grpc.Channel, key: str, sign_as: str | None, signing_key: Path | None) -> Gateway:
+    if not (sign_as or signing_key):
+        return Gateway(channel, key)
+    from trunkline_server.cli.signing import signed  # noqa: PLC0415 - what it loads is for those who sign
+
+    return Gateway(signed(channel, sign_as, signing_key), "")

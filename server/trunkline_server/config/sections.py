@@ -75,7 +75,7 @@ class IdentitySection(Section, frozen=True):
 
 
 class IssuerSection(Section, frozen=True):
-    """Somebody whose tokens are believed."""
+    """Somebody whose tokens are believed: never by a shared secret, and never unsigned."""
 
     issuer: str
     audience: str
@@ -92,6 +92,7 @@ class AuthSection(Section, frozen=True):
 
     pepper: str = ""
     cache_ttl_s: Seconds = 60.0
+    signature_window_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
     identities: tuple[IdentitySection, ...] = ()
     issuers: tuple[IssuerSection, ...] = ()
 

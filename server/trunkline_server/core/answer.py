@@ -145,10 +145,6 @@ class Answer:
         )
         self._open(self._candidate(candidate), ARGUMENTS, content_pb2.Part(tool_call=call), key)
 
-    def has_tool_call(self, key: object, candidate: int = 0) -> bool:
-        """Whether a call with this key is growing."""
-        return key in self._candidate(candidate).open
-
     def arguments(self, key: object, fragment: str, candidate: int = 0) -> None:
         """More of a call's arguments."""
         growing = self._candidate(candidate)

@@ -10,12 +10,14 @@ What happened inside goes into `__cause__`, which stays on this side of the door
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from google.rpc import status_pb2
+
     from trunkline.v1 import errors_pb2
 
 
@@ -26,6 +28,8 @@ class Reason(StrEnum):
     AUTH_INVALID = "AUTH_INVALID"
     AUTH_EXPIRED = "AUTH_EXPIRED"
     AUTH_REVOKED = "AUTH_REVOKED"
+    SIGNATURE_STALE = "SIGNATURE_STALE"
+    SIGNATURE_REPLAYED = "SIGNATURE_REPLAYED"
     SCOPE_MISSING = "SCOPE_MISSING"
     MODEL_NOT_ALLOWED = "MODEL_NOT_ALLOWED"
     FIELD_FORBIDDEN = "FIELD_FORBIDDEN"
@@ -118,6 +122,10 @@ class TrunklineError(Exception):
 
     def __post_init__(self) -> None:
         Exception.__init__(self, self.message)
+
+
+Describe: TypeAlias = "Callable[[TrunklineError, str], status_pb2.Status]"
+"""Words an error, of a request or job of this id, where it is told as a value."""
 
 
 def invalid(path: str, description: str, reason: Reason = Reason.VALIDATION) -> TrunklineError:

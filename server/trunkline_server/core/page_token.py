@@ -48,6 +48,11 @@ class Paging:
         """How many rows to ask for: one more than fits, which tells whether there is another page."""
         return self.size + 1
 
+    @property
+    def behind(self) -> Any:
+        """Where a list that is ordered by one value goes on; None at its beginning."""
+        return self.cursor[0] if self.cursor else None
+
     def cut(self, rows: Sequence[Row], cursor_of: Callable[[Row], Cursor]) -> tuple[Sequence[Row], str]:
         """The rows of this page, and the token of the next one; empty on the last."""
         page = rows[: self.size]

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,11 +27,21 @@ from trunkline_server.door.browser import require_bound
 from trunkline_server.door.caller import Callers
 from trunkline_server.door.contract import Contract, Method
 from trunkline_server.door.journal import Journal
-from trunkline_server.door.metadata import ACCOUNT, IDEMPOTENCY_KEY, PRIORITY, TRACEPARENT, USER, Said
+from trunkline_server.door.metadata import (
+    ACCOUNT,
+    IDEMPOTENCY_KEY,
+    PRIORITY,
+    SIGNATURE,
+    TRACEPARENT,
+    USER,
+    Metadata,
+    Said,
+)
 from trunkline_server.door.meter import CallMeter
 from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.pulse import Pulse
 from trunkline_server.door.replays import Replays
+from trunkline_server.door.signed import Claim, Line, Posted, require_kept, uncovered
 from trunkline_server.door.status import CODES
 from trunkline_server.door.witness import Witness
 from trunkline_server.gateway.streams.streams import Streams
@@ -104,7 +114,7 @@ class Boundary:
     def visit(
         self,
         procedure: Procedure,
-        metadata: Iterable[tuple[str, str | bytes]],
+        metadata: Metadata,
         told_s: float | None,
         certificate: object = None,
     ) -> Visit:
@@ -133,7 +143,7 @@ class Visit:
       └─────────┴─────────────┴──────────▶ failed, or left by its caller
     """
 
-    __slots__ = ("_began", "_boundary", "_certificate", "_said", "_told_s", "call", "procedure")
+    __slots__ = ("_began", "_boundary", "_certificate", "_said", "_told_s", "call", "procedure", "promised")
 
     def __init__(
         self, boundary: Boundary, procedure: Procedure, said: Said, told_s: float | None, certificate: object
@@ -144,6 +154,8 @@ class Visit:
         self.procedure = procedure
         self._said = said
         self._told_s = told_s
+        self.promised: bytes | None = None
+        """What the content of a signed request has to hash to; no call goes on before that was kept."""
         names = said.names
         self.call = Call(
             method=procedure.method.name,
@@ -168,20 +180,31 @@ class Visit:
         time_s = self.procedure.time_s if self._told_s is None else self._told_s
         return asyncio.get_running_loop().time() + min(time_s, DEADLINE_S_MAX)
 
-    async def identify(self) -> None:
-        """Who calls, and whether they may; to be asked before their request is looked at."""
-        self.call.caller = caller = await self._boundary.callers.identify(
-            self._said.tokens, self.procedure.method.scope, self._certificate
-        )
-        self._said.check()
+    async def identify(self, line: Line | None = None) -> None:
+        """Who calls, and whether they may; to be asked before their request is looked at. Without `line`: by gRPC."""
+        said, scope = self._said, self.procedure.method.scope
+        claim = self._claim(line) if SIGNATURE in said.names and not said.tokens else None
+        self.call.caller = caller = await self._boundary.callers.identify(said.tokens, scope, self._certificate, claim)
+        said.check()
         if caller.token is not None:
-            require_bound(caller.token, self.procedure.method.name, self._said)
+            require_bound(caller.token, self.procedure.method.name, said)
         if caller.user_id:
             self.call.user_id = _own(caller.user_id, self.call.user_id)
-        priority = at_most(caller.priority, self._said.name(PRIORITY))
+        priority = at_most(caller.priority, said.name(PRIORITY))
         if not self.procedure.method.scope.startswith(SPARED):
             await self._boundary.pressure.enter(caller.tenant_id, priority, self.call.deadline)
             self.call.is_inside = True
+
+    def _claim(self, line: Line | None) -> Claim:
+        claim = Claim.of(self._said, line or Posted(self.procedure.method.name))
+        self.promised = claim.digest
+        return claim
+
+    def keep(self, content: bytes) -> None:
+        """The content as it came is what a signature promised. Raises AUTH_INVALID."""
+        if self.promised is not None:
+            require_kept(self.promised, content)
+            self.promised = None
 
     async def once(self, request: Message) -> Message:
         """A unary call."""
@@ -197,7 +220,7 @@ class Visit:
 
     async def gathered(self, requests: AsyncIterator[Message]) -> Message:
         """A call whose request comes in many messages."""
-        self._require_time()
+        self._require_ready()
         async with asyncio.timeout_at(self.call.deadline):
             response: Message = await self.procedure.function(self.call, self._checked(requests))
             return response
@@ -245,9 +268,11 @@ class Visit:
 
     def _check(self, request: Message) -> None:
         self._boundary.contract.validate(request)
-        self._require_time()
+        self._require_ready()
 
-    def _require_time(self) -> None:
+    def _require_ready(self) -> None:
+        if self.promised is not None:
+            raise uncovered()
         if self.call.deadline - asyncio.get_running_loop().time() < DEADLINE_S_MIN:
             raise TrunklineError(Reason.DEADLINE, "no time is left for this call", metadata={"stage": "entry"})
 

@@ -1,4 +1,4 @@
-"""Who calls: an API key, another issuer's token or a certificate becomes a `Caller`, or the call is refused.
+"""Who calls: a key, a signature, another issuer's token or a certificate becomes a `Caller`, or the call is refused.
 
 Keys are looked up once a minute at most; a revoked key is announced to every replica and forgotten at once.
 """
@@ -18,6 +18,7 @@ from trunkline_server.core.call import Caller
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.door.identities import Identities
 from trunkline_server.door.issuers import Claimed, Issuers
+from trunkline_server.door.signed import Claim, Freshness
 from trunkline_server.door.tls import names_shown
 from trunkline_server.store.keys import KeyRecord, Keys
 from trunkline_server.store.tenants import Tenant, Tenants
@@ -27,6 +28,8 @@ _STALE_S_MAX: Final = 600.0
 _INVALID: Final = "the API key is not valid"
 _SHOWN: Final = "\0"
 """Before names out of certificates, where the others have their token; no token begins so."""
+_SIGNED: Final = "\1"
+"""Before ids of keys that sign."""
 
 
 @dataclass(slots=True)
@@ -37,6 +40,7 @@ class _Known:
     key_id: str
     fresh_until: float
     expire_time: datetime | None
+    record: KeyRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,10 @@ class Callers:
         strangers: Strangers | None = None,
         *,
         pages: BrowserTokens,
+        freshness: Freshness,
     ) -> None:
         self._pages = pages
+        self._freshness = freshness
         self._strangers = strangers or Strangers()
         self._keys = keys
         self._tenants = tenants
@@ -71,9 +77,16 @@ class Callers:
         self._known: dict[bytes, _Known] = {}
         self.used: set[str] = set()
 
-    async def identify(self, tokens: Sequence[str], scope: str, certificate: object = None) -> Caller:
-        """The caller, who has the scope. A token counts before a certificate. Raises AUTH_* or SCOPE_MISSING."""
-        known = await self._know(_SHOWN + self._shown(certificate) if certificate and not tokens else _token(tokens))
+    async def identify(
+        self, tokens: Sequence[str], scope: str, certificate: object = None, claim: Claim | None = None
+    ) -> Caller:
+        """The caller, who has the scope. A claim counts before a token, and that before a certificate. Raises AUTH_*,
+        SIGNATURE_* or SCOPE_MISSING."""
+        if claim is not None:
+            known = await self._claimant(claim)
+        else:
+            token = _SHOWN + self._shown(certificate) if certificate and not tokens else _token(tokens)
+            known = await self._know(token)
         if known.expire_time is not None and known.expire_time <= datetime.now(UTC):
             raise TrunklineError(Reason.AUTH_EXPIRED, "the API key's time is over")
         if known.key_id:
@@ -112,6 +125,24 @@ class Callers:
                 return known
             self._known.pop(digest, None)
             raise
+        self._remember(digest, known)
+        return known
+
+    async def _claimant(self, claim: Claim) -> _Known:
+        self._freshness.require_now(claim)
+        known = await self._signer(claim)
+        await self._freshness.spend(claim)
+        return known
+
+    async def _signer(self, claim: Claim) -> _Known:
+        """Whose key it was signed for. Of a key nobody hears anything before they have shown that it is theirs."""
+        digest = hashlib.sha256((_SIGNED + claim.key_id).encode()).digest()
+        known, now = self._known.get(digest), self._clock()
+        if known is not None and now < known.fresh_until:
+            _proven(claim, known.record)
+            return known
+        record = _proven(claim, await self._keys.find(claim.key_id))
+        known = await self._holder(record, now)
         self._remember(digest, known)
         return known
 
@@ -183,6 +214,13 @@ class Callers:
         self._known[digest] = known
 
 
+def _proven(claim: Claim, record: KeyRecord | None) -> KeyRecord:
+    """The key, once the signature fits. Verified first: a key that is not there takes as long as a wrong one."""
+    if not claim.is_by(record.public_keys(datetime.now(UTC)) if record else ()) or record is None:
+        raise TrunklineError(Reason.AUTH_INVALID, "the signature is not valid")
+    return record
+
+
 def _lent(caller: Caller, token: BrowserToken) -> Caller:
     models = tuple(name for name in token.models if caller.may_use(*name.split("/", 1)))
     if not models:
@@ -216,4 +254,4 @@ def _known(record: KeyRecord, tenant: Tenant, fresh_until: float) -> _Known:
         allowed_models=tuple(sorted(record.models)),
         priority=record.priority,
     )
-    return _Known(caller, record.key_id, fresh_until, record.expire_time)
+    return _Known(caller, record.key_id, fresh_until, record.expire_time, record)

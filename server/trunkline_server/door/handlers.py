@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from trunkline_server.door.boundary import Boundary, Procedure, Visit
 from trunkline_server.door.code import Code
 from trunkline_server.door.http2.exchange import Exchange, Rpc
+from trunkline_server.door.signed import content_of
 from trunkline_server.door.status import CODES, MESSAGE_CHARS_MAX, trailers_of
 
 
@@ -48,6 +49,8 @@ def _unary(boundary: Boundary, procedure: Procedure) -> Rpc:
         visit = _visit(boundary, procedure, exchange)
         try:
             await visit.identify()
+            if visit.promised is not None:
+                visit.keep(content_of(exchange.request))
             response = await visit.once(procedure.read(exchange.request))
             await exchange.send(response.SerializeToString())
             exchange.finish(Code.OK, metadata=visit.trailers)
@@ -66,6 +69,8 @@ def _streamed(boundary: Boundary, procedure: Procedure) -> Rpc:
         visit = _visit(boundary, procedure, exchange)
         try:
             await visit.identify()
+            if visit.promised is not None:
+                visit.keep(content_of(exchange.request))
             await visit.many(procedure.read(exchange.request), send)
             exchange.finish(Code.OK, metadata=visit.trailers)
             visit.answered()

@@ -22,8 +22,6 @@ from trunkline_server.core.errors import Reason, TrunklineError
 _log = logging.getLogger(__name__)
 
 Fetch = Callable[[str], Awaitable[bytes]]
-ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Never those with a shared secret, and never none."""
 LEEWAY_S: Final = 60
 FETCH_EVERY_S: Final = 60.0
 KEPT_S: Final = 600.0

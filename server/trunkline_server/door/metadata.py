@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from trunkline_server.core.errors import invalid
 
@@ -17,23 +17,27 @@ IDEMPOTENCY_KEY: Final = "idempotency-key"
 PRIORITY: Final = "x-trunkline-priority"
 TRACEPARENT: Final = "traceparent"
 ORIGIN: Final = "origin"
+SIGNATURE: Final = "signature"
 USER_CHARS_MAX: Final = 255
 _REQUEST_ID_CHARS_MAX: Final = 128
-_NAMES: Final = frozenset((REQUEST_ID, USER, ACCOUNT, IDEMPOTENCY_KEY, PRIORITY, TRACEPARENT, ORIGIN))
-_SAID_ONCE: Final = _NAMES - {REQUEST_ID, TRACEPARENT}
+_NAMES: Final = frozenset((REQUEST_ID, USER, ACCOUNT, IDEMPOTENCY_KEY, PRIORITY, TRACEPARENT, ORIGIN, SIGNATURE))
+_SAID_ONCE: Final = _NAMES - {REQUEST_ID, TRACEPARENT, SIGNATURE}
+
+Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 
 @dataclass(slots=True)
 class Said:
     """Read in one pass. `repeated` are names with several values: a second one was added by somebody in between."""
 
+    metadata: Metadata = field(repr=False)
     tokens: list[str] = field(default_factory=list, repr=False)
     names: dict[str, str] = field(default_factory=dict)
     repeated: list[str] = field(default_factory=list)
 
     @classmethod
-    def read(cls, metadata: Iterable[tuple[str, str | bytes]]) -> Said:
-        said = cls()
+    def read(cls, metadata: Metadata) -> Said:
+        said = cls(metadata)
         for key, value in metadata:
             if key == AUTHORIZATION:
                 said.tokens.append(str(value))

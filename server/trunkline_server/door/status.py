@@ -6,12 +6,12 @@ import random
 from collections.abc import Mapping
 from typing import Final
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from trunkline.v1 import errors_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.moment import duration
 from trunkline_server.door.code import Code
 
 DOMAIN: Final = "trunkline"
@@ -24,7 +24,14 @@ _VIOLATIONS_BYTES_MAX: Final = 2560
 _FAILURES_MAX: Final = 8
 
 _REASONS: Final[Mapping[Code, tuple[Reason, ...]]] = {
-    Code.UNAUTHENTICATED: (Reason.AUTH_MISSING, Reason.AUTH_INVALID, Reason.AUTH_EXPIRED, Reason.AUTH_REVOKED),
+    Code.UNAUTHENTICATED: (
+        Reason.AUTH_MISSING,
+        Reason.AUTH_INVALID,
+        Reason.AUTH_EXPIRED,
+        Reason.AUTH_REVOKED,
+        Reason.SIGNATURE_STALE,
+        Reason.SIGNATURE_REPLAYED,
+    ),
     Code.PERMISSION_DENIED: (Reason.SCOPE_MISSING, Reason.MODEL_NOT_ALLOWED, Reason.FIELD_FORBIDDEN),
     Code.NOT_FOUND: (Reason.RESOURCE_NOT_FOUND, Reason.MODEL_NOT_FOUND, Reason.PROMPT_VERSION_NOT_FOUND),
     Code.ALREADY_EXISTS: (Reason.RESOURCE_EXISTS,),
@@ -111,7 +118,7 @@ def _details(error: TrunklineError, request_id: str) -> list[Message]:
         error_details_pb2.RequestInfo(request_id=request_id),
     ]
     if error.retry_after_s is not None:
-        details.append(error_details_pb2.RetryInfo(retry_delay=_duration(error.retry_after_s)))
+        details.append(error_details_pb2.RetryInfo(retry_delay=duration(error.retry_after_s)))
     if error.violations:
         details.append(_bad_request(error))
     if error.quota:
@@ -126,10 +133,6 @@ def _details(error: TrunklineError, request_id: str) -> list[Message]:
     if error.failures:
         details.append(errors_pb2.UpstreamFailures(failures=error.failures[-_FAILURES_MAX:]))
     return details
-
-
-def _duration(seconds: float) -> Duration:
-    return Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))
 
 
 def _bad_request(error: TrunklineError) -> error_details_pb2.BadRequest:

@@ -91,9 +91,10 @@ class Calls:
     ) -> tuple[Procedure, Message]:
         told_s = time_told_s(exchange)
         visit.turn_to(procedure, told_s)
-        await visit.identify()
-        bytes_max = FILES_BYTES_MAX if spelling.takes_files else self.body_bytes_max
-        chosen, request = await spelling.read(visit, await exchange.body(bytes_max))
+        await visit.identify(exchange.head)
+        body = await exchange.body(FILES_BYTES_MAX if spelling.takes_files else self.body_bytes_max)
+        visit.keep(body)
+        chosen, request = await spelling.read(visit, body)
         if chosen is not procedure:
             visit.turn_to(chosen, told_s)
         return chosen, request

@@ -130,7 +130,8 @@ class Connection(asyncio.Protocol):
                 self._wait(None)
 
     def _head(self) -> Head:
-        path, query = path_of(self._target.decode("latin-1"))
+        target = self._target.decode("latin-1")
+        path, query = path_of(target)
         return Head(
             method=self._parser.get_method().decode("ascii"),
             path=path,
@@ -139,6 +140,7 @@ class Connection(asyncio.Protocol):
             keep_alive=self._parser.should_keep_alive() and not self._parser.should_upgrade(),
             chunks=self._parser.get_http_version() == "1.1",
             upgrades=self._parser.should_upgrade(),
+            target=target,
         )
 
     # what an exchange asks

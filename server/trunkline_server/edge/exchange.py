@@ -59,6 +59,8 @@ class Head:
     chunks: bool
     """Whether the caller understands an answer in chunks (HTTP/1.1)."""
     upgrades: bool = False
+    target: str = ""
+    """Path and query as they were sent."""
 
 
 class Exchange:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -11,11 +10,9 @@ from google.rpc import status_pb2
 
 from trunkline.v1 import jobs_pb2, usage_pb2
 from trunkline_server.core import ids, money
-from trunkline_server.core.errors import Reason, TrunklineError
-from trunkline_server.core.moment import timestamp
+from trunkline_server.core.errors import Describe, Reason, TrunklineError
+from trunkline_server.core.moment import duration, timestamp
 from trunkline_server.store.job import JobCounts, JobRow
-
-Describe = Callable[[TrunklineError, str], status_pb2.Status]
 
 _WHY: Final = {
     Reason.JOB_EXPIRED: "the job had not ended when its time was over",
@@ -92,10 +89,6 @@ def stats_message(counts: JobCounts) -> jobs_pb2.JobStats:
         failed_count=counts.failed,
         cancelled_count=counts.cancelled,
         success_rate=counts.succeeded / judged if judged else None,
-        average_run_duration=_duration(counts.run_s),
-        average_wait_duration=_duration(counts.wait_s),
+        average_run_duration=duration(counts.run_s),
+        average_wait_duration=duration(counts.wait_s),
     )
-
-
-def _duration(seconds: float | None) -> Duration | None:
-    return None if seconds is None else Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))

@@ -6,11 +6,11 @@ import math
 import time
 from typing import Final
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from pybreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN
 
 from trunkline.v1 import providers_pb2
+from trunkline_server.core.moment import duration
 from trunkline_server.gateway import breaker_names
 from trunkline_server.gateway.breakers import Gate
 from trunkline_server.gateway.line import Trunk
@@ -39,8 +39,8 @@ def health_of(trunk: Trunk, now_s: float) -> providers_pb2.ProviderHealth:
         attempt_count=counts.calls,
         failure_count=counts.failures,
         success_rate=1 - counts.failures / counts.calls if counts.calls else None,
-        first_token_latency=_duration(health.latency.typical_s(streaming=True)),
-        answer_latency=_duration(health.latency.typical_s(streaming=False)),
+        first_token_latency=duration(health.latency.typical_s(streaming=True)),
+        answer_latency=duration(health.latency.typical_s(streaming=False)),
         in_flight_count=trunk.bulkhead.taken,
         breakers=[breaker_of(gate, now_s) for gate in gates],
         limits=_limits(trunk),
@@ -80,7 +80,3 @@ def _limits(trunk: Trunk) -> list[providers_pb2.ProviderLimit]:
 
 def _timestamp(seconds: float) -> Timestamp | None:
     return Timestamp(seconds=int(seconds), nanos=int(seconds % 1 * 1e9)) if seconds else None
-
-
-def _duration(seconds: float | None) -> Duration | None:
-    return None if seconds is None else Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))

@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from google.protobuf.duration_pb2 import Duration
-
 from trunkline.v1 import admin_pb2
 from trunkline_server.core.errors import Reason, TrunklineError
-from trunkline_server.core.moment import timestamp
+from trunkline_server.core.moment import duration, timestamp
 from trunkline_server.gateway.lines import Lines
 from trunkline_server.gateway.live import LiveCalls
 from trunkline_server.gateway.reports import BREAKERS_MAX, breaker_of
@@ -59,9 +57,9 @@ class Vitals:
         """All of it."""
         now_s, cpu_s, disk = time.monotonic(), time.process_time(), shutil.disk_usage(self.data_path)
         health = admin_pb2.SystemHealth(
-            uptime=_duration(now_s - self._began_s),
+            uptime=duration(now_s - self._began_s),
             resident_memory_bytes=resident_memory_bytes(),
-            cpu_time=_duration(cpu_s),
+            cpu_time=duration(cpu_s),
             cpu_count=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
             cpu_load=self._cpu_load(now_s, cpu_s),
             disk_size_bytes=disk.total,
@@ -92,7 +90,7 @@ class Vitals:
         return admin_pb2.DatabaseHealth(
             ok=round_trip_s is not None,
             embedded=self.database_embedded,
-            round_trip=None if round_trip_s is None else _duration(round_trip_s),
+            round_trip=duration(round_trip_s),
             connection_count=figures.open_count,
             idle_connection_count=figures.idle_count,
             max_connection_count=figures.max_count,
@@ -149,7 +147,7 @@ def _check(check: Check) -> admin_pb2.ProviderCheck:
         provider=check.provider,
         failure_kind=check.failure_kind,
         failure_count=check.failures,
-        duration=_duration(check.duration_ms / 1000),
+        duration=duration(check.duration_ms / 1000),
         check_time=timestamp(check.check_time),
     )
 
@@ -163,7 +161,3 @@ def _pool(provider: str, figures: PoolFigures) -> admin_pb2.ProviderPool:
         exchange_count=figures.exchange_count,
         reused_share=figures.reused_count / figures.exchange_count,
     )
-
-
-def _duration(seconds: float) -> Duration:
-    return Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))

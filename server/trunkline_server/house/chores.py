@@ -17,6 +17,7 @@ from trunkline_server.house.keeping import keep
 from trunkline_server.house.limiting import limit_chores
 from trunkline_server.house.securing import tls_chores
 from trunkline_server.store.idempotency import Idempotency
+from trunkline_server.store.nonces import Nonces
 from trunkline_server.store.provider_checks import ProviderChecks
 from trunkline_server.worker.bookkeeping import bookkeeping
 from trunkline_server.worker.chores import Chore
@@ -61,6 +62,7 @@ def _chores_for_all(engine: Engine, results: Idempotency) -> list[Chore]:
     settings = engine.ground.settings
     return [
         Chore("purge_answers", 600, results.purge),
+        Chore("purge_nonces", 10, Nonces(engine.ground.database).purge),
         Chore("sign_audit", 60, engine.audit.sign_heads),
         Chore("sync_models", SYNC_EVERY_S, engine.calls.sync.all, SYNC_FIRST_WITHIN_S),
         *_checkups(engine),

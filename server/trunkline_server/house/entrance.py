@@ -17,6 +17,7 @@ from trunkline_server.door.contract import warm_contract
 from trunkline_server.door.journal import Journal
 from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.replays import Replays
+from trunkline_server.door.signed import Freshness
 from trunkline_server.door.sink import Sink
 from trunkline_server.door.witness import Witness
 from trunkline_server.edge.limits import Traffic
@@ -29,6 +30,7 @@ from trunkline_server.house.securing import strangers_of
 from trunkline_server.house.telemetry import Meters, Page
 from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.keys import CHANNEL, Keys
+from trunkline_server.store.nonces import Nonces
 from trunkline_server.store.tenants import Tenants
 
 NAMED_BY_CALLER: Final = frozenset(
@@ -101,6 +103,7 @@ def _callers(ground: Ground, keys: Keys, tenants: Tenants) -> Callers:
         asyncio.get_running_loop().time,
         strangers_of(ground),
         pages=BrowserTokens.derive(ground.secret),
+        freshness=Freshness(Nonces(ground.database), ground.settings.auth.signature_window_s),
     )
 
 

@@ -27,7 +27,8 @@ from trunkline_server.store import outbox
 from trunkline_server.store.inbound_webhooks import InboundWebhooks
 from trunkline_server.store.news import News
 from trunkline_server.store.outbox import Outbox
-from trunkline_server.store.webhooks import Webhooks
+from trunkline_server.store.webhook_deliveries import WebhookDeliveries
+from trunkline_server.store.webhook_endpoints import WebhookEndpoints
 from trunkline_server.worker.chores import Chore
 from trunkline_server.worker.webhooks import Postman
 
@@ -40,7 +41,8 @@ TIMEOUTS: Final = EgressTimeouts(connect_s=5.0, total_s=15.0)
 class Hooks:
     """`news` wakes who sends: on events, and when somebody asks. `wakes` are the pauses of jobs that providers do."""
 
-    webhooks: Webhooks
+    endpoints: WebhookEndpoints
+    deliveries: WebhookDeliveries
     outbox: Outbox
     news: News
     egress: Egress
@@ -54,11 +56,13 @@ class Hooks:
         """Hears of events once this returns."""
         database, policy = ground.database, ground.policy
         news, egress, wakes = News(), Egress(policy, TIMEOUTS), Wakes()
+        endpoints = WebhookEndpoints(database, ground.tenant_keys)
         ground.stack.push_async_callback(egress.close)
         await news.follow(database, outbox.CHANNEL)
         await wakes.follow(database)
         return cls(
-            webhooks=Webhooks(database, ground.tenant_keys),
+            endpoints=endpoints,
+            deliveries=WebhookDeliveries(database, endpoints),
             outbox=Outbox(database),
             news=news,
             egress=egress,
@@ -71,7 +75,7 @@ class Hooks:
     def service(self, tokens: PageTokens) -> tuple[ServiceDescriptor, object]:
         """What callers may ask of it."""
         descriptor = webhooks_pb2.DESCRIPTOR.services_by_name["WebhookService"]
-        return descriptor, WebhookService(self.webhooks, tokens, self.policy, self.news)
+        return descriptor, WebhookService(self.endpoints, self.deliveries, tokens, self.policy, self.news)
 
     def door(self, providers: Mapping[str, ProviderSection]) -> WebhookDoor:
         """For what providers send; each has its way to prove it."""
@@ -85,12 +89,12 @@ class Hooks:
         return (await self.egress.fetch(uri, bytes_max=KEYS_BYTES_MAX, field="webhook_keys_uri")).data
 
     def postman(self) -> Postman:
-        return Postman(self.webhooks, self.outbox, self.news, self.egress)
+        return Postman(self.deliveries, self.outbox, self.news, self.egress)
 
     def chores(self) -> list[Chore]:
         """Forgetting what is old."""
         return [
-            Chore("purge_webhooks", 600, lambda: self.webhooks.purge(self.keep)),
+            Chore("purge_webhooks", 600, lambda: self.deliveries.purge(self.keep)),
             Chore("purge_inbound_webhooks", 3600, lambda: self.inbound.purge(INBOUND_KEEP)),
         ]
 
@@ -99,6 +103,6 @@ class Hooks:
         if not uri:
             return ""
         url = address.parse(uri, "callback_uri", self.policy).url
-        if not await self.webhooks.takes_callbacks(tenant_id):
+        if not await self.endpoints.takes_callbacks(tenant_id):
             raise invalid("callback_uri", "needs an endpoint that signs: CreateEndpoint with for_callbacks")
         return url

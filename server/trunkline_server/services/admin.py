@@ -15,8 +15,9 @@ from trunkline_server.core import browser_token, ids, money
 from trunkline_server.core.browser_token import BrowserToken, BrowserTokens
 from trunkline_server.core.call import Call, Caller
 from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
+from trunkline_server.core.message_signature import is_weak
 from trunkline_server.core.moment import moment_of, timestamp
-from trunkline_server.core.page_token import PageTokens, Paging
+from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.priority import Priority
 from trunkline_server.core.text import readable
 from trunkline_server.gateway.cache.shelf import Shelf, Stats
@@ -67,7 +68,7 @@ class AdminService:
 
     async def list_tenants(self, call: Call, request: admin_pb2.ListTenantsRequest) -> admin_pb2.ListTenantsResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        rows = await self.tenants.list(_page(paging))
+        rows = await self.tenants.list(Page.of(paging))
         page, token = paging.cut(rows, lambda row: (row.create_time.isoformat(), row.tenant_id.hex))
         return admin_pb2.ListTenantsResponse(tenants=map(_tenant, page), next_page_token=token)
 
@@ -98,13 +99,14 @@ class AdminService:
             models=request.allowed_models,
             expire_time=_future("expire_time", request.expire_time) if request.HasField("expire_time") else None,
             priority=_priority(call.caller, request.priority),
+            public_key=_public_key(request),
         )
         record, secret = await self.keys.create(new)
         return admin_pb2.CreateApiKeyResponse(api_key=_api_key(record), secret=secret)
 
     async def list_api_keys(self, call: Call, request: admin_pb2.ListApiKeysRequest) -> admin_pb2.ListApiKeysResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        rows = await self.keys.list(call.caller.tenant_id, _page(paging))
+        rows = await self.keys.list(call.caller.tenant_id, Page.of(paging))
         page, token = paging.cut(rows, lambda row: (row.create_time.isoformat(), row.key_id))
         return admin_pb2.ListApiKeysResponse(api_keys=map(_api_key, page), next_page_token=token)
 
@@ -119,8 +121,11 @@ class AdminService:
     ) -> admin_pb2.RotateApiKeyResponse:
         found = await self._key(call.caller, request.key_id)
         _check_taking(call.caller, found)
+        public_key = _public_key(request)
+        if (found.public_key is None) != (public_key is None):
+            raise invalid("public_key", "a key that signs gets its next one, a key with a secret gets none")
         overlap = request.overlap.ToTimedelta().total_seconds() if request.HasField("overlap") else OVERLAP_S_DEFAULT
-        record, secret = await self.keys.rotate(found.tenant_id, found.key_id, overlap)
+        record, secret = await self.keys.rotate(found.tenant_id, found.key_id, overlap, public_key)
         return admin_pb2.RotateApiKeyResponse(api_key=_api_key(record), secret=secret)
 
     async def create_browser_token(
@@ -229,11 +234,19 @@ def _check_gift(caller: Caller, scopes: Sequence[str], models: Sequence[str]) ->
 
 
 def _check_taking(caller: Caller, key: KeyRecord) -> None:
-    """A new secret is the key itself: only who may everything that the key may gets it."""
+    """A new secret, or public key, is the key itself: only who may everything that the key may gets it."""
     models = not caller.allowed_models or (key.models and all(caller.may_use(*_split(name)) for name in key.models))
     urgent = key.priority > caller.priority and not caller.may(ALL_TENANTS)
     if urgent or not (models and all(map(caller.may, key.scopes))):
         raise _forbidden("key_id", "the key may do more than your own")
+
+
+def _public_key(request: admin_pb2.CreateApiKeyRequest | admin_pb2.RotateApiKeyRequest) -> bytes | None:
+    if not request.HasField("public_key"):
+        return None
+    if is_weak(request.public_key):
+        raise invalid("public_key", "anybody could sign for it")
+    return request.public_key
 
 
 def _priority(caller: Caller, told: admin_pb2.Priority.ValueType) -> Priority:
@@ -261,13 +274,6 @@ def _future(path: str, told: Timestamp) -> datetime:
     return moment
 
 
-def _page(paging: Paging) -> Page:
-    if paging.cursor is None:
-        return Page(paging.limit)
-    after_time, after_id = paging.cursor
-    return Page(paging.limit, datetime.fromisoformat(after_time), after_id)
-
-
 def _tenant(tenant: Tenant) -> admin_pb2.Tenant:
     return admin_pb2.Tenant(
         tenant_id=ids.spell("tnt", tenant.tenant_id),
@@ -289,6 +295,7 @@ def _api_key(record: KeyRecord) -> admin_pb2.ApiKey:
         revoke_time=timestamp(record.revoke_time),
         last_use_time=timestamp(record.last_use_time),
         priority=PRIORITIES[record.priority],
+        public_key=record.public_key or b"",
     )
 
 

@@ -39,7 +39,7 @@ class AssistantService:
         self, call: Call, request: assistants_pb2.ListAssistantsRequest
     ) -> assistants_pb2.ListAssistantsResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        after = paging.cursor[0] if paging.cursor else None
+        after = paging.behind
         rows = await self.assistants.page(call.caller.tenant_id, after, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.persona.name,))
         return assistants_pb2.ListAssistantsResponse(assistants=page, next_page_token=token)

@@ -14,11 +14,11 @@ import msgspec
 from trunkline.v1 import batches_pb2, events_pb2, jobs_pb2
 from trunkline_server.core import ids, money
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import FieldViolation, Reason, TrunklineError, invalid, not_found
+from trunkline_server.core.errors import Describe, FieldViolation, Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.moment import timestamp
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
-from trunkline_server.gateway.job_reports import Describe, job_message
+from trunkline_server.gateway.job_reports import job_message
 from trunkline_server.gateway.jobs.orders import Orders, Wish
 from trunkline_server.store.batches import Batches, BatchRow, NewBatch
 from trunkline_server.store.job import JobOrder, JobRow

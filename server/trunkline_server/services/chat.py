@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from google.rpc import status_pb2
-
 from trunkline.v1 import chat_pb2, usage_pb2
 from trunkline_server.core import ids, money, question, resume_token
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
+from trunkline_server.core.errors import Describe, Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.estimate import input_tokens
 from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.gateway.cache.recall import Recall
@@ -30,8 +28,6 @@ from trunkline_server.gateway.talks.talks import Talks
 from trunkline_server.gateway.tools.loop import ToolLoop
 
 CONCURRENCY_DEFAULT: Final = 8
-
-Describe = Callable[[TrunklineError, str], status_pb2.Status]
 
 
 @dataclass(frozen=True)

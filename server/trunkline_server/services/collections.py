@@ -54,7 +54,7 @@ class CollectionService:
     ) -> collections_pb2.ListCollectionsResponse:
         tenant_id = call.caller.tenant_id
         paging = self.tokens.paging(tenant_id, request)
-        rows = await self.shelves.collections.page(tenant_id, paging.cursor[0] if paging.cursor else None, paging.limit)
+        rows = await self.shelves.collections.page(tenant_id, paging.behind, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.spec.name,))
         return collections_pb2.ListCollectionsResponse(
             collections=[row.message() for row in page], next_page_token=token
@@ -87,7 +87,7 @@ class CollectionService:
     ) -> collections_pb2.ListDocumentsResponse:
         found = await self._find(call, request.collection)
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        after = paging.cursor[0] if paging.cursor else None
+        after = paging.behind
         rows = await self.shelves.documents.page(found.collection_id, after, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.document.document_id,))
         return collections_pb2.ListDocumentsResponse(documents=page, next_page_token=token)

@@ -115,7 +115,7 @@ class ConversationService:
     ) -> conversations_pb2.ListMessagesResponse:
         found = await self._find(call, request.conversation_id)
         paging = self.tokens.paging(call.caller.tenant_id, request, found.conversation_id)
-        behind = paging.cursor[0] if paging.cursor else None
+        behind = paging.behind
         rows = await self.messages.page(found.conversation_id, behind, paging.limit, newest_first=request.newest_first)
         page, token = paging.cut(rows, lambda row: (row.position,))
         return conversations_pb2.ListMessagesResponse(messages=page, next_page_token=token)

@@ -12,11 +12,11 @@ from uuid import UUID
 from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
+from trunkline_server.core.errors import Describe, Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.moment import moment_of
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
-from trunkline_server.gateway.job_reports import Describe, job_message, stats_message
+from trunkline_server.gateway.job_reports import job_message, stats_message
 from trunkline_server.gateway.jobs.orders import Orders, Wish, made
 from trunkline_server.store.jobs import Jobs
 from trunkline_server.store.news import News, heard

@@ -53,7 +53,7 @@ class McpService:
         self, call: Call, request: mcp_pb2.ListMcpServersRequest
     ) -> mcp_pb2.ListMcpServersResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        after = paging.cursor[0] if paging.cursor else None
+        after = paging.behind
         rows = await self.desk.servers.page(call.caller.tenant_id, after, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.spec.name,))
         names = () if paging.cursor else sorted(self.desk.stdio)
@@ -87,7 +87,7 @@ class McpService:
         found = await self._found(call, request.server)
         await self.desk.meet(found)
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        after = paging.cursor[0] if paging.cursor else None
+        after = paging.behind
         rows = await self.desk.servers.tools(found.server_id, after, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.name,))
         tools = [_tool(found.spec.name, row) for row in page]

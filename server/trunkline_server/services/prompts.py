@@ -44,7 +44,7 @@ class PromptService:
         self, call: Call, request: prompts_pb2.ListPromptsRequest
     ) -> prompts_pb2.ListPromptsResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        after = paging.cursor[0] if paging.cursor else None
+        after = paging.behind
         rows = await self.prompts.page(call.caller.tenant_id, after, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.name,))
         return prompts_pb2.ListPromptsResponse(prompts=map(_prompt, page), next_page_token=token)
@@ -68,7 +68,7 @@ class PromptService:
     ) -> prompts_pb2.ListPromptVersionsResponse:
         found = await self._find(call, request.prompt)
         paging = self.tokens.paging(call.caller.tenant_id, request, found.prompt_id)
-        before = paging.cursor[0] if paging.cursor else None
+        before = paging.behind
         rows = await self.prompts.versions(found, before, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.version,))
         return prompts_pb2.ListPromptVersionsResponse(versions=page, next_page_token=token)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from trunkline_server.core.call import Call, Caller
 from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.moment import timestamp
-from trunkline_server.core.page_token import PageTokens, Paging
+from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
 from trunkline_server.gateway import refusals
 from trunkline_server.gateway.line import Trunk
@@ -93,7 +93,7 @@ class ProviderService:
         self, call: Call, request: providers_pb2.ListProviderAccountsRequest
     ) -> providers_pb2.ListProviderAccountsResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        rows = await self.accounts.list(call.caller.tenant_id, _page(paging))
+        rows = await self.accounts.list(call.caller.tenant_id, Page.of(paging))
         page, token = paging.cut(rows, lambda row: (row.create_time.isoformat(), row.account_id.hex))
         return providers_pb2.ListProviderAccountsResponse(accounts=map(_account, page), next_page_token=token)
 
@@ -270,10 +270,3 @@ def _account_id(text: str) -> UUID:
 
 def _actor(call: Call) -> Actor:
     return Actor(call.caller.tenant_id, call.caller.principal, call.request_id)
-
-
-def _page(paging: Paging) -> Page:
-    if paging.cursor is None:
-        return Page(paging.limit)
-    after_time, after_id = paging.cursor
-    return Page(paging.limit, datetime.fromisoformat(after_time), after_id)

@@ -44,7 +44,7 @@ class ToolService:
 
     async def list_tools(self, call: Call, request: tools_pb2.ListToolsRequest) -> tools_pb2.ListToolsResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        after = paging.cursor[0] if paging.cursor else None
+        after = paging.behind
         rows = await self.tools.page(call.caller.tenant_id, after, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.spec.name,))
         installed = [] if paging.cursor else map(_installed, self.toolbox.installed.values())

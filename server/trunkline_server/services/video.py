@@ -7,7 +7,8 @@ from typing import Final
 
 from trunkline.v1 import jobs_pb2, video_pb2
 from trunkline_server.core.call import Call
-from trunkline_server.gateway.job_reports import Describe, job_message
+from trunkline_server.core.errors import Describe
+from trunkline_server.gateway.job_reports import job_message
 from trunkline_server.gateway.jobs.orders import Orders, Wish, made
 from trunkline_server.store.jobs import Jobs
 

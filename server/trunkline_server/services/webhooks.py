@@ -21,7 +21,8 @@ from trunkline_server.core.moment import moment_of, timestamp
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
 from trunkline_server.store.news import News
-from trunkline_server.store.webhooks import Delivery, Endpoint, Wanted, Webhooks
+from trunkline_server.store.webhook_deliveries import Delivery, WebhookDeliveries
+from trunkline_server.store.webhook_endpoints import Endpoint, Wanted, WebhookEndpoints
 
 OVERLAP: Final = timedelta(days=1)
 _STATES: Final[Mapping[str, webhooks_pb2.WebhookDeliveryState.ValueType]] = {
@@ -35,7 +36,8 @@ _STATES: Final[Mapping[str, webhooks_pb2.WebhookDeliveryState.ValueType]] = {
 class WebhookService:
     """`news` wakes who sends."""
 
-    webhooks: Webhooks
+    endpoints: WebhookEndpoints
+    deliveries: WebhookDeliveries
     tokens: PageTokens
     policy: EgressPolicy
     news: News
@@ -46,7 +48,7 @@ class WebhookService:
         if request.for_callbacks and (request.uri or request.types):
             raise invalid("for_callbacks", "jobs name the address, and all of their changes are told")
         uri = "" if request.for_callbacks else self._uri(request.uri)
-        endpoint, secret = await self.webhooks.create(
+        endpoint, secret = await self.endpoints.create(
             call.caller.tenant_id,
             uri,
             readable("description", request.description),
@@ -61,7 +63,7 @@ class WebhookService:
     ) -> webhooks_pb2.ListEndpointsResponse:
         tenant_id = call.caller.tenant_id
         paging = self.tokens.paging(tenant_id, request)
-        rows = await self.webhooks.list(tenant_id, int(paging.cursor[0]) if paging.cursor else 0, paging.limit)
+        rows = await self.endpoints.list(tenant_id, int(paging.cursor[0]) if paging.cursor else 0, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.number,))
         return webhooks_pb2.ListEndpointsResponse(endpoints=map(_endpoint, page), next_page_token=token)
 
@@ -69,7 +71,7 @@ class WebhookService:
         self, call: Call, request: webhooks_pb2.UpdateEndpointRequest
     ) -> webhooks_pb2.UpdateEndpointResponse:
         tenant_id, endpoint_id = call.caller.tenant_id, _endpoint_id(request.endpoint_id)
-        found = await self.webhooks.get(tenant_id, endpoint_id)
+        found = await self.endpoints.get(tenant_id, endpoint_id)
         if found.for_callbacks and (request.HasField("uri") or request.HasField("types")):
             raise invalid("endpoint_id", "is for callbacks: it has neither an address nor a filter")
         wanted = Wanted(
@@ -78,13 +80,13 @@ class WebhookService:
             types=_types("types.names", request.types.names) if request.HasField("types") else None,
             enabled=request.enabled if request.HasField("enabled") else None,
         )
-        endpoint = await self.webhooks.update(tenant_id, endpoint_id, wanted)
+        endpoint = await self.endpoints.update(tenant_id, endpoint_id, wanted)
         return webhooks_pb2.UpdateEndpointResponse(endpoint=_endpoint(endpoint))
 
     async def delete_endpoint(
         self, call: Call, request: webhooks_pb2.DeleteEndpointRequest
     ) -> webhooks_pb2.DeleteEndpointResponse:
-        await self.webhooks.delete(call.caller.tenant_id, _endpoint_id(request.endpoint_id))
+        await self.endpoints.delete(call.caller.tenant_id, _endpoint_id(request.endpoint_id))
         return webhooks_pb2.DeleteEndpointResponse()
 
     async def rotate_secret(
@@ -92,18 +94,18 @@ class WebhookService:
     ) -> webhooks_pb2.RotateSecretResponse:
         overlap = request.overlap.ToTimedelta() if request.HasField("overlap") else OVERLAP
         endpoint_id = _endpoint_id(request.endpoint_id)
-        endpoint, secret = await self.webhooks.rotate(call.caller.tenant_id, endpoint_id, overlap)
+        endpoint, secret = await self.endpoints.rotate(call.caller.tenant_id, endpoint_id, overlap)
         return webhooks_pb2.RotateSecretResponse(endpoint=_endpoint(endpoint), secret=secret)
 
     async def send_test_event(
         self, call: Call, request: webhooks_pb2.SendTestEventRequest
     ) -> webhooks_pb2.SendTestEventResponse:
         tenant_id, endpoint_id = call.caller.tenant_id, _endpoint_id(request.endpoint_id)
-        if (await self.webhooks.get(tenant_id, endpoint_id)).for_callbacks:
+        if (await self.endpoints.get(tenant_id, endpoint_id)).for_callbacks:
             raise invalid("endpoint_id", "is for callbacks: it has no address")
         event_id, event = _test(request.endpoint_id)
         body = MessageToJson(event, indent=None, ensure_ascii=False)
-        delivery = await self.webhooks.add(tenant_id, endpoint_id, event_id, event.type, body)
+        delivery = await self.deliveries.add(tenant_id, endpoint_id, event_id, event.type, body)
         if delivery is None:
             raise invalid("endpoint_id", "is disabled")
         self.news.heard()
@@ -114,7 +116,7 @@ class WebhookService:
     ) -> webhooks_pb2.ListDeliveriesResponse:
         tenant_id = call.caller.tenant_id
         paging = self.tokens.paging(tenant_id, request)
-        rows = await self.webhooks.deliveries(
+        rows = await self.deliveries.list(
             tenant_id,
             before=int(paging.cursor[0]) if paging.cursor else None,
             endpoint_id=_endpoint_id(request.endpoint_id) if request.endpoint_id else None,
@@ -132,10 +134,10 @@ class WebhookService:
 
     async def _again(self, tenant_id: UUID, request: webhooks_pb2.RedeliverRequest) -> int:
         if request.HasField("delivery_id"):
-            return await self.webhooks.again(tenant_id, _id("whdl", "webhook_delivery", request.delivery_id))
+            return await self.deliveries.again(tenant_id, _id("whdl", "webhook_delivery", request.delivery_id))
         failed = request.failed
         since = moment_of("failed.since_time", failed.since_time) if failed.HasField("since_time") else None
-        return await self.webhooks.failed_again(tenant_id, _endpoint_id(failed.endpoint_id), since)
+        return await self.deliveries.failed_again(tenant_id, _endpoint_id(failed.endpoint_id), since)
 
     def _uri(self, uri: str) -> str:
         """In normal form. Raises URL_NOT_ALLOWED."""

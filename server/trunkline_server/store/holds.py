@@ -59,10 +59,6 @@ class Settled(msgspec.Struct, frozen=True):
         """What was charged beyond the hold: only where a provider ignored our cap."""
         return max(0, self.charged - self.amount)
 
-    def fell_below(self, mark: int) -> bool:
-        """Whether this charge took the balance below `mark`, an account's `low_balance_nanos`."""
-        return self.balance < mark <= self.balance + self.charged
-
     @property
     def late(self) -> bool:
         """Whether the charge came after the hold had expired."""

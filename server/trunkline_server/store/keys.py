@@ -1,8 +1,9 @@
-"""API keys as stored: whose they are, what they may, hashes of their secrets. Changes are told on `trunkline_keys`.
+"""API keys as stored: whose they are, what they may, and what proves them: the hash of a secret, or the public key that
+their requests are signed for. Changes are told on `trunkline_keys`.
 
 A key is live from the start,
 
-    live ── rotate ──> live, with two secrets until the older one's time is up
+    live ── rotate ──> live, with two secrets, or public keys, until the older one's time is up
     live ── revoke ──> revoked
     live ── its time is up ──> expired
 """
@@ -31,7 +32,8 @@ _SQL = queries.load(__file__)
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A row; safe to keep in memory. An empty `models` allows every model."""
+    """A row; safe to keep in memory. An empty `models` allows every model. With a `public_key` the hashes are empty,
+    which that of no secret is."""
 
     key_id: str
     tenant_id: UUID
@@ -48,6 +50,8 @@ class KeyRecord:
     create_time: datetime
     created_by: str
     priority: Priority
+    public_key: bytes | None = None
+    previous_public_key: bytes | None = None
 
     def expired(self, now: datetime) -> bool:
         """Its time is up."""
@@ -57,7 +61,15 @@ class KeyRecord:
         """Whether this is the hash of a secret that is live at `now`. Both are compared, always."""
         current = api_key.same_hash(self.secret_hash, secret_hash)
         previous = api_key.same_hash(self.previous_secret_hash or b"", secret_hash)
-        return current or (previous and self.previous_expire_time is not None and now < self.previous_expire_time)
+        return current or (previous and self._overlaps(now))
+
+    def public_keys(self, now: datetime) -> list[bytes]:
+        """Those that a signature may be for at `now`; none of a key with a secret."""
+        live = (self.public_key, self.previous_public_key if self._overlaps(now) else None)
+        return [key for key in live if key is not None]
+
+    def _overlaps(self, now: datetime) -> bool:
+        return self.previous_expire_time is not None and now < self.previous_expire_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,7 @@ class NewKey:
     environment: str = "live"
     expire_time: datetime | None = None
     priority: Priority = Priority.INTERACTIVE
+    public_key: bytes | None = None
 
 
 class Keys:
@@ -93,19 +106,21 @@ class Keys:
             yield
 
     async def create(self, new: NewKey, key: api_key.ApiKey | None = None) -> tuple[KeyRecord, str]:
-        """The record, and the key in the clear, which nobody can read again."""
+        """The record, and the key in the clear, which nobody can read again; empty for one with a public key."""
         key = key or api_key.make(new.environment)
+        secret_hash, text = self._proof(key, new.public_key)
         who = (key.key_id, new.tenant_id, new.environment, new.name)
         what = (
             list(new.scopes),
             list(new.models),
-            self.hash(key.secret),
+            secret_hash,
             new.expire_time,
             new.created_by,
             new.priority,
+            new.public_key,
         )
         try:
-            return _found(await self._database.fetchrow(_SQL.create, *who, *what), key.key_id), key.text
+            return _found(await self._database.fetchrow(_SQL.create, *who, *what), key.key_id), text
         except asyncpg.ForeignKeyViolationError as error:
             raise not_found("tenant", str(new.tenant_id)) from error
 
@@ -123,18 +138,25 @@ class Keys:
         """For good; a second time changes nothing. Raises RESOURCE_NOT_FOUND."""
         return _found(await self._database.fetchrow(_SQL.revoke, tenant_id, key_id), key_id)
 
-    async def rotate(self, tenant_id: UUID, key_id: str, overlap_s: float) -> tuple[KeyRecord, str]:
-        """A new secret, in the clear; the old one stays good for `overlap_s`, any older one ends now. Raises
-        RESOURCE_NOT_FOUND, for a revoked key too."""
+    async def rotate(
+        self, tenant_id: UUID, key_id: str, overlap_s: float, public_key: bytes | None = None
+    ) -> tuple[KeyRecord, str]:
+        """A new secret, in the clear, or the next public key of a key that has one; the old one stays good for
+        `overlap_s`, any older one ends now. Raises RESOURCE_NOT_FOUND, for a revoked key too."""
         record = await self.find(key_id)
         key = api_key.make(record.environment if record else "live", key_id)
+        secret_hash, text = self._proof(key, public_key)
         overlap = timedelta(seconds=overlap_s)
-        row = await self._database.fetchrow(_SQL.rotate, tenant_id, key_id, self.hash(key.secret), overlap)
-        return _found(row, key_id), key.text
+        row = await self._database.fetchrow(_SQL.rotate, tenant_id, key_id, secret_hash, overlap, public_key)
+        return _found(row, key_id), text
 
     async def note_use(self, key_ids: Sequence[str]) -> None:
         """Remembers that these keys were used about now; callers collect ids for a while. Not announced."""
         await self._database.execute(_SQL.note_use, list(key_ids))
+
+    def _proof(self, key: api_key.ApiKey, public_key: bytes | None) -> tuple[bytes, str]:
+        """What is stored of its secret, and the key in the clear: both empty for a key that has none."""
+        return (self.hash(key.secret), key.text) if public_key is None else (b"", "")
 
 
 def _found(row: asyncpg.Record | None, key_id: str) -> KeyRecord:
@@ -160,4 +182,6 @@ def _record(row: asyncpg.Record) -> KeyRecord:
         create_time=row["create_time"],
         created_by=row["created_by"],
         priority=Priority(row["priority"]),
+        public_key=row["public_key"],
+        previous_public_key=row["previous_public_key"],
     )

@@ -6,8 +6,8 @@ SELECT pg_advisory_xact_lock(hashtextextended('trunkline first key', 0))
 -- name: create
 WITH changed AS (
     INSERT INTO api_key (key_id, tenant_id, environment, name, scopes, models, secret_hash, expire_time, created_by,
-                         priority)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                         priority, public_key)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     RETURNING *
 )
 SELECT changed.*, pg_notify('trunkline_keys', key_id) FROM changed
@@ -30,7 +30,8 @@ SELECT changed.*, pg_notify('trunkline_keys', key_id) FROM changed
 -- name: rotate
 WITH changed AS (
     UPDATE api_key
-    SET previous_secret_hash = secret_hash, previous_expire_time = now() + $4::interval, secret_hash = $3
+    SET previous_secret_hash = secret_hash, previous_public_key = public_key,
+        previous_expire_time = now() + $4::interval, secret_hash = $3, public_key = $5
     WHERE tenant_id = $1 AND key_id = $2 AND revoke_time IS NULL
     RETURNING *
 )

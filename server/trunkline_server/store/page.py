@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
+
+from trunkline_server.core.page_token import Paging
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +16,11 @@ class Page:
     size: int = 100
     after_time: datetime | None = None
     after_id: str | None = None
+
+    @classmethod
+    def of(cls, paging: Paging) -> Self:
+        """Where the caller's token says."""
+        if paging.cursor is None:
+            return cls(paging.limit)
+        after_time, after_id = paging.cursor
+        return cls(paging.limit, datetime.fromisoformat(after_time), after_id)

@@ -212,12 +212,6 @@ def reader(readers: Readers, content_type: str) -> Callable[..., Decoder]:
     return found
 
 
-def require_stream(content_type: str) -> None:
-    """A streamed answer must say that it is one: an HTML page with status 200 is a broken provider."""
-    if not content_type.startswith(("text/event-stream", "application/x-ndjson", "application/stream+json")):
-        raise UpstreamFailure(FailureKind.BROKEN)
-
-
 def _config(tool: content_pb2.HostedTool) -> dict[str, msgspec.Raw]:
     try:
         return FIELDS.decode(tool.config_json or "{}")

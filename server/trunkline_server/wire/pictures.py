@@ -24,7 +24,6 @@ PictureErrand: TypeAlias = Errand[images_pb2.ImageInput]
 ImagesT = TypeVar("ImagesT", images_pb2.GenerateImagesResponse, images_pb2.EditImagesResponse)
 
 SEED_MAX: Final = 2**63 - 1
-PICTURES_MAX: Final = 16
 FORMATS: Final = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
 
 _URL_SAFE: Final = str.maketrans("-_", "+/")

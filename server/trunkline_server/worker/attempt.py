@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,11 +12,9 @@ from enum import Enum
 from typing import Final
 from uuid import UUID
 
-from google.rpc import status_pb2
-
 from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
-from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.errors import Describe, Reason, TrunklineError
 from trunkline_server.core.trace import Tracer
 from trunkline_server.gateway.jobs.kind import Done, JobWork, NotYet, call_of
 from trunkline_server.store.conversation_messages import Saying
@@ -33,8 +31,6 @@ PROGRESS_EVERY_S: Final = 0.5
 HOLD_BEYOND_S: Final = 3600
 """A reservation outlives its job by so much, so that a job never finds it gone."""
 WRITE_PAUSE_S: Final = 0.1
-
-Describe = Callable[[TrunklineError, str], status_pb2.Status]
 
 
 class Stop(Enum):

@@ -21,7 +21,7 @@ FINDINGS_TOLD: Final = 10
 
 
 def bookkeeping(database: Database, hold_retention_days: int) -> list[Chore]:
-    """Every replica has them; what one does, the others find done."""
+    """What one replica does for all of them."""
     upkeep = Upkeep(database, timedelta(days=hold_retention_days))
     return [
         Chore("lapse_credits", 30, upkeep.lapse_credits),

@@ -45,7 +45,6 @@ class JobWorker:
         self._running: dict[UUID, Attempt] = {}
         self._behind: dict[str, UUID] = {}
         self._news = asyncio.Event()
-        self._due = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
     async def follow(self, database: Database) -> None:

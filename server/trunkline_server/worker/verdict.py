@@ -14,7 +14,7 @@ RETRY_S: Final = 2.0
 LIMIT_S: Final = 5.0
 """How long a limit is waited out where it does not say when it ends."""
 
-_LIMITS: Final = frozenset(("RATE_LIMITED", "CONCURRENCY_LIMITED", "OVERLOADED", "CIRCUIT_OPEN"))
+_LIMITS: Final = frozenset((Reason.RATE_LIMITED, Reason.CONCURRENCY_LIMITED, Reason.OVERLOADED, Reason.CIRCUIT_OPEN))
 _OURS: Final = frozenset((Reason.DRAINING, Reason.STORE_UNAVAILABLE))
 _PASSING: Final = frozenset((Reason.DEADLINE, Reason.INTERNAL, Reason.STREAM_INTERRUPTED))
 
@@ -43,4 +43,4 @@ def judge(error: TrunklineError, attempt: int, max_attempts: int) -> Later | Non
 def is_limit(error: TrunklineError) -> bool:
     """A limit, ours or every provider's, does not let it through now."""
     kinds = {failure.kind for failure in error.failures}
-    return error.reason.value in _LIMITS or kinds == {FailureKind.THROTTLED.value}
+    return error.reason in _LIMITS or kinds == {FailureKind.THROTTLED.value}

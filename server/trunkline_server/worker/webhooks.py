@@ -23,7 +23,7 @@ from trunkline_server.core.webhook import RETRY_AFTER_S_MAX, pause_s, signature
 from trunkline_server.providers.egress import Answered, Egress
 from trunkline_server.store.news import News, heard
 from trunkline_server.store.outbox import Outbox
-from trunkline_server.store.webhooks import Claimed, Sent, Webhooks
+from trunkline_server.store.webhook_deliveries import Claimed, Sent, WebhookDeliveries
 from trunkline_server.worker.chores import reason_of
 
 _log = logging.getLogger(__name__)
@@ -55,9 +55,9 @@ class Postman:
     """One in each process that works."""
 
     def __init__(
-        self, webhooks: Webhooks, outbox: Outbox, news: News, egress: Egress, postage: Postage | None = None
+        self, deliveries: WebhookDeliveries, outbox: Outbox, news: News, egress: Egress, postage: Postage | None = None
     ) -> None:
-        self._webhooks = webhooks
+        self._deliveries = deliveries
         self._outbox = outbox
         self._news = news
         self._egress = egress
@@ -81,7 +81,7 @@ class Postman:
     async def _turned(self) -> bool:
         """Whether there was something to do, and there may be more."""
         try:
-            _, is_more = await self._webhooks.fan_out(await self._outbox.head(), EVENTS_MAX)
+            _, is_more = await self._deliveries.fan_out(await self._outbox.head(), EVENTS_MAX)
             return await self._took() or is_more
         except Exception as error:  # noqa: BLE001 - one that cannot be read must not stop the others
             _log.warning("webhooks.waits reason=%s", reason_of(error))
@@ -92,7 +92,7 @@ class Postman:
         free = self._postage.at_once - len(self._sending)
         if free <= 0:
             return False
-        claimed = await self._webhooks.claim(free, self._postage.endpoint_at_once, LEASE_S)
+        claimed = await self._deliveries.claim(free, self._postage.endpoint_at_once, LEASE_S)
         for each in claimed:
             task = asyncio.create_task(self._deliver(each), name="webhook")
             self._sending.add(task)
@@ -106,7 +106,7 @@ class Postman:
     async def _deliver(self, claimed: Claimed) -> None:
         sent = await self._posted(claimed)
         try:
-            await self._webhooks.finish(claimed, sent)
+            await self._deliveries.finish(claimed, sent)
         except TrunklineError as error:
             _log.warning("webhooks.unwritten delivery=%s reason=%s", claimed.delivery_id.hex, error.reason.value)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.fixtures.gateway import RunningGateway, StartGateway, text_of
 from tests.fixtures.refusal import Refusal, invalid, refusal
 from tests.fixtures.talks import another_tenant
-from tests.fixtures.tooling import complete, kinds, near, register, streamed, using
+from tests.fixtures.tooling import complete, kinds, near, register, results, scripted, streamed, using
+from tests.fixtures.until import until
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import chat_pb2, content_pb2
 
@@ -105,3 +108,25 @@ async def test_another_user_of_the_tenant_may_approve_and_a_stranger_may_not(gat
     heard = await refusal(gateway.chat.Complete(asked, metadata=stranger))
     assert heard == Refusal("NOT_FOUND", "RESOURCE_NOT_FOUND")
     await complete(gateway, input, "eve")
+
+
+async def test_approved_calls_run_at_once_but_not_more_than_may(
+    start_gateway: StartGateway, upstream: Upstream
+) -> None:
+    gateway = await near(start_gateway, upstream, parallel_max=1)
+    await register(gateway, upstream.url, needs_approval=True)
+    go = asyncio.Event()
+    for _ in range(3):
+        upstream.stream([b"{", go, b"}"], content_type="application/json")
+    call = ("add", {"a": 1, "b": 2})
+    said = (await complete(gateway, scripted(call, call, call))).candidates[0].message
+    again = using("add")
+    again.messages.append(said)
+    for part in said.parts:
+        called = part.tool_call
+        again.tool_approvals.add(call_id=called.call_id, approval_token=called.approval_token, approved=True)
+    asking = asyncio.create_task(complete(gateway, again))
+    await until(lambda: bool(upstream.requests))
+    assert len(upstream.requests) == 1
+    go.set()
+    assert len(results(await asking)) == len(upstream.requests) == 3

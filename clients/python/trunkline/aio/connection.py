@@ -35,6 +35,10 @@ class AsyncConnection:
 
     @cached_property
     def channel(self) -> grpc.aio.Channel:
+        channel: grpc.aio.Channel = self.access.signing(self._open())
+        return channel
+
+    def _open(self) -> grpc.aio.Channel:
         given, options = self.access.credentials, self.access.options
         if given is None:
             return grpc.aio.insecure_channel(self.access.address, options=options)

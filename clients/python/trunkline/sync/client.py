@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Self
 
 import grpc
@@ -35,7 +36,8 @@ class Trunkline(Asking):
     """A gateway. Opens its connection with the first call; close it, or use it as a context manager.
 
     What is not given comes from `TRUNKLINE_ADDRESS`, `TRUNKLINE_API_KEY` and `TRUNKLINE_MODEL`. Connections to other
-    machines are encrypted unless `tls=False`.
+    machines are encrypted unless `tls=False`. With `key_id` and `signing_key`, a private key in PEM or its file, each
+    call is signed, and no key is sent (`TRUNKLINE_KEY_ID`, `TRUNKLINE_SIGNING_KEY`).
     """
 
     def __init__(
@@ -43,12 +45,23 @@ class Trunkline(Asking):
         address: str | None = None,
         *,
         key: str | None = None,
+        key_id: str | None = None,
+        signing_key: str | Path | None = None,
         user: str = "",
         model: str | None = None,
         tls: Tls = None,
         timeout_s: float | None = None,
     ) -> None:
-        access = Access.find(address, key=key, user=user, model=model, tls=tls, timeout_s=timeout_s)
+        access = Access.find(
+            address,
+            key=key,
+            user=user,
+            model=model,
+            tls=tls,
+            timeout_s=timeout_s,
+            key_id=key_id,
+            signing_key=signing_key,
+        )
         super().__init__(Connection(access), Question(default_model=access.model, user=user))
 
     def chat(self, words: Words) -> Answer:

@@ -34,6 +34,10 @@ class Connection:
 
     @cached_property
     def channel(self) -> grpc.Channel:
+        channel: grpc.Channel = self.access.signing(self._open())
+        return channel
+
+    def _open(self) -> grpc.Channel:
         given, options = self.access.credentials, self.access.options
         if given is None:
             return grpc.insecure_channel(self.access.address, options=options)

@@ -175,6 +175,7 @@ class ApiKey(_message.Message):
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
     LAST_USE_TIME_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    PUBLIC_KEY_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Its id: the part of the key that is no secret."""
     tenant_id: _builtins.str
@@ -183,6 +184,8 @@ class ApiKey(_message.Message):
     """A name for people."""
     priority: Global___Priority.ValueType
     """How urgent its calls are at most; one may say in `x-trunkline-priority` that it is less urgent."""
+    public_key: _builtins.bytes
+    """The Ed25519 public key that its requests are signed for; empty: it has a secret."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it may do. `chat:write` is one thing, `chat:*` all of its kind, `*` everything."""
@@ -220,10 +223,11 @@ class ApiKey(_message.Message):
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
         last_use_time: _timestamp_pb2.Timestamp | None = ...,
         priority: Global___Priority.ValueType = ...,
+        public_key: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_models", b"allowed_models", "create_time", b"create_time", "expire_time", b"expire_time", "key_id", b"key_id", "last_use_time", b"last_use_time", "name", b"name", "priority", b"priority", "revoke_time", b"revoke_time", "scopes", b"scopes", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_models", b"allowed_models", "create_time", b"create_time", "expire_time", b"expire_time", "key_id", b"key_id", "last_use_time", b"last_use_time", "name", b"name", "priority", b"priority", "public_key", b"public_key", "revoke_time", b"revoke_time", "scopes", b"scopes", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -341,6 +345,7 @@ class CreateApiKeyRequest(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     TENANT_ID_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    PUBLIC_KEY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """A name for people."""
     tenant_id: _builtins.str
@@ -349,6 +354,8 @@ class CreateApiKeyRequest(_message.Message):
     """How urgent its calls are at most, and no more urgent than the caller's own, unless that has the scope
     `admin:tenants`. Unset: interactive, or the caller's own where that is less.
     """
+    public_key: _builtins.bytes
+    """The 32 bytes of an Ed25519 public key: the key gets no secret, its requests are signed. Unset: it gets a secret."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it may do; at least one."""
@@ -370,12 +377,15 @@ class CreateApiKeyRequest(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         tenant_id: _builtins.str = ...,
         priority: Global___Priority.ValueType = ...,
+        public_key: _builtins.bytes | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_public_key", b"_public_key", "expire_time", b"expire_time", "public_key", b"public_key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_models", b"allowed_models", "expire_time", b"expire_time", "name", b"name", "priority", b"priority", "scopes", b"scopes", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_public_key", b"_public_key", "allowed_models", b"allowed_models", "expire_time", b"expire_time", "name", b"name", "priority", b"priority", "public_key", b"public_key", "scopes", b"scopes", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__public_key: _TypeAlias = _typing.Literal["public_key"]  # noqa: Y015
+    _WhichOneofArgType__public_key: _TypeAlias = _typing.Literal["_public_key", b"_public_key"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__public_key) -> _WhichOneofReturnType__public_key | None: ...
 
 Global___CreateApiKeyRequest: _TypeAlias = CreateApiKeyRequest  # noqa: Y015
 
@@ -388,7 +398,7 @@ class CreateApiKeyResponse(_message.Message):
     API_KEY_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
-    """What goes behind `Bearer `. Shown only here."""
+    """What goes behind `Bearer `. Shown only here; empty for a key that signs."""
     @_builtins.property
     def api_key(self) -> Global___ApiKey:
         """The key."""
@@ -591,23 +601,29 @@ class RotateApiKeyRequest(_message.Message):
 
     KEY_ID_FIELD_NUMBER: _builtins.int
     OVERLAP_FIELD_NUMBER: _builtins.int
+    PUBLIC_KEY_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """The key."""
+    public_key: _builtins.bytes
+    """The next Ed25519 public key of a key that signs, 32 bytes; unset for one with a secret."""
     @_builtins.property
     def overlap(self) -> _duration_pb2.Duration:
-        """How long the old secret lives on, at most 30 days. Unset: 24 hours."""
+        """How long the old secret, or public key, lives on, at most 30 days. Unset: 24 hours."""
 
     def __init__(
         self,
         *,
         key_id: _builtins.str = ...,
         overlap: _duration_pb2.Duration | None = ...,
+        public_key: _builtins.bytes | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["overlap", b"overlap"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_public_key", b"_public_key", "overlap", b"overlap", "public_key", b"public_key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "overlap", b"overlap"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_public_key", b"_public_key", "key_id", b"key_id", "overlap", b"overlap", "public_key", b"public_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__public_key: _TypeAlias = _typing.Literal["public_key"]  # noqa: Y015
+    _WhichOneofArgType__public_key: _TypeAlias = _typing.Literal["_public_key", b"_public_key"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__public_key) -> _WhichOneofReturnType__public_key | None: ...
 
 Global___RotateApiKeyRequest: _TypeAlias = RotateApiKeyRequest  # noqa: Y015
 
@@ -620,7 +636,7 @@ class RotateApiKeyResponse(_message.Message):
     API_KEY_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
-    """What goes behind `Bearer ` from now on. Shown only here."""
+    """What goes behind `Bearer ` from now on. Shown only here; empty for a key that signs."""
     @_builtins.property
     def api_key(self) -> Global___ApiKey:
         """The key."""

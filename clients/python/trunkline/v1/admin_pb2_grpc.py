@@ -116,7 +116,8 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiKey(self, request, context):
-        """Makes an API key. Its secret is in this answer and nowhere else.
+        """Makes an API key. Its secret is in this answer and nowhere else; one that is made with a public key has none, and
+        whoever has the private key signs each request.
         Nobody can give a key more than they have: errors FIELD_FORBIDDEN, RESOURCE_NOT_FOUND for an unknown tenant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -138,7 +139,8 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RotateApiKey(self, request, context):
-        """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND.
+        """Gives a key a new secret, or one that signs another public key; the old one lives on for a while. Errors:
+        RESOURCE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,8 @@ class AdminServiceStub:
     ListTenants: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListTenantsRequest, _admin_pb2.ListTenantsResponse]
     """The tenants, oldest first."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateApiKeyRequest, _admin_pb2.CreateApiKeyResponse]
-    """Makes an API key. Its secret is in this answer and nowhere else.
+    """Makes an API key. Its secret is in this answer and nowhere else; one that is made with a public key has none, and
+    whoever has the private key signs each request.
     Nobody can give a key more than they have: errors FIELD_FORBIDDEN, RESOURCE_NOT_FOUND for an unknown tenant.
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListApiKeysRequest, _admin_pb2.ListApiKeysResponse]
@@ -46,7 +47,9 @@ class AdminServiceStub:
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RevokeApiKeyRequest, _admin_pb2.RevokeApiKeyResponse]
     """Ends a key now, on every replica within a second. Errors: RESOURCE_NOT_FOUND."""
     RotateApiKey: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RotateApiKeyRequest, _admin_pb2.RotateApiKeyResponse]
-    """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND."""
+    """Gives a key a new secret, or one that signs another public key; the old one lives on for a while. Errors:
+    RESOURCE_NOT_FOUND.
+    """
     CreateBrowserToken: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateBrowserTokenRequest, _admin_pb2.CreateBrowserTokenResponse]
     """Makes a token for a page or an app, which cannot keep a key: short-lived, for chats of one user with some models, and
     no more than a budget. It ends with its time, or when the key that made it is revoked. Nobody can give a token more
@@ -73,7 +76,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     ListTenants: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListTenantsRequest, _admin_pb2.ListTenantsResponse]  # type: ignore[assignment]
     """The tenants, oldest first."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateApiKeyRequest, _admin_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Makes an API key. Its secret is in this answer and nowhere else.
+    """Makes an API key. Its secret is in this answer and nowhere else; one that is made with a public key has none, and
+    whoever has the private key signs each request.
     Nobody can give a key more than they have: errors FIELD_FORBIDDEN, RESOURCE_NOT_FOUND for an unknown tenant.
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListApiKeysRequest, _admin_pb2.ListApiKeysResponse]  # type: ignore[assignment]
@@ -81,7 +85,9 @@ class AdminServiceAsyncStub(AdminServiceStub):
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.RevokeApiKeyRequest, _admin_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
     """Ends a key now, on every replica within a second. Errors: RESOURCE_NOT_FOUND."""
     RotateApiKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.RotateApiKeyRequest, _admin_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
-    """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND."""
+    """Gives a key a new secret, or one that signs another public key; the old one lives on for a while. Errors:
+    RESOURCE_NOT_FOUND.
+    """
     CreateBrowserToken: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateBrowserTokenRequest, _admin_pb2.CreateBrowserTokenResponse]  # type: ignore[assignment]
     """Makes a token for a page or an app, which cannot keep a key: short-lived, for chats of one user with some models, and
     no more than a budget. It ends with its time, or when the key that made it is revoked. Nobody can give a token more
@@ -123,7 +129,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.CreateApiKeyResponse, _abc.Awaitable[_admin_pb2.CreateApiKeyResponse]]:
-        """Makes an API key. Its secret is in this answer and nowhere else.
+        """Makes an API key. Its secret is in this answer and nowhere else; one that is made with a public key has none, and
+        whoever has the private key signs each request.
         Nobody can give a key more than they have: errors FIELD_FORBIDDEN, RESOURCE_NOT_FOUND for an unknown tenant.
         """
 
@@ -149,7 +156,9 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.RotateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.RotateApiKeyResponse, _abc.Awaitable[_admin_pb2.RotateApiKeyResponse]]:
-        """Gives a key a new secret; the old one lives on for a while. Errors: RESOURCE_NOT_FOUND."""
+        """Gives a key a new secret, or one that signs another public key; the old one lives on for a while. Errors:
+        RESOURCE_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def CreateBrowserToken(

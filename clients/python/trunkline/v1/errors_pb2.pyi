@@ -136,6 +136,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the server tells something else of this tool than was approved."""
     ERROR_REASON_CONFIRMATION_REQUIRED: _ErrorReason.ValueType  # 70
     """FAILED_PRECONDITION: the action has to be confirmed with a token of ValidateAction."""
+    ERROR_REASON_SIGNATURE_STALE: _ErrorReason.ValueType  # 80
+    """UNAUTHENTICATED: the request was signed too long ago, or by a clock that is ahead."""
+    ERROR_REASON_SIGNATURE_REPLAYED: _ErrorReason.ValueType  # 81
+    """UNAUTHENTICATED: a request with this signature's nonce came before."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The words in `ErrorInfo.reason` (without the prefix), domain `trunkline`. Behind each: the gRPC code."""
@@ -250,6 +254,10 @@ ERROR_REASON_TOOL_CHANGED: ErrorReason.ValueType  # 61
 """FAILED_PRECONDITION: the server tells something else of this tool than was approved."""
 ERROR_REASON_CONFIRMATION_REQUIRED: ErrorReason.ValueType  # 70
 """FAILED_PRECONDITION: the action has to be confirmed with a token of ValidateAction."""
+ERROR_REASON_SIGNATURE_STALE: ErrorReason.ValueType  # 80
+"""UNAUTHENTICATED: the request was signed too long ago, or by a clock that is ahead."""
+ERROR_REASON_SIGNATURE_REPLAYED: ErrorReason.ValueType  # 81
+"""UNAUTHENTICATED: a request with this signature's nonce came before."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

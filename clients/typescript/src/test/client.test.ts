@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { after, describe, test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { Outcome } from "../gen/trunkline/v1/chat_pb.js";
 import { failureOf, question, textOf } from "../index.js";
-import { doors, withOneGone } from "./gateway.js";
+import { AdminService } from "../gen/trunkline/v1/admin_pb.js";
+import { doors, signing, withOneGone } from "./gateway.js";
 
 const TEN_WORDS = "one two three four five six seven eight nine ten";
 
@@ -101,4 +103,18 @@ test("where one replica is gone the others answer", async () => {
     assert.equal(textOf(await client.ask(question("sandbox/echo", "still here"))), "still here");
   }
   client.close();
+});
+
+test("signs each call with a key that has no secret", async () => {
+  const pair = generateKeyPairSync("ed25519");
+  const publicKey = Buffer.from(pair.publicKey.export({ format: "jwk" }).x!, "base64url");
+  const admin = doors.grpc!();
+  const { apiKey } = await admin.service(AdminService).createApiKey({ name: "ts", scopes: ["*"], publicKey });
+  const client = signing(apiKey!.keyId, pair.privateKey.export({ format: "pem", type: "pkcs8" }).toString());
+  const stranger = signing("x".repeat(12), pair.privateKey.export({ format: "pem", type: "pkcs8" }).toString());
+  after(() => [admin, client, stranger].forEach(({ close }) => close()));
+  const pieces: string[] = [];
+  for await (const text of client.stream(question("sandbox/echo", "hi"))) pieces.push(text);
+  assert.equal(pieces.join("") + textOf(await client.ask(question("sandbox/echo", "ho"))), "hiho");
+  assert.equal((await failing(stranger.ask(question("sandbox/echo", "hi")))).reason, "AUTH_INVALID");
 });

@@ -16,5 +16,9 @@ export const doors: Record<string, () => Trunkline> = {
   connect: () => connectWeb(told("TRUNKLINE_URL"), options),
 };
 
+/** The same by a key that signs. */
+export const signing = (keyId: string, signingKey: string) =>
+  connectNode(told("TRUNKLINE_ADDRESS"), { keyId, signingKey, user: "typescript" });
+
 /** A gateway behind an address where nobody is, and one where it is. */
 export const withOneGone = () => connectNode(["127.0.0.1:1", told("TRUNKLINE_ADDRESS")], options);

@@ -16,7 +16,6 @@ from trunkline_server.core.guard.finders import OpenFinder
 from trunkline_server.core.guard.span import Finder
 
 _HARMS: Final = {guard_pb2.GUARD_LEVEL_STANDARD: harm.STANDARD, guard_pb2.GUARD_LEVEL_STRICT: harm.STRICT}
-EMPTY: Final = guard_pb2.GuardPolicy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
 
 from google.protobuf.message import Message
 
@@ -17,8 +16,6 @@ from trunkline_server.core.guard.policy import Armed, Watch
 from trunkline_server.core.guard.rewriting import Rewriter, collected
 from trunkline_server.core.guard.screen import Replace, Screen, Stage
 from trunkline_server.core.guard.vault import Restorer, Vault
-
-_NO_FINDERS: Final = ()
 
 
 class Shield:

@@ -31,7 +31,7 @@ ACTION: Final = "/trunkline.v1.ActionService/ExecuteAction"
 PROTOCOL: Final = "trunkline.v1"
 KEY_PROTOCOL: Final = "trunkline.key."
 """A page cannot set headers on a WebSocket; it offers its key as a protocol, which is not taken up."""
-_OWN_TO_EACH_CALL: Final = frozenset(("x-request-id", "idempotency-key"))
+_OWN_TO_EACH_CALL: Final = frozenset(("x-request-id", "idempotency-key", "signature"))
 
 
 @dataclass(frozen=True, slots=True)

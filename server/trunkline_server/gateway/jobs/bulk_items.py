@@ -13,12 +13,11 @@ from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.errors import Describe, Reason, TrunklineError
 from trunkline_server.core.failure import UpstreamFailure
 from trunkline_server.gateway import refusals
 from trunkline_server.gateway.choice import Choice
 from trunkline_server.gateway.gateway import Gateway
-from trunkline_server.gateway.job_reports import Describe
 from trunkline_server.gateway.jobs.bulk_forms import BulkForm, form_of
 from trunkline_server.gateway.jobs.kind import call_of
 from trunkline_server.gateway.jobs.orders import BULK_LIFE_S

@@ -9,6 +9,7 @@ from trunkline_server.gateway.admission import Admission
 from trunkline_server.gateway.jobs.kind import JobOffer
 from trunkline_server.gateway.routes import Route
 from trunkline_server.gateway.work import Work
+from trunkline_server.store.accounts import AccountRef
 
 
 async def offered(admission: Admission, call: Call, work: Work[Any, Any]) -> JobOffer:
@@ -19,9 +20,13 @@ async def offered(admission: Admission, call: Call, work: Work[Any, Any]) -> Job
 async def offered_at(route: Route, admission: Admission, call: Call, work: Work[Any, Any]) -> JobOffer:
     """The same, where it is known where it goes."""
     account = await admission.account(call, route)
-    most = admission.offer(work, route, charged=not account.unlimited).most_nanos
+    return priced(route, account, admission.offer(work, route, charged=not account.unlimited).most_nanos)
+
+
+def priced(route: Route, account: AccountRef, most_nanos: int) -> JobOffer:
+    """At the price that counts there now."""
     version = route.price.version if route.price else ""
-    return JobOffer(account, most, route.provider, route.model, version)
+    return JobOffer(account, most_nanos, route.provider, route.model, version)
 
 
 def fallback(first: Route, call: Call) -> str:

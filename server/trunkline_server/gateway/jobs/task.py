@@ -8,6 +8,7 @@ from trunkline.v1 import jobs_pb2
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import invalid
 from trunkline_server.gateway.jobs.kind import Bench, Done, JobOffer
+from trunkline_server.gateway.jobs.offers import fallback, priced
 from trunkline_server.gateway.tasks.tasks import Tasks
 
 
@@ -21,15 +22,11 @@ class TaskJob:
         if spec.task.options.HasField("cache"):
             raise invalid("spec.task.options.cache", "is not for jobs")
         asking = await self.tasks.asking(call, spec.task)
-        route, admission = asking.route, self.tasks.asker.admission
-        account = await admission.account(call, route)
-        most = self.tasks.most_nanos(asking, charged=not account.unlimited)
-        version = route.price.version if route.price else ""
-        return JobOffer(account, most, route.provider, route.model, version)
+        account = await self.tasks.asker.admission.account(call, asking.route)
+        return priced(asking.route, account, self.tasks.most_nanos(asking, charged=not account.unlimited))
 
     async def run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench) -> Done:
         asked = (await self.tasks.asking(call, spec.task)).route
         await bench.progress(0.0, f"asking {asked.provider}/{asked.model}")
         result = jobs_pb2.JobResult(task=await self.tasks.perform(call, spec.task))
-        first, did = (asked.provider, asked.model), (call.facts["provider"], call.facts["model"])
-        return Done(result, "" if first == did else "/".join(map(str, did)))
+        return Done(result, fallback(asked, call))

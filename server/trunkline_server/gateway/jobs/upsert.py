@@ -11,6 +11,7 @@ from trunkline_server.core.operation import Operation
 from trunkline_server.gateway.collections.intake import Intake, embedding
 from trunkline_server.gateway.errand_work import ErrandWork
 from trunkline_server.gateway.jobs.kind import Bench, Done, JobOffer
+from trunkline_server.gateway.jobs.offers import offered
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,7 @@ class UpsertJob:
         found, written = await self.intake.prepared(call, spec.upsert)
         work: ErrandWork[embeddings_pb2.EmbedInput, Any]
         work = ErrandWork(embedding(found, written), kind=Operation.EMBED)
-        admission = self.intake.errands.gateway.admission
-        route = admission.candidates.first(call, work.input)
-        account = await admission.account(call, route)
-        most = admission.offer(work, route, charged=not account.unlimited).most_nanos
-        version = route.price.version if route.price else ""
-        return JobOffer(account, most, route.provider, route.model, version)
+        return await offered(self.intake.errands.gateway.admission, call, work)
 
     async def run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench) -> Done:
         await bench.progress(0.0, f"putting {len(spec.upsert.documents)} documents in")

@@ -132,12 +132,11 @@ class _Loop:
     async def resume(self, due: Sequence[content_pb2.ToolCallPart], given: Mapping[str, chat_pb2.ToolApproval]) -> None:
         """Run what waits since an earlier call. Raises VALIDATION where somebody's word is missing."""
         approved = [await self._approved(called, given.get(called.call_id)) for called in due]
-        results = await asyncio.gather(
-            *(
-                self._one(asyncio.Semaphore(len(due)), called) if yes else _declined(called)
-                for called, yes in zip(due, approved, strict=True)
-            )
+        places = self._places()
+        running = (
+            self._one(places, called) if yes else _declined(called) for called, yes in zip(due, approved, strict=True)
         )
+        results = await asyncio.gather(*running)
         self.turn.input.messages.add(role=content_pb2.ROLE_TOOL, parts=self.turn.ran(results))
 
     async def events(self, ask: Ask) -> AsyncGenerator[chat_pb2.ChatEvent, None]:
@@ -233,7 +232,7 @@ class _Loop:
         self, due: Sequence[content_pb2.ToolCallPart], parts: list[content_pb2.Part]
     ) -> AsyncGenerator[chat_pb2.ChatEvent, None]:
         """All of them, so many at once; `parts` are their results, in the order of the calls."""
-        places = asyncio.Semaphore(self.house.runner.settings.parallel_max)
+        places = self._places()
         tasks = [asyncio.create_task(self._one(places, called), name="tool") for called in due]
         try:
             for called in due:
@@ -247,6 +246,9 @@ class _Loop:
         parts.extend(self.turn.ran([task.result() for task in tasks]))
         for event in self.telling.parts(parts, first):
             yield event
+
+    def _places(self) -> asyncio.Semaphore:
+        return asyncio.Semaphore(self.house.runner.settings.parallel_max)
 
     async def _one(self, places: asyncio.Semaphore, called: content_pb2.ToolCallPart) -> Ran:
         tool = self.turn.kit.runs.get(called.name)

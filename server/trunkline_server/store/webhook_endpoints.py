@@ -1,11 +1,11 @@
-"""Webhook endpoints of tenants, their secrets, and the deliveries to them. All decisions are taken by the database."""
+"""Webhook endpoints of tenants, and the secrets that sign for them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple, Self
 from uuid import UUID
 
 import asyncpg
@@ -19,12 +19,6 @@ from trunkline_server.store.database import Database
 from trunkline_server.store.tenant_keys import TenantKeys
 
 _SQL = queries.load(__file__)
-
-CHANNEL: Final = "trunkline_webhooks"
-"""Tells that something may be due."""
-FAILING_MAX: Final = timedelta(days=5)
-"""An endpoint at which nothing has succeeded for so long gets no more."""
-PURGE_ROWS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +38,6 @@ class Endpoint:
     failing_since: datetime | None
     create_time: datetime
     public_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """An event for an endpoint, without its body."""
-
-    number: int
-    delivery_id: UUID
-    endpoint_id: UUID
-    event_id: UUID
-    type: str
-    callback_uri: str
-    state: str
-    attempt: int
-    next_time: datetime
-    http_status: int
-    error: str
-    took_ms: int
-    create_time: datetime
-    end_time: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A delivery to be sent now, under a lease."""
-
-    delivery_id: UUID
-    lease_token: int
-    event_id: UUID
-    body: str
-    attempt: int
-    uri: str
-    secrets: Sequence[str] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What an attempt came to. `again_s` None: no more of them; `pause_s`: the endpoint wants nothing for so long."""
-
-    ok: bool
-    http_status: int = 0
-    error: str = ""
-    took_ms: int = 0
-    again_s: float | None = None
-    pause_s: float | None = None
-    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +66,12 @@ class _Signer(NamedTuple):
         return "" if self.public_key else self.secret
 
 
-class Webhooks:
+class WebhookEndpoints:
     """Secrets go in sealed, and come out only to sign."""
 
     def __init__(self, database: Database, keys: TenantKeys) -> None:
         self._database = database
         self._keys = keys
-
-    # Endpoints.
 
     async def create(
         self,
@@ -190,61 +136,11 @@ class Webhooks:
         )
         return _found(row, endpoint_id), new.told
 
-    # Deliveries.
-
-    async def add(self, tenant_id: UUID, endpoint_id: UUID, event_id: UUID, type_: str, body: str) -> Delivery | None:
-        """Something for this endpoint alone; None where it is disabled."""
-        row = await self._database.of(tenant_id).fetchrow(_SQL.add, tenant_id, endpoint_id, event_id, type_, body)
-        return None if row is None else _delivery(row)
-
-    async def fan_out(self, head: int, most: int) -> tuple[int, bool]:
-        """Makes deliveries of events up to `head`; how many, and whether there is more to do."""
-        row = await self._database.fetchrow(_SQL.fan_out, head, most)
-        return (row["made"], row["is_more"]) if row else (0, False)
-
-    async def claim(self, most: int, at_once: int, lease_s: float) -> Sequence[Claimed]:
-        """What is due, of each endpoint no more than `at_once` at the same time."""
-        rows = await self._database.fetch(_SQL.claim, most, at_once, lease_s)
+    async def signing(self, rows: Sequence[asyncpg.Record]) -> Sequence[Sequence[str]]:
+        """Of rows with secrets of endpoints, those that sign: the present one, and the old one while it counts."""
         sealed_with = {(row["tenant_id"], version) for row in rows for version in _versions(row)}
         keys = {each: (await self._keys.find(*each)).key for each in sealed_with}
-        return [_claimed(row, keys) for row in rows]
-
-    async def finish(self, claimed: Claimed, sent: Sent) -> bool:
-        """Writes what it came to. False: the lease was lost, and nothing is written."""
-        what = (sent.ok, sent.http_status, sent.error, sent.took_ms, sent.again_s, sent.pause_s, sent.is_gone)
-        asked = (claimed.delivery_id, claimed.lease_token, *what, FAILING_MAX)
-        return bool(await self._database.fetchval(_SQL.finish, *asked))
-
-    async def deliveries(
-        self,
-        tenant_id: UUID,
-        *,
-        before: int | None,
-        endpoint_id: UUID | None,
-        state: str,
-        event_id: UUID | None,
-        limit: int,
-    ) -> Sequence[Delivery]:
-        """Newest first."""
-        asked = (tenant_id, before, endpoint_id, state or None, event_id, limit)
-        return [_delivery(row) for row in await self._database.of(tenant_id).fetch(_SQL.deliveries, *asked)]
-
-    async def again(self, tenant_id: UUID, delivery_id: UUID) -> int:
-        """Sends one again that has ended; how many that is. Raises RESOURCE_NOT_FOUND."""
-        if not await self._database.of(tenant_id).fetchval(_SQL.has_delivery, tenant_id, delivery_id):
-            raise not_found("webhook_delivery", ids.spell("whdl", delivery_id))
-        return _count(await self._database.of(tenant_id).execute(_SQL.again, tenant_id, delivery_id))
-
-    async def failed_again(self, tenant_id: UUID, endpoint_id: UUID, since: datetime | None) -> int:
-        """Sends what was given up again; how many those are. Raises RESOURCE_NOT_FOUND."""
-        await self.get(tenant_id, endpoint_id)
-        return _count(await self._database.of(tenant_id).execute(_SQL.failed_again, tenant_id, endpoint_id, since))
-
-    async def purge(self, older_than: timedelta, limit: int = PURGE_ROWS) -> int:
-        """Deletes up to `limit` deliveries that ended long ago; says how many."""
-        return _count(await self._database.execute(_SQL.purge, older_than, limit))
-
-    # Secrets.
+        return [_unsealed(row, keys) for row in rows]
 
     async def _sealed(self, tenant_id: UUID, endpoint_id: UUID, secret: str) -> tuple[int, bytes]:
         newest = await self._keys.newest(tenant_id)
@@ -257,21 +153,12 @@ def _versions(row: asyncpg.Record) -> list[int]:
     return [version for version in versions if version is not None]
 
 
-def _claimed(row: asyncpg.Record, keys: Mapping[tuple[UUID, int], bytes]) -> Claimed:
+def _unsealed(row: asyncpg.Record, keys: Mapping[tuple[UUID, int], bytes]) -> list[str]:
     tenant_id, endpoint_id = row["tenant_id"], row["endpoint_id"]
-    sealed = zip(_versions(row), (row["secret"], row["old_secret"]), strict=False)
-    return Claimed(
-        delivery_id=row["delivery_id"],
-        lease_token=row["lease_token"],
-        event_id=row["event_id"],
-        body=row["body"],
-        attempt=row["attempt"] + 1,
-        uri=row["uri"],
-        secrets=[
-            unseal(keys[tenant_id, version], secret, _place(tenant_id, endpoint_id, version)).decode()
-            for version, secret in sealed
-        ],
-    )
+    return [
+        unseal(keys[tenant_id, version], secret, _place(tenant_id, endpoint_id, version)).decode()
+        for version, secret in zip(_versions(row), (row["secret"], row["old_secret"]), strict=False)
+    ]
 
 
 def _place(tenant_id: UUID, endpoint_id: UUID, key_version: int) -> Place:
@@ -290,11 +177,3 @@ def _found(row: asyncpg.Record | None, endpoint_id: UUID) -> Endpoint:
 
 def _endpoint(row: asyncpg.Record) -> Endpoint:
     return Endpoint(**{name: row[name] for name in Endpoint.__slots__})
-
-
-def _delivery(row: asyncpg.Record) -> Delivery:
-    return Delivery(**{name: row[name] for name in Delivery.__slots__})
-
-
-def _count(tag: str) -> int:
-    return int(tag.rpartition(" ")[2])
