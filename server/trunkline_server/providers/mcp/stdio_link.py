@@ -34,7 +34,7 @@ class StdioLink:
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> bytes:
         async with self._starting:
-            if self._owner is None or self._owner.done():
+            if self._process is None:
                 await self._start()
         return await self._asked(method, params)
 
@@ -44,7 +44,9 @@ class StdioLink:
             await asyncio.wait((self._owner,))
 
     async def _start(self) -> None:
-        """Starts it and shakes hands."""
+        """Starts it and shakes hands, once the one before is gone."""
+        if self._owner is not None:
+            await asyncio.wait((self._owner,))
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=self._environment, limit=READ_BYTES_MAX
@@ -89,6 +91,7 @@ class StdioLink:
         except (ValueError, mcp.McpBroken):  # a line that is too long, or no message
             error = broken()
         finally:
+            self._process = None
             for answer in self._waiting.values():
                 _fail(answer, error)
             await _ended(process)
