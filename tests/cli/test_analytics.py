@@ -27,7 +27,7 @@ async def test_reports_to_keep(called: Called, quiet_place: Path) -> None:
     told = json.loads((await called("analytics", "report", "--format", "json")).stdout)
     assert (told["calls"], told["events"][0]["value"]) == (1, 2.0)
     for name in ("csv", "html"):
-        done = await called("analytics", "report", "--format", name, "--export", f"report.{name}", "--by", "model")
+        done = await called("analytics", "report", "--export", f"report.{name}", "--by", "model")
         assert done.stderr == f"report.{name}: 1 calls, 0.000003 credits\n"
     (line,) = csv.DictReader((quiet_place / "report.csv").read_text().splitlines())
     assert (line["model"], line["charge_credits"]) == ("echo", "0.000003")

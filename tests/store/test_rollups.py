@@ -12,10 +12,10 @@ import asyncpg
 import pytest
 
 from trunkline_server.core.ids import new_uuid
+from trunkline_server.store import usage_sums
 from trunkline_server.store.custom_events import CustomEvents
-from trunkline_server.store.database import Database
+from trunkline_server.store.database import Connection, Database
 from trunkline_server.store.rollups import Rollups
-from trunkline_server.store.usage_pace import paces
 from trunkline_server.store.usage_sums import Selection, Span, sums
 
 ROWS: Final = 1500
@@ -96,8 +96,7 @@ class Till:
         told: list[Any] = []
         for selection in self.selections():
             told.append(await sums(self.database, selection, 5000))
-            if not {"week", "month"} & set(selection.by):
-                told.append(await paces(self.database, selection))
+            told.append(await sums(self.database, selection._replace(paced=True), 5000))
         return told
 
     async def reprice(self, count: int) -> None:
@@ -162,6 +161,25 @@ async def test_it_goes_on_where_it_ended_and_can_be_made_again(till: Till, rollu
     assert made[0][0].calls == len(till.ids)
     await till.database.execute("DELETE FROM rollup")
     assert await till.told() == made
+
+
+async def test_an_hour_that_is_summed_while_somebody_reads_counts_once(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    selection = Selection(till.tenant_id, Span(NOW - timedelta(days=20), NOW), by=("day", "user_id"))
+    plain = await sums(till.database, selection, 5000)
+    step = "SELECT rollup_step($1, '90 days')"
+    while await till.database.fetchval(step, NOW - timedelta(hours=3)):
+        pass
+    asked = usage_sums._rolled
+
+    async def and_then_a_step(connection: Connection) -> Span:
+        rolled = await asked(connection)
+        await till.database.execute(step, NOW)
+        return rolled
+
+    monkeypatch.setattr(usage_sums, "_rolled", and_then_a_step)
+    assert await sums(till.database, selection, 5000) == plain
 
 
 async def test_a_writer_is_waited_for_and_one_that_never_ends_is_not(

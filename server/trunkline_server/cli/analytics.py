@@ -25,15 +25,24 @@ def command() -> None:
 @command.command("report")
 @selecting
 @click.option("--period", type=click.Choice(("day", "week", "month")), default="day", show_default=True)
-@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--format", "form", type=click.Choice(FORMATS), help="[default: what the file is named for, or a table]")
 @click.option("--export", type=click.Path(dir_okay=False, path_type=Path), help="Write it to this file.")
 @click.option("--by", multiple=True, type=click.Choice(BY_NO_TIME), help="A row for each beside time; again for more.")
 @to_gateway
 def report(
-    gateway: Gateway, /, *, period: str, form: str, export: Path | None, days: int, by: tuple[str, ...], **fields: str
+    gateway: Gateway,
+    /,
+    *,
+    period: str,
+    form: str | None,
+    export: Path | None,
+    days: int,
+    by: tuple[str, ...],
+    **fields: str,
 ) -> None:
     """What was called and charged, as a table, JSON, CSV, or a page of HTML with charts."""
-    if form == "table" and export is not None:
+    form = form or (_form_of(export) if export else "table")
+    if form == "table" and export:
         raise click.UsageError("a table is not exported; choose --format json, csv or html")
     name = "UNSPECIFIED" if form == "table" else form.upper()
     request = analytics_pb2.GetReportRequest(
@@ -44,6 +53,8 @@ def report(
     told = gateway.call(_stub(gateway).GetReport, request)
     if form == "table":
         show(told.rows, _REPORT, as_json=False)
+        if told.is_cut:
+            click.echo(f"more than {len(told.rows)} rows: ask for fewer days, or a longer period", err=True)
     elif export is None:
         click.echo(shown(told.document.decode()), nl=False)
     else:
@@ -83,6 +94,12 @@ def now(gateway: Gateway, /, *, minutes: int, as_json: bool) -> None:
 def event(gateway: Gateway, /, *, name: str, value: float, user_id: str) -> None:
     """Note something of one's own, to be counted in reports."""
     gateway.call(_stub(gateway).RecordEvent, analytics_pb2.RecordEventRequest(name=name, value=value, user_id=user_id))
+
+
+def _form_of(export: Path) -> str:
+    """What a file is named for."""
+    suffix = export.suffix.removeprefix(".").lower()
+    return suffix if suffix in FORMATS else "table"
 
 
 def _stub(gateway: Gateway) -> analytics_pb2_grpc.AnalyticsServiceStub:

@@ -207,7 +207,7 @@ class EventsSection(Section, frozen=True):
 
 
 class AnalyticsSection(Section, frozen=True):
-    """Sums over calls. What older ones were, is read from their rows."""
+    """What calls used, and sums of it."""
 
     keep_days: Annotated[int, Meta(ge=1, le=3650)] = 90
 

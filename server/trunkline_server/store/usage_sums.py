@@ -18,6 +18,7 @@ SUM_S: Final = 20.0
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MORE_THAN_USERS: Final = {"provider", "model", "operation", "key_id"}
 
 
 class Span(NamedTuple):
@@ -26,12 +27,19 @@ class Span(NamedTuple):
     start: datetime
     end: datetime
 
-    def summed(self, rolled: Span, unit: timedelta | None) -> Span:
-        """The hours or days, by UTC, that lie within both altogether; where there are none, nothing at the end."""
+    def whole(self, unit: timedelta, rolled: Span) -> Span:
+        """The hours or days, by UTC, that lie within both, and the one under way as far as it was summed; where there
+        are none, nothing at the end."""
         start, end = max(self.start, rolled.start), min(self.end, rolled.end)
-        if unit and start < end:
-            start, end = start + (_EPOCH - start) % unit, end - (end - _EPOCH) % unit
-        return Span(start, end) if unit and start < end else Span(self.end, self.end)
+        if start < end < rolled.end:
+            end -= (end - _EPOCH) % unit
+        if start < end:
+            start += (_EPOCH - start) % unit
+        return Span(start, end) if start < end else Span(self.end, self.end)
+
+    def stands(self) -> bool:
+        """These days are over, or there are none."""
+        return self.start == self.end or not (self.end - _EPOCH) % _DAY
 
 
 class Selection(NamedTuple):
@@ -47,6 +55,8 @@ class Selection(NamedTuple):
     by: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     label: str = ""
+    paced: bool = False
+    """Whether it shall be told how many calls took how long."""
 
     @property
     def tells_users(self) -> bool:
@@ -54,19 +64,22 @@ class Selection(NamedTuple):
         return bool(self.user_id) or "user_id" in self.by or "key_id" in self.by
 
     @property
-    def tells_labels(self) -> bool:
-        """Nothing was summed by label."""
-        return bool(self.labels) or "label" in self.by
+    def day_table(self) -> str:
+        """The smallest of the tables by the day in which everything is apart that it needs."""
+        if not self.tells_users:
+            return "usage_model_day"
+        more = self.provider or self.model or self.operation or _MORE_THAN_USERS.intersection(self.by)
+        return "usage_day" if more else "usage_user_day"
 
-    def summed(self, rolled: Span) -> Span:
-        """The part of its time that can be taken from sums."""
-        known = not self.tells_labels and not (self.tells_users and "hour" in self.by)
-        return self.span.summed(rolled, (_DAY if self.tells_users else _HOUR) if known else None)
-
-    def paced(self, rolled: Span) -> Span:
-        """The same of how long calls took, which is kept by the day, and not by user."""
-        known = not self.tells_labels and not self.tells_users and "hour" not in self.by
-        return self.span.summed(rolled, _DAY if known else None)
+    def summed(self, rolled: Span) -> tuple[Span, Span]:
+        """The part of its time that can be taken from sums, and that part of it which is taken from days."""
+        if self.labels or "label" in self.by or (self.tells_users and (self.paced or "hour" in self.by)):
+            rolled = Span(_EPOCH, _EPOCH)
+        days = self.span.whole(_DAY, rolled)
+        if self.tells_users:
+            return days, days
+        hours = self.span.whole(_HOUR, rolled)
+        return hours, hours._replace(start=hours.end) if "hour" in self.by else days
 
     @property
     def texts(self) -> tuple[str, str, str, str]:
@@ -78,33 +91,37 @@ class Selection(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """One row. Texts that it was not summed by are empty; amounts are with what repricing has changed since."""
+    """One row, or the sum of no calls. Texts that it was not summed by are empty; amounts are with what repricing has
+    changed since."""
 
-    time: str
-    user_id: str
-    provider: str
-    model: str
-    operation: str
-    key_id: str
-    label: str
-    calls: int
-    failed: int
-    cancelled: int
-    reported: int
-    attempts: int
-    input_tokens: int
-    cached_input_tokens: int
-    cache_write_input_tokens: int
-    output_tokens: int
-    reasoning_output_tokens: int
-    cost_nano_usd: int
-    charge_nanos: int
-    repriced_nanos: int
-    duration_ms: int
+    time: str = ""
+    user_id: str = ""
+    provider: str = ""
+    model: str = ""
+    operation: str = ""
+    key_id: str = ""
+    label: str = ""
+    calls: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    reported: int = 0
+    attempts: int = 0
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_output_tokens: int = 0
+    cost_nano_usd: int = 0
+    charge_nanos: int = 0
+    repriced_nanos: int = 0
+    duration_ms: int = 0
     """Of calls that did not fail."""
-    first_tokens: int
-    first_token_ms: int
-    speaking_ms: int
+    first_tokens: int = 0
+    first_token_ms: int = 0
+    speaking_ms: int = 0
+    duration_steps: str = ""
+    """How many calls took how long, as `core.shares` reads it; empty where nobody asked or nothing was timed."""
+    first_token_steps: str = ""
 
     @property
     def group(self) -> tuple[str, ...]:
@@ -112,34 +129,36 @@ class Sum(NamedTuple):
         return self[:7]
 
 
-NOTHING: Final = Sum("", "", "", "", "", "", "", *[0] * 17)
-"""The sum of no calls."""
-
-
 async def sums(database: Database, selection: Selection, limit: int, offset: int = 0) -> list[Sum]:
     """In the order of their texts."""
     async with database.of(selection.tenant_id).transaction() as connection:
-        summed = selection.summed(await rolled(connection))
-        rows = await connection.fetch(
-            _SQL.sums,
-            selection.tenant_id,
-            *selection.span,
-            *selection.texts,
-            selection.by,
-            *summed,
-            selection.tells_users,
-            selection.labels_json,
-            selection.label,
-            limit,
-            offset,
-            timeout=SUM_S,
-        )
-    return [Sum(*row) for row in rows]
+        await connection.execute(_SQL.patience)
+        rolled = await _rolled(connection)
+        while True:
+            summed, days = selection.summed(rolled)
+            rows = await connection.fetch(
+                _SQL.sums,
+                selection.tenant_id,
+                *selection.span,
+                *selection.texts,
+                selection.by,
+                *summed,
+                *days,
+                selection.day_table,
+                selection.labels_json,
+                selection.label,
+                selection.paced,
+                limit,
+                offset,
+                timeout=SUM_S,
+            )
+            # Only to the day under way is something added; if it just was, the rows of that hour were counted twice.
+            if days.stands() or rolled == (rolled := await _rolled(connection)):
+                return [Sum(*row) for row in rows]
 
 
-async def rolled(connection: Connection) -> Span:
-    """What was summed in advance; the statements after it have time enough."""
-    await connection.execute(_SQL.patience)
+async def _rolled(connection: Connection) -> Span:
+    """What was summed in advance."""
     row = await connection.fetchrow(_SQL.rolled)
     return Span(_EPOCH, _EPOCH) if row is None else Span(*row)
 

@@ -131,8 +131,8 @@ class ChatServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetCompletion(self, request, context):
-        """What became of a completion: models, usage, charge, outcome. The words of the answer are kept, for 24 hours, only
-        for calls that carried a `request_id`. Free. Errors: RESOURCE_NOT_FOUND.
+        """What became of a completion: models, usage, charge, outcome; for as long as `analytics.keep_days` says. The words of
+        the answer are kept, for 24 hours, only for calls that carried a `request_id`. Free. Errors: RESOURCE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,8 +59,8 @@ class ChatServiceStub:
     The stopped call ends with CANCELLED. Free. Errors: RESOURCE_NOT_FOUND when it is not running.
     """
     GetCompletion: _grpc.UnaryUnaryMultiCallable[_chat_pb2.GetCompletionRequest, _chat_pb2.GetCompletionResponse]
-    """What became of a completion: models, usage, charge, outcome. The words of the answer are kept, for 24 hours, only
-    for calls that carried a `request_id`. Free. Errors: RESOURCE_NOT_FOUND.
+    """What became of a completion: models, usage, charge, outcome; for as long as `analytics.keep_days` says. The words of
+    the answer are kept, for 24 hours, only for calls that carried a `request_id`. Free. Errors: RESOURCE_NOT_FOUND.
     """
     CompleteMany: _grpc.UnaryUnaryMultiCallable[_chat_pb2.CompleteManyRequest, _chat_pb2.CompleteManyResponse]
     """Answers many inputs, each on its own, to any models. Results come in the order of the inputs; one failure does
@@ -110,8 +110,8 @@ class ChatServiceAsyncStub(ChatServiceStub):
     The stopped call ends with CANCELLED. Free. Errors: RESOURCE_NOT_FOUND when it is not running.
     """
     GetCompletion: _aio.UnaryUnaryMultiCallable[_chat_pb2.GetCompletionRequest, _chat_pb2.GetCompletionResponse]  # type: ignore[assignment]
-    """What became of a completion: models, usage, charge, outcome. The words of the answer are kept, for 24 hours, only
-    for calls that carried a `request_id`. Free. Errors: RESOURCE_NOT_FOUND.
+    """What became of a completion: models, usage, charge, outcome; for as long as `analytics.keep_days` says. The words of
+    the answer are kept, for 24 hours, only for calls that carried a `request_id`. Free. Errors: RESOURCE_NOT_FOUND.
     """
     CompleteMany: _aio.UnaryUnaryMultiCallable[_chat_pb2.CompleteManyRequest, _chat_pb2.CompleteManyResponse]  # type: ignore[assignment]
     """Answers many inputs, each on its own, to any models. Results come in the order of the inputs; one failure does
@@ -188,8 +188,8 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chat_pb2.GetCompletionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_chat_pb2.GetCompletionResponse, _abc.Awaitable[_chat_pb2.GetCompletionResponse]]:
-        """What became of a completion: models, usage, charge, outcome. The words of the answer are kept, for 24 hours, only
-        for calls that carried a `request_id`. Free. Errors: RESOURCE_NOT_FOUND.
+        """What became of a completion: models, usage, charge, outcome; for as long as `analytics.keep_days` says. The words of
+        the answer are kept, for 24 hours, only for calls that carried a `request_id`. Free. Errors: RESOURCE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

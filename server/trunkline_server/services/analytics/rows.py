@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from trunkline.v1 import analytics_pb2, usage_pb2
 from trunkline_server.core import money
-from trunkline_server.store.usage_pace import Paced, Shares
+from trunkline_server.core.shares import shares
 from trunkline_server.store.usage_sums import Sum
 
 
@@ -33,14 +33,14 @@ def cost_row(row: Sum) -> analytics_pb2.CostRow:
     )
 
 
-def performance_row(row: Sum, paced: Paced) -> analytics_pb2.PerformanceRow:
+def performance_row(row: Sum) -> analytics_pb2.PerformanceRow:
     told = analytics_pb2.PerformanceRow(
         group=_group(row),
         call_count=row.calls,
         failed_count=row.failed,
         cancelled_count=row.cancelled,
-        duration=_latency(row.duration_ms, row.calls - row.failed, paced.duration),
-        first_token=_latency(row.first_token_ms, row.first_tokens, paced.first_token),
+        duration=_latency(row.duration_ms, row.calls - row.failed, row.duration_steps),
+        first_token=_latency(row.first_token_ms, row.first_tokens, row.first_token_steps),
         tokens_per_second=row.output_tokens * 1000 / row.speaking_ms if row.speaking_ms else 0,
         attempt_count=row.attempts,
     )
@@ -79,11 +79,11 @@ def _group(row: Sum) -> analytics_pb2.Group:
     )
 
 
-def _latency(total_ms: int, count: int, shares: Shares | None) -> analytics_pb2.Latency:
+def _latency(total_ms: int, count: int, steps: str) -> analytics_pb2.Latency:
     told = analytics_pb2.Latency(count=count)
-    if count and shares:
+    if steps:
         told.average.CopyFrom(_average(total_ms, count))
-        for name, ms in zip(("p50", "p95", "p99"), shares, strict=True):
+        for name, ms in zip(("p50", "p95", "p99"), shares(steps), strict=True):
             getattr(told, name).FromMilliseconds(ms)
     return told
 

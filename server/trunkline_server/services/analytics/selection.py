@@ -27,7 +27,7 @@ _COLUMNS: Final[Mapping[analytics_pb2.Dimension.ValueType, tuple[str, ...]]] = {
 }
 
 
-def selected(call: Call, asked: analytics_pb2.CallSelection, now: datetime) -> Selection:
+def selected(call: Call, asked: analytics_pb2.CallSelection, now: datetime, *, paced: bool = False) -> Selection:
     """Raises VALIDATION."""
     fields = ("user_id", "provider", "model", "operation", "label")
     texts = {name: readable(f"selection.{name}", getattr(asked, name)) for name in fields}
@@ -38,7 +38,9 @@ def selected(call: Call, asked: analytics_pb2.CallSelection, now: datetime) -> S
     by = dict.fromkeys(column for dimension in asked.group_by for column in _COLUMNS[dimension])
     if "hour" in by:  # which says the day as well
         by.pop("day", None)
-    return Selection(call.caller.tenant_id, _span(asked, now), **texts, by=tuple(by), labels=dict(asked.labels))
+    return Selection(
+        call.caller.tenant_id, _span(asked, now), **texts, by=tuple(by), labels=dict(asked.labels), paced=paced
+    )
 
 
 def _span(asked: analytics_pb2.CallSelection, now: datetime) -> Span:

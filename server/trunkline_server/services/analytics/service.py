@@ -19,8 +19,7 @@ from trunkline_server.services.analytics.rows import cost_row, performance_row, 
 from trunkline_server.services.analytics.selection import selected
 from trunkline_server.store.custom_events import CustomEvents
 from trunkline_server.store.database import Database
-from trunkline_server.store.usage_pace import Paced, paces
-from trunkline_server.store.usage_sums import NOTHING, Selection, Span, Sum, held_count, sums
+from trunkline_server.store.usage_sums import Selection, Span, Sum, held_count, sums
 
 REPORT_ROWS_MAX: Final = 5000
 REALTIME_MODELS_MAX: Final = 20
@@ -45,34 +44,32 @@ class AnalyticsService:
     events: CustomEvents
 
     async def get_usage(self, call: Call, request: analytics_pb2.GetUsageRequest) -> analytics_pb2.GetUsageResponse:
-        _, page, token = await self._page(call, request)
+        page, token = await self._page(call, request)
         return analytics_pb2.GetUsageResponse(rows=map(usage_row, page), next_page_token=token)
 
     async def get_costs(self, call: Call, request: analytics_pb2.GetCostsRequest) -> analytics_pb2.GetCostsResponse:
-        _, page, token = await self._page(call, request)
+        page, token = await self._page(call, request)
         return analytics_pb2.GetCostsResponse(rows=map(cost_row, page), next_page_token=token)
 
     async def get_performance(
         self, call: Call, request: analytics_pb2.GetPerformanceRequest
     ) -> analytics_pb2.GetPerformanceResponse:
-        selection, page, token = await self._page(call, request)
-        rows = await self._performance(selection, page)
-        return analytics_pb2.GetPerformanceResponse(rows=rows, next_page_token=token)
+        page, token = await self._page(call, request, paced=True)
+        return analytics_pb2.GetPerformanceResponse(rows=map(performance_row, page), next_page_token=token)
 
     async def get_realtime(
         self, call: Call, request: analytics_pb2.GetRealtimeRequest
     ) -> analytics_pb2.GetRealtimeResponse:
         now = datetime.now(UTC)
         window = request.window.ToTimedelta() if request.HasField("window") else REALTIME_WINDOW
-        whole = Selection(call.caller.tenant_id, Span(now - window, now))
-        all_, total = await self._whole(whole)
-        by_model = whole._replace(by=("provider", "model"))
-        models = await self._performance(by_model, await sums(self.database, by_model, REPORT_ROWS_MAX))
+        whole = Selection(call.caller.tenant_id, Span(now - window, now), paced=True)
+        total = await self._whole(whole)
+        models = await sums(self.database, whole._replace(by=("provider", "model")), REPORT_ROWS_MAX)
         told = analytics_pb2.GetRealtimeResponse(
             time=timestamp(now),
             held_count=await held_count(self.database, whole.tenant_id),
-            all=all_,
-            models=sorted(models, key=lambda row: -row.call_count)[:REALTIME_MODELS_MAX],
+            all=performance_row(total),
+            models=map(performance_row, sorted(models, key=lambda row: -row.calls)[:REALTIME_MODELS_MAX]),
             cost=money.usd(total.cost_nano_usd),
             charge=money.credits(total.charge_nanos),
             token_count=total.input_tokens + total.output_tokens,
@@ -87,12 +84,12 @@ class AnalyticsService:
             raise invalid("selection.group_by", "must not name a time: `period` does")
         by_period = whole._replace(by=(_PERIODS[request.period], *whole.by))
         rows = await sums(self.database, by_period, REPORT_ROWS_MAX + 1)
-        all_, total = await self._whole(whole._replace(by=()))
+        total = await self._whole(whole._replace(by=(), paced=True))
         events = await self.events.sums(whole.tenant_id, whole.span, whole.user_id)
         report = analytics_pb2.GetReportResponse(
             rows=map(report_row, rows[:REPORT_ROWS_MAX]),
             is_cut=len(rows) > REPORT_ROWS_MAX,
-            all=all_,
+            all=performance_row(total),
             cost=money.usd(total.cost_nano_usd),
             charge=money.credits(total.charge_nanos),
             events=[
@@ -116,22 +113,16 @@ class AnalyticsService:
         )
         return analytics_pb2.RecordEventResponse(create_time=timestamp(noted))
 
-    async def _page(self, call: Call, request: _Paged) -> tuple[Selection, Sequence[Sum], str]:
+    async def _page(self, call: Call, request: _Paged, *, paced: bool = False) -> tuple[Sequence[Sum], str]:
         paging = self.tokens.paging(call.caller.tenant_id, request)
         offset = int(paging.cursor[0]) if paging.cursor else 0
         end = datetime.fromisoformat(paging.cursor[1]) if paging.cursor else datetime.now(UTC)
-        selection = selected(call, request.selection, end)
+        selection = selected(call, request.selection, end, paced=paced)
         rows = await sums(self.database, selection, paging.limit, offset)
         numbered = list(enumerate(rows, offset + 1))
         page, token = paging.cut(numbered, lambda row: (row[0], end.isoformat()))
-        return selection, [row for _, row in page], token
+        return [row for _, row in page], token
 
-    async def _performance(self, selection: Selection, rows: Sequence[Sum]) -> list[analytics_pb2.PerformanceRow]:
-        paced = await paces(self.database, selection) if rows else {}
-        return [performance_row(row, paced.get(row.group, Paced())) for row in rows]
-
-    async def _whole(self, selection: Selection) -> tuple[analytics_pb2.PerformanceRow, Sum]:
+    async def _whole(self, selection: Selection) -> Sum:
         """All of the calls as one, which may be none."""
-        total = next(iter(await sums(self.database, selection, 1)), NOTHING)
-        (row,) = await self._performance(selection, [total])
-        return row, total
+        return next(iter(await sums(self.database, selection, 1)), Sum())
