@@ -27,6 +27,7 @@ VECTOR_DIMENSIONS_MAX: Final = 2000
 """Of vectors with whole numbers that an index takes; longer ones are kept with half of the bits."""
 HALF_MAX: Final = 65_504
 FEW: Final = 10_000
+"""Vectors that are compared one by one in about the time that a walk through the index takes for a filter."""
 
 _SQL = queries.load(__file__)
 
