@@ -7,10 +7,11 @@ import json
 from tests.fixtures import tooling
 from tests.fixtures.acts import button, execute, form, register, validate
 from tests.fixtures.gateway import Metadata, RunningGateway
+from tests.fixtures.mcp_script import ScriptedMcp, definition
 from tests.fixtures.refusal import Refusal, refusal
 from tests.fixtures.talks import another_tenant
 from tests.fixtures.upstream import Upstream
-from trunkline.v1 import actions_pb2, admin_pb2, tools_pb2
+from trunkline.v1 import actions_pb2, admin_pb2, mcp_pb2, tools_pb2
 
 SUCCEEDED, FAILED = actions_pb2.ACTION_STATUS_SUCCEEDED, actions_pb2.ACTION_STATUS_FAILED
 SUM = button("sum", payload_json='{"a": 1, "b": 2}')
@@ -58,6 +59,23 @@ async def test_what_a_tool_cannot_do_is_a_result(desk: RunningGateway, clerk: Up
     await desk.tools.DeleteTool(tools_pb2.DeleteToolRequest(tool="add"), metadata=desk.metadata())
     gone = await execute(desk, SUM)
     assert (gone.status, gone.error_reason) == (FAILED, "UNREACHABLE")
+
+
+async def test_a_tool_of_an_mcp_server_is_one_like_any(desk: RunningGateway, clerk: Upstream) -> None:
+    sums = ScriptedMcp(clerk)
+    spec = mcp_pb2.McpServerSpec(name="sums", uri=sums.url, needs_approval=True)
+    await desk.mcp.CreateMcpServer(mcp_pb2.CreateMcpServerRequest(spec=spec), metadata=desk.metadata())
+    assert await refusal(register(desk, "adder", tool="sums__subtract")) == UNKNOWN
+    assert await refusal(handler(desk, "sums__add", await another_tenant(desk))) == UNKNOWN
+    await register(desk, "adder", tool="sums__add")
+    token = (await validate(desk, SUM)).confirmation_token
+    assert (await execute(desk, SUM, confirmation_token=token)).message == "3"
+    assert [asked.json()["params"]["arguments"] for asked in sums.calls] == [{"a": 1, "b": 2}]
+    sums.tools = [definition(description="Takes everything away.")]
+    refresh = mcp_pb2.RefreshMcpServerRequest(server="sums")
+    await desk.mcp.RefreshMcpServer(refresh, metadata=desk.metadata())
+    changed = await execute(desk, SUM)
+    assert (changed.status, changed.error_reason, len(sums.calls)) == (FAILED, "TOOL_CHANGED", 1)
 
 
 async def test_a_tool_that_needs_approval_runs_once_for_each_yes(desk: RunningGateway, clerk: Upstream) -> None:

@@ -66,7 +66,7 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
         "credits.per_usd",
     }
     harmless |= {"chat.unknown_price", "providers.own.base_url", "providers.own.key_header", "providers.own.wire"}
-    harmless |= {"providers.own.webhook_keys_uri"}
+    harmless |= {"providers.own.webhook_keys_uri", "providers.own.price_list"}
     harmless |= {"routing.strategy", "routing.universal_fallback", "cache.hit_price", "cache.embedding_model"}
     harmless |= {"guard.input_harm", "guard.input_personal_data", "guard.output_harm", "guard.output_personal_data"}
     harmless |= {"guard.action", "guard.moderation_model", "jobs.http_address"}
@@ -176,6 +176,13 @@ def test_a_preset_says_what_it_needs(typed: Typed, name: str, lacking: str, key:
     result = typed("serve", given=given)
     assert result.exit_code == 2
     assert result.stderr == f"trunkline: {key}: is missing, and the preset {name!r} needs it\n"
+
+
+def test_a_list_of_prices_is_told_of_servers_that_have_one() -> None:
+    given = {"TRUNKLINE_PROVIDERS__OWN__PRICE_LIST": "per_token"}
+    assert config.load(given).provider_settings["own"].price_list == "per_token"
+    with pytest.raises(config.ConfigError, match=r"^providers\.own\.price_list: is for lists of models as OpenAI"):
+        config.load({**given, "TRUNKLINE_PROVIDERS__OWN__WIRE": "gemini"})
 
 
 @pytest.mark.parametrize("value", ["Production", '["test"]', '{"a": 1}'])

@@ -24,7 +24,7 @@ async def test_sync_says_what_is_new(called: Called) -> None:
     first = await called("models", "sync", "sandbox")
     assert (first.exit_code, first.stdout.splitlines()[0].split()) == (
         0,
-        ["PROVIDER", "RESULT", "MODELS", "ADDED", "CHANGED", "GONE"],
+        ["PROVIDER", "RESULT", "MODELS", "ADDED", "CHANGED", "GONE", "PRICES"],
     )
     assert "sandbox" in first.stdout
     assert "echo" in first.stdout

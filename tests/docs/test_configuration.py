@@ -46,6 +46,7 @@ OTHER = {
     "dashboard.enabled": "false",
     "credits.default_grant": "7",
     "credits.per_usd": "7",
+    "credits.provider_prices": "false",
     "credits.tenant_unlimited": "false",
     "collections.store": "qdrant",
     "collections.qdrant_url": "http://other",

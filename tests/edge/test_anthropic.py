@@ -93,6 +93,33 @@ async def test_tools_and_their_results(client: AsyncAnthropic, streamed: bool) -
     assert "sunny" in second.content[0].text
 
 
+async def test_the_runner_of_tools_sends_the_whole_again_where_nothing_is_kept(
+    books: Books, client: AsyncAnthropic
+) -> None:
+    asked = []
+
+    @anthropic.beta_async_tool
+    async def get_weather(city: str) -> str:
+        """Tells the weather."""
+        asked.append(city)
+        return "sunny"
+
+    runner = client.beta.messages.tool_runner(
+        model="sandbox/tools", max_tokens=100, messages=HELLO, tools=[get_weather], betas=["x-1"]
+    )
+    last: Any = await runner.until_done()
+    assert (last.content[0].text, asked) == ("The tool says: sunny", ["text"])
+    assert len(await books.charges()) == 2
+
+
+async def test_documents_of_blocks_are_read(client: AsyncAnthropic) -> None:
+    found = {"type": "search_result", "source": "https://a", "title": "A", "content": [{"type": "text", "text": "b"}]}
+    source = {"type": "content", "content": [{"type": "text", "text": "c"}, {"type": "text", "text": "d"}]}
+    messages: Any = [{"role": "user", "content": [found, {"type": "document", "source": source}]}]
+    answer: Any = await client.messages.create(model=ECHO, max_tokens=9, messages=messages)
+    assert answer.content[0].text.split()[-3:] == ["b", "c", "d"]
+
+
 async def test_thoughts_and_their_signature(start_gateway: StartGateway, upstream: Upstream) -> None:
     """What the provider signed comes back to it unchanged."""
     [claude] = [each for each in DIALECTS if each.provider == "anthropic"]
@@ -147,6 +174,7 @@ WRONG: list[tuple[dict[str, Any], type[anthropic.APIStatusError], str]] = [
     ({"messages": [{"role": "nobody", "content": "x"}]}, anthropic.BadRequestError, "invalid_request_error"),
     ({"messages": [{"role": "user", "content": [{"type": "film"}]}]}, anthropic.BadRequestError, ""),
     ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, anthropic.BadRequestError, "invalid_request_error"),
+    ({"extra_body": {"mcp_servers": [{}]}}, anthropic.BadRequestError, "invalid_request_error"),
     ({"model": "sandbox/down"}, anthropic.InternalServerError, "api_error"),
 ]
 

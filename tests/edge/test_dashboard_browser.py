@@ -8,6 +8,26 @@ from tests.fixtures.browser import Browser
 from tests.fixtures.gateway import RunningGateway, question
 from trunkline.v1 import chat_pb2, limits_pb2, usage_pb2
 
+BREAKING = """(() => {
+    const asked = window.asked = [], whole = window.fetch;
+    let broken = false;
+    window.fetch = async (path, given) => {
+        const answer = await whole(path, given);
+        asked.push(path.split('/').at(-1));
+        if (broken || !path.endsWith('/Stream')) return answer;
+        broken = true;
+        const reader = answer.body.getReader();
+        let heard = '';
+        return new Response(new ReadableStream({ async pull(control) {
+            if (heard.includes('partDelta')) { await reader.cancel(); return control.error(new TypeError('gone')); }
+            const { value } = await reader.read();
+            heard += new TextDecoder().decode(value);
+            return control.enqueue(value);
+        } }));
+    };
+})()"""
+"""The next connection, that of a stream, breaks behind its first words."""
+
 NASTY = "<img src=x onerror=alert(1)>"
 
 
@@ -38,6 +58,7 @@ async def test_every_part_of_it(gateway: RunningGateway, entered: Browser) -> No
         await entered.ask(f"location.hash = '#{part}'")
         await entered.until(f"document.getElementById('view').innerText.includes('{word}')")
     await playground(entered)
+    await broken(entered)
     await narrow_and_dark(entered)
     await entered.click("#sign-out")
     await entered.until("!document.getElementById('sign-in').hidden")
@@ -75,6 +96,25 @@ async def playground(browser: Browser) -> None:
     text = await browser.text()
     for word in ("parrots repeat", "Charged", "credits", "sandbox/echo"):
         assert word in text
+
+
+async def broken(browser: Browser) -> None:
+    """A stream whose connection breaks is heard to its end, and one that is stopped is over for the gateway too."""
+    await browser.ask(BREAKING)
+    await browser.ask("document.querySelector('#model').value = 'sandbox/slow'")
+    await browser.type(".ask textarea", "five words in a row")
+    await browser.click(".ask button")
+    await browser.until("document.querySelectorAll('.bill').length === 2")
+    assert (
+        await browser.ask("[...document.querySelectorAll('.theirs .text')].at(-1).innerText") == "five words in a row"
+    )
+    assert await browser.ask("window.asked.filter((name) => name.includes('Stream')).join()") == ("Stream,ResumeStream")
+    await browser.type(".ask textarea", "word " * 500)
+    await browser.click(".ask button")
+    await browser.until("[...document.querySelectorAll('.theirs .text')].at(-1).innerText.includes('word')")
+    await browser.click(".ask button")
+    await browser.until("document.body.innerText.includes('stopped')")
+    assert await browser.ask("window.asked.includes('CancelCompletion')")
 
 
 async def narrow_and_dark(browser: Browser) -> None:

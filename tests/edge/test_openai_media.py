@@ -130,11 +130,26 @@ async def test_transcripts_in_every_shape(books: Books, client: AsyncOpenAI) -> 
     )
     assert verbose.words is not None
     assert [(word.word, word.start) for word in verbose.words] == [("one", 0.0), ("two", 0.12), ("three", 0.24)]
+    assert verbose.duration == 3 * WORD_MS / 1000
     titles: Any = await listen(model="sandbox/listen", file=file(), response_format="srt")
     assert titles == f"1\n00:00:00,000 --> 00:00:00,{3 * WORD_MS}\n{WORDS}\n\n"
     titles = await listen(model="sandbox/listen", file=file(), response_format="vtt")
     assert titles == f"WEBVTT\n\n00:00:00.000 --> 00:00:00.{3 * WORD_MS}\n{WORDS}\n\n"
     assert len(await books.charges()) == 5
+
+
+async def test_what_is_made_in_one_piece_is_streamed_as_one(client: AsyncOpenAI) -> None:
+    heard = await client.audio.transcriptions.create(model="sandbox/listen", file=file(), stream=True)
+    told: list[Any] = [event async for event in heard]
+    assert [event.type for event in told] == ["transcript.text.delta", "transcript.text.done"]
+    assert told[0].delta == told[1].text == WORDS
+    drawn = await client.images.generate(model="sandbox/picture", prompt="a fox", stream=True, partial_images=1)
+    pictures: list[Any] = [event async for event in drawn]
+    assert [(each.type, sniff(b64decode(each.b64_json))) for each in pictures] == [
+        ("image_generation.completed", "image/png")
+    ]
+    changed = await client.images.edit(model="sandbox/picture", prompt="a dog", image=PNG, stream=True)
+    assert [event.type async for event in changed] == ["image_edit.completed"]
 
 
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # the client says so of this method
@@ -164,6 +179,9 @@ async def test_what_cannot_be_done_is_told_as_openai_does(client: AsyncOpenAI) -
     with pytest.raises(openai.BadRequestError) as caught:
         await client.embeddings.create(model="sandbox/embed", input="")
     assert caught.value.param == "texts[0]"
+    for numbers in ([1, 2], [[1], [2]]):
+        with pytest.raises(openai.BadRequestError, match="must be texts"):
+            await client.embeddings.create(model="sandbox/embed", input=numbers)
     with pytest.raises(openai.NotFoundError):
         await client.images.generate(model="nobody/nothing", prompt="a fox")
     with pytest.raises(openai.BadRequestError):

@@ -101,8 +101,11 @@ WRONG: list[tuple[dict[str, Any], type[openai.APIStatusError]]] = [
     ({"model": "sandbox/none-such"}, openai.NotFoundError),
     ({"previous_response_id": "resp_1"}, openai.BadRequestError),
     ({"background": True}, openai.BadRequestError),
+    ({"conversation": "conv_1"}, openai.BadRequestError),
+    ({"prompt": {"id": "pmpt_1"}}, openai.BadRequestError),
     ({"input": [{"type": "film"}]}, openai.BadRequestError),
     ({"tools": [{"type": "web_search"}]}, openai.BadRequestError),
+    ({"tools": [WEATHER], "tool_choice": {"type": "allowed_tools"}}, openai.BadRequestError),
     ({"model": "sandbox/down"}, openai.InternalServerError),
 ]
 

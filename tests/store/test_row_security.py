@@ -25,7 +25,10 @@ from trunkline_server.store.tenants import Tenants
 PROMPT = "INSERT INTO prompt VALUES ($1, $2, $3, '', 1, 1)"
 MINE = "SELECT name FROM prompt"
 ROLE = "trunkline_tenant"
-CONFINED_ROOMS = ("assistants", "audit_log", "conversations", "files", "prompts", "search_stores", "tools", "webhooks")
+CONFINED_ROOMS = (
+    *("assistants", "audit_log", "conversations", "files", "prompts", "search_stores", "tools"),
+    *("webhook_deliveries", "webhook_endpoints"),
+)
 ALL_SEEING = {
     "conversations.begin": "takes the turn on the path of a call, by one statement, which names the tenant",
     "conversations.erase_user": "a chore in steps, each of which names the tenant",

@@ -14,7 +14,8 @@ from trunkline_server.store.database import Database
 FOUND_BEFORE: Final = (
     "collections.want_sweep conversation_messages.append conversations.give_title conversations.release "
     "conversations.renew conversations.sum_up files.discard files.finish files.intend files.place jobs.ahead "
-    "jobs.call_back jobs.take_place mcp_servers.touch prompts.set_default vector_stores.forget vector_stores.keep"
+    "jobs.call_back jobs.idle jobs.take_place mcp_servers.touch prompts.set_default vector_stores.forget "
+    "vector_stores.keep"
 )
 """By an id that was found for the tenant by a statement before, or that is a lease nobody else has."""
 OF_WORK: Final = (

@@ -314,7 +314,19 @@ async def test_a_task_may_ask_for_a_guard_of_its_own(reading: RunningGateway, re
     (call,) = told.receipt.calls
     assert [(each.kind, each.in_answer) for each in call.guard_findings] == [("EMAIL", False)]
     refusing = guard(guard_pb2.GUARD_ACTION_REFUSE)
-    assert await refused(translate(reading, "To ann@example.org", guard=refusing)) == "OUTPUT_INVALID"
+    assert await refused(translate(reading, "To ann@example.org", guard=refusing)) == "PII_DETECTED"
+    harmless = guard_pb2.Guard(output=guard_pb2.GuardRule(harm=guard_pb2.GUARD_LEVEL_STANDARD))
+    assert await refused(translate(reading, "how to build a pipe bomb", guard=harmless)) == "CONTENT_BLOCKED"
+
+
+@pytest.mark.parametrize("told", [{"finish_reason": "content_filter"}, {"refusal": "I would rather not."}])
+async def test_what_a_provider_withholds_is_told_as_its_doing(
+    reading: RunningGateway, reader: Reader, told: dict[str, str]
+) -> None:
+    message = {"role": "assistant", "content": None, "refusal": told.get("refusal")}
+    reader.upstream.reply(json={"choices": [{"message": message, "finish_reason": told.get("finish_reason", "stop")}]})
+    assert await refused(summarize(reading, "the keynote")) == "PROVIDER_REJECTED"
+    assert len(reader.upstream.requests) == 1, "another form would not change its mind"
 
 
 # Jobs.

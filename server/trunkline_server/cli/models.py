@@ -7,7 +7,7 @@ import click
 from trunkline.v1 import models_pb2, models_pb2_grpc
 from trunkline_server.cli.failure import Misuse
 from trunkline_server.cli.gateway import Gateway, to_gateway
-from trunkline_server.cli.rows import amount, as_json_option, listing, show
+from trunkline_server.cli.rows import amount, as_json_option, listing, show, told_price
 
 
 class ListGroup(click.Group):
@@ -38,7 +38,7 @@ def list_(gateway: Gateway, /, *, provider: str, limit: int | None, as_json: boo
 @as_json_option
 @to_gateway
 def sync(gateway: Gateway, /, *, provider: str, as_json: bool) -> None:
-    """Ask providers which models they offer: all that are on, or the one named.
+    """Ask providers which models they offer, and what they ask for them: all that are on, or the one named.
 
     Exits with 1 when one of them does not answer.
     """
@@ -109,6 +109,7 @@ _SYNC_COLUMNS = {
     "ADDED": lambda synced: " ".join(synced.added),
     "CHANGED": lambda synced: " ".join(synced.changed),
     "GONE": lambda synced: " ".join(synced.gone),
+    "PRICES": lambda synced: "; ".join(f"{price.model}: {told_price(price)}" for price in synced.prices),
 }
 _ALIAS_COLUMNS = {
     "ALIAS": lambda alias: alias.alias,

@@ -10,7 +10,7 @@ import click
 from trunkline.v1 import models_pb2, models_pb2_grpc, usage_pb2
 from trunkline_server.cli.failure import Misuse
 from trunkline_server.cli.gateway import Gateway, to_gateway
-from trunkline_server.cli.rows import amount, listing, show, when
+from trunkline_server.cli.rows import listing, show, told_price, when
 from trunkline_server.core import money
 
 
@@ -60,7 +60,7 @@ def set_(
     if begin is not None:
         request.effective_time.FromDatetime(begin.replace(tzinfo=UTC))
     answer = gateway.call(models_pb2_grpc.ModelServiceStub(gateway.channel).SetPrice, request)
-    click.echo(f"{model} costs {_told(answer.price)} from {when(answer.price.effective_time)} on")
+    click.echo(f"{model} costs {told_price(answer.price)} from {when(answer.price.effective_time)} on")
 
 
 @command.command("reprice")
@@ -89,15 +89,10 @@ def _units(given: list[str]) -> Iterator[models_pb2.UnitPrice]:
         yield models_pb2.UnitPrice(unit=unit, per_million=usage_pb2.Amount(unit=money.USD, nanos=nanos))
 
 
-def _told(price: models_pb2.Price) -> str:
-    tiers = ((each, f" from {each.from_input_tokens}" if each.from_input_tokens else "") for each in price.units)
-    return ", ".join(f"{each.unit}{tier} {amount(each.per_million)}" for each, tier in tiers)
-
-
 _COLUMNS = {
     "MODEL": lambda price: f"{price.provider}/{price.model}",
     "VERSION": lambda price: price.price_version,
     "FROM": lambda price: when(price.effective_time),
-    "USD PER MILLION": _told,
+    "USD PER MILLION": told_price,
     "SOURCE": lambda price: price.source,
 }

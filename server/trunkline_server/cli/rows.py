@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from trunkline.v1 import usage_pb2
+from trunkline.v1 import models_pb2, usage_pb2
 from trunkline_server.cli.plain import one_line, shown
 from trunkline_server.core.money import to_decimal_text
 
@@ -63,6 +63,12 @@ def when(time: Timestamp) -> str:
 def amount(value: usage_pb2.Amount) -> str:
     """A number of credits or dollars; the column says which."""
     return to_decimal_text(value.nanos)
+
+
+def told_price(price: models_pb2.Price) -> str:
+    """What a million of each unit costs, in dollars."""
+    tiers = ((each, f" from {each.from_input_tokens}" if each.from_input_tokens else "") for each in price.units)
+    return ", ".join(f"{each.unit}{tier} {amount(each.per_million)}" for each, tier in tiers)
 
 
 def _show_table(rows: list[list[str]], titles: list[str]) -> None:

@@ -117,6 +117,8 @@ def _check_provider(key: str, provider: ProviderSection) -> None:
     _check_web(f"{key}.webhook_keys_uri", provider.webhook_keys_uri)
     if provider.webhook_keys_uri and provider.webhook_secret:
         raise ConfigError(f"{key}: needs webhook_secret or webhook_keys_uri, not both")
+    if provider.price_list and provider.wire not in (None, "openai", "azure"):
+        raise ConfigError(f"{key}.price_list: is for lists of models as OpenAI writes them")
     try:
         check_secret(provider.webhook_secret)
     except ValueError:

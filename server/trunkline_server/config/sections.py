@@ -170,6 +170,7 @@ class CreditsSection(Section, frozen=True):
 
     default_grant: str = "100"
     per_usd: str = "1"
+    provider_prices: bool = True
     tenant_unlimited: bool = True
     hold_retention_days: Annotated[int, Meta(ge=2, le=3650)] = 30
 
@@ -396,6 +397,7 @@ class ProviderSection(Section, frozen=True):
     headers: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
     free: bool = False
+    price_list: Literal["", "per_token", "per_million"] = ""
     cancel_billing: CancelBilling | None = None
     webhook_secret: str = ""
     webhook_keys_uri: str = ""
@@ -412,6 +414,7 @@ class ProviderSection(Section, frozen=True):
             key_header=self.key_header,
             headers=self.headers,
             query=self.query,
+            price_list=self.price_list,
             cancel_billing=self.cancel_billing,
         )
 

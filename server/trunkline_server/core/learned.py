@@ -1,4 +1,4 @@
-"""What is learned about models while the gateway runs: what providers offer, prices that were set, aliases."""
+"""What is learned about models while the gateway runs: what providers offer and ask, prices that were set, aliases."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ from trunkline_server.core.pricing import Price
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """`prices` are by full name, in the order in which they were set; an alias means its models in their order."""
+    """Prices are by full name: `prices` in the order in which they were set, those that were `told` by their providers
+    by time. An alias means its models in their order.
+    """
 
     offers: Sequence[ModelEntry] = ()
     prices: Mapping[str, Sequence[Price]] = field(default_factory=dict)
     aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    told: Mapping[str, Sequence[Price]] = field(default_factory=dict)
 
     def priced(self, entry: ModelEntry) -> ModelEntry:
-        """The entry with the prices that were set for it."""
-        told = self.prices.get(entry.name)
-        return msgspec.structs.replace(entry, prices=followed(entry.prices, told)) if told else entry
+        """The entry with the prices that were set for it; what its provider tells counts only where it has none."""
+        base = entry.prices or tuple(self.told.get(entry.name, ()))
+        later = self.prices.get(entry.name)
+        prices = followed(base, later) if later else base
+        return entry if prices == entry.prices else msgspec.structs.replace(entry, prices=prices)
 
 
 NOTHING: Final = Learned()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -23,9 +23,21 @@ def price_of(request: models_pb2.SetPriceRequest, set_by: str) -> Price:
     """Raises VALIDATION, with the field that is wrong."""
     begin = _moment(request)
     tiers = _tiers(request.units)
+    return dated(begin, tiers, readable("source", request.source) or f"set by {set_by}")
+
+
+def dated(begin: datetime, tiers: tuple[Tier, ...], source: str) -> Price:
+    """The price that counts from a moment (UTC) on; its version tells the moment and the numbers."""
     version = f"{begin:%Y-%m-%dT%H:%M:%SZ}/{digest(tiers)}"
-    source = readable("source", request.source) or f"set by {set_by}"
     return Price(version, begin.date(), tiers, begin.time(), source)
+
+
+def inherited(by_start: Mapping[int, Mapping[str, int]]) -> Iterator[Tier]:
+    """Tiers by the input tokens where they begin: each has what those below it have, unless it says otherwise."""
+    whole: dict[str, int] = {}
+    for start in sorted(by_start):
+        whole = {**whole, **by_start[start]}
+        yield Tier(start, whole)
 
 
 def _moment(request: models_pb2.SetPriceRequest) -> datetime:
@@ -43,15 +55,7 @@ def _tiers(units: Iterable[models_pb2.UnitPrice]) -> tuple[Tier, ...]:
         named[unit.unit] = _nanos(place, unit)
     if 0 not in by_start:
         raise invalid("units", "must say what calls with few input tokens cost: from_input_tokens 0")
-    return tuple(_inherited(by_start))
-
-
-def _inherited(by_start: Mapping[int, Mapping[str, int]]) -> Iterable[Tier]:
-    """Each tier has what the tiers below it have, unless it says otherwise."""
-    whole: dict[str, int] = {}
-    for start in sorted(by_start):
-        whole = {**whole, **by_start[start]}
-        yield Tier(start, whole)
+    return tuple(inherited(by_start))
 
 
 def _start(place: int, unit: models_pb2.UnitPrice) -> int:

@@ -42,6 +42,7 @@ class Quote:
             denial_reason=self.denial,
             available=None if account.unlimited else money.credits(account.available_nanos),
             price_version=price.version if price else "",
+            price_source=price.source if price else "",
         )
 
 

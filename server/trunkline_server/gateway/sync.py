@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.model import ModelEntry
 from trunkline_server.core.offered import Offered
+from trunkline_server.core.pricing import Price
 from trunkline_server.gateway.learning import Learning
 from trunkline_server.providers.provider import Upstream
 from trunkline_server.providers.registry import Registry
@@ -21,15 +22,17 @@ _log = logging.getLogger(__name__)
 ASK_S_MAX: Final = 20.0
 MODELS_MAX: Final = 10_000
 NAME_CHARS_MAX: Final = 200
+REFUSALS_LOGGED_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What a provider's list said, or why there was none."""
+    """What a provider's list said, or why there was none. `prices` are those by model that count from now on."""
 
     provider: str
     model_count: int = 0
     difference: Difference | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
     failure: UpstreamFailure | None = None
 
 
@@ -51,7 +54,7 @@ class Sync:
         upstreams = [self._registry.upstream(name) for name in sorted(providers)]
         synced = await asyncio.gather(*(self._one(each, within_s) for each in upstreams))
         await self._learning.refresh()
-        return synced
+        return [replace(each, prices=self._learning.counting(each.provider, each.prices)) for each in synced]
 
     async def _one(self, upstream: Upstream, within_s: float) -> Synced:
         try:
@@ -63,8 +66,13 @@ class Sync:
             return Synced(upstream.name, failure=UpstreamFailure(FailureKind.TIMEOUT_FIRST_TOKEN))
         except Exception:  # noqa: BLE001 - the wire of an installed provider is other people's code
             return Synced(upstream.name, failure=UpstreamFailure(FailureKind.BROKEN))
-        entries = [_entry(upstream.name, each) for each in _usable(offered)]
-        return Synced(upstream.name, len(entries), await self._learning.offers.note(upstream.name, entries))
+        return await self._note(upstream.name, _usable(offered))
+
+    async def _note(self, provider: str, offered: Sequence[Offered]) -> Synced:
+        _log_refused(provider, [each for each in offered if each.refused])
+        difference = await self._learning.offers.note(provider, [_entry(provider, each) for each in offered])
+        prices = await self._learning.learn(provider, {each.name: each.tiers for each in offered if each.tiers})
+        return Synced(provider, len(offered), difference, prices)
 
 
 def _usable(offered: Iterable[Offered]) -> list[Offered]:
@@ -76,6 +84,13 @@ def _usable(offered: Iterable[Offered]) -> list[Offered]:
 def _entry(provider: str, told: Offered) -> ModelEntry:
     shown = told.display_name if _is_plain(told.display_name) else ""
     return ModelEntry(provider, told.name, shown, None, told.context_window, told.max_output_tokens)
+
+
+def _log_refused(provider: str, refused: Sequence[Offered]) -> None:
+    """What a list says of prices and nobody can mean."""
+    if refused:
+        some = "; ".join(f"{each.name}: {each.refused}" for each in refused[:REFUSALS_LOGGED_MAX])
+        _log.warning("models.prices_refused provider=%s count=%d some=%s", provider, len(refused), some)
 
 
 def _is_plain(text: str) -> bool:

@@ -52,7 +52,8 @@ class Calls:
     async def open(cls, ground: Ground) -> Self:
         settings, database = ground.settings, ground.database
         ledger, routes = await _open_ledger(ground), open_routes(settings, ground.stack)
-        learning, limiter, teller = Learning(routes, database), await open_limiter(ground), Teller(database)
+        learning = Learning(routes, database, told_prices=settings.credits.provider_prices)
+        limiter, teller = await open_limiter(ground), Teller(database)
         routes.lines.turned = BreakerNews(teller.tell).turned
         accounts = ProviderAccounts(database, ground.tenant_keys)
         guards = Guards(Policies(database, house_guard(settings), detectors.installed()))

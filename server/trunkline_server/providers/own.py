@@ -1,4 +1,4 @@
-"""Servers of the operator's own: what is assumed about one, by the dialect it is said to speak."""
+"""Servers of the operator's own: what is assumed about one, by what it is said to speak, and to tell of prices."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from trunkline_server.providers.provider import AnyCraft, Provider, header
 from trunkline_server.wire.anthropic import Anthropic
 from trunkline_server.wire.audio.hearing import Transcription, Translation
 from trunkline_server.wire.audio.speaking import Speaking
+from trunkline_server.wire.dialect import Wire
 from trunkline_server.wire.openai_chat import OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.moderation import OpenAIModeration
+from trunkline_server.wire.openai_chat.price_list import PER_MILLION, PER_TOKEN, PriceList
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
 from trunkline_server.wire.openai_images import OpenAIImageEdits, OpenAIImages
 from trunkline_server.wire.openai_images.quirks import COMPATIBLE_MODELS
@@ -71,8 +73,14 @@ DIALECTS: Final[Mapping[str, Provider]] = {
     "cohere": _as(cohere.PROVIDER),
     "ollama": _as(ollama.PROVIDER),
 }
+PRICE_LISTS: Final[Mapping[str, PriceList]] = {"per_token": PER_TOKEN, "per_million": PER_MILLION}
 
 
 def own(name: str, dialect: str) -> Provider:
     """A server called `name`; it need not ask for a key."""
     return replace(DIALECTS[dialect or "openai"], name=name)
+
+
+def telling_prices(wire: Wire, spelled: str) -> Wire:
+    """The wire, of a server whose list of models tells prices in one of these ways; empty: as it is."""
+    return replace(wire, price_list=PRICE_LISTS[spelled]) if spelled and isinstance(wire, OpenAIChat) else wire

@@ -14,7 +14,7 @@ from trunkline_server.providers import builtin, installed
 from trunkline_server.providers.client import ClientSettings, HttpTransport, PoolFigures, Transport
 from trunkline_server.providers.installed import Broken
 from trunkline_server.providers.keyed import ReadKey, WithKey
-from trunkline_server.providers.own import own
+from trunkline_server.providers.own import own, telling_prices
 from trunkline_server.providers.provider import OwnTransport, Provider, Upstream, header
 from trunkline_server.providers.query import WithQuery
 from trunkline_server.providers.sandbox import SANDBOX
@@ -165,7 +165,7 @@ def _as_told(provider: Provider, given: ProviderSettings) -> Provider:
         provider,
         base_url=given.base_url or provider.base_url,
         sign=sign,
-        wire=spoken.wire,
+        wire=telling_prices(spoken.wire, given.price_list),
         crafts=spoken.crafts,
         voices=spoken.voices,
         background=spoken.background,

@@ -13,7 +13,7 @@ class ProviderSettings:
     """Everything has a default. `dialect` is what a server of the operator's own speaks.
 
     `key_header` carries the key in place of the header that the provider usually wants it in.
-    `headers` and `query` go along with every request.
+    `headers` and `query` go along with every request. `price_list` is how its list of models tells prices.
     """
 
     enabled: bool = True
@@ -23,4 +23,5 @@ class ProviderSettings:
     key_header: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    price_list: str = ""
     cancel_billing: CancelBilling | None = None

@@ -175,4 +175,5 @@ def _synced(synced: Synced) -> models_pb2.SyncedProvider:
         told.added.extend(synced.difference.added)
         told.changed.extend(synced.difference.changed)
         told.gone.extend(synced.difference.gone)
+    told.prices.extend(_price(synced.provider, model, price) for model, price in sorted(synced.prices.items()))
     return told

@@ -155,6 +155,10 @@ class Jobs:
         job_ids, tokens = [job_id for job_id, _ in leases], [token for _, token in leases]
         return {row[0]: row[1] for row in await self._database.fetch(_SQL.renew, job_ids, tokens, lease_s)}
 
+    async def idle(self, job_id: UUID, lease_token: int, *, is_idle: bool) -> None:
+        """Whether it waits for other jobs: then it takes no place of those that run."""
+        await self._database.execute(_SQL.idle, job_id, lease_token, is_idle)
+
     async def sweep(self, rescues_max: int) -> Swept:
         """Wakes what is due, takes jobs from workers that are gone, ends what is too old."""
         row = await self._database.fetchrow(_SQL.sweep, rescues_max, SWEEP_ROWS)

@@ -67,6 +67,10 @@ SELECT place, fenced, verdict, available, cancel_requested FROM job_apply($1) OR
 -- name: renew
 SELECT renewed_id, wanted_gone FROM job_renew($1, $2, $3)
 
+-- name: idle
+UPDATE job SET idle_token = CASE WHEN $3 THEN lease_token ELSE -1 END
+WHERE id = $1 AND lease_token = $2 AND state = 'running'
+
 -- name: cancel
 SELECT job_cancel($1, $2)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -65,6 +65,7 @@ class Attempt:
         self._loop = asyncio.get_running_loop()
         self._told_at = 0.0
         self._waits = 0
+        self._waiting = asyncio.Lock()
         self._tab = Tab(job.id, job.lease_token, job.hold_id, job.hold_account, _ttl_s(job), shop.jobs.apply)
 
     # The bench of the work.
@@ -85,18 +86,26 @@ class Attempt:
     def streams(self) -> bool:
         return self.job.stream
 
-    @contextmanager
-    def idle(self) -> Iterator[None]:
-        self._waits += 1
+    @asynccontextmanager
+    async def idle(self) -> AsyncIterator[None]:
+        await self._wait(1)
         try:
             yield
         finally:
-            self._waits -= 1
+            await self._wait(-1)
 
     @property
     def is_idle(self) -> bool:
         """It waits for another job."""
         return self._waits > 0
+
+    async def _wait(self, more: int) -> None:
+        """One wait more, or one less. The first and the last are told, before anything else is ordered."""
+        async with self._waiting:
+            was_idle, self._waits = self.is_idle, self._waits + more
+            if self.is_idle != was_idle:
+                with suppress(TrunklineError):  # it only takes a place too many, or too few
+                    await self._shop.jobs.idle(self.job.id, self.job.lease_token, is_idle=self.is_idle)
 
     async def progress(self, fraction: float, message: str) -> None:
         if self._loop.time() - self._told_at < PROGRESS_EVERY_S:

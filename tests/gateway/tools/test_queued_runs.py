@@ -155,7 +155,8 @@ async def test_a_job_that_waits_for_a_tool_leaves_its_place_to_it(
 ) -> None:
     hosts = json.dumps([f"127.0.0.1:{upstream.port}"])
     gateway = await start_gateway(
-        jobs={"concurrency": "1"}, egress={"allow_http_hosts": hosts, "allow_private_hosts": hosts}
+        jobs={"concurrency": "1", "tenant_running_max": "1", "user_running_max": "1"},
+        egress={"allow_http_hosts": hosts, "allow_private_hosts": hosts},
     )
     await register(gateway, upstream.url)
     upstream.respond(lambda _: upstream.whole(json={"sum": 3}))

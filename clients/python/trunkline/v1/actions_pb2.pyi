@@ -707,7 +707,7 @@ class ActionHandler(_message.Message):
     entry_point: _builtins.str
     """Code in the gateway's own process: the name of an entry point of the group `trunkline.actions`."""
     tool: _builtins.str
-    """A tool that the gateway runs: its name or its id."""
+    """A tool that the gateway runs: its name or its id, or `server__tool`."""
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[Global___ActionType.ValueType]:
         """Only of these types; empty: all."""
@@ -769,7 +769,7 @@ class ActionResult(_message.Message):
     """What the handler gives back: the text of a JSON value. Empty: nothing."""
     error_reason: _builtins.str
     """Why it failed: what the handler calls it, or `HTTP_STATUS`, `ANSWER_INVALID`, `UNREACHABLE`, `TIMEOUT`,
-    `HANDLER_BROKEN`; of a tool also `ARGUMENTS_INVALID`, `TOOL_FAILED`.
+    `HANDLER_BROKEN`; of a tool also `ARGUMENTS_INVALID`, `TOOL_CHANGED`, `TOOL_FAILED`.
     """
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
@@ -940,9 +940,9 @@ class CreateActionHandlerRequest(_message.Message):
     entry_point: _builtins.str
     """Code in the gateway's own process: the name of an entry point of the group `trunkline.actions`."""
     tool: _builtins.str
-    """A tool of ToolService, by its name or its id, which is looked up anew for each action. It gets one object: the
-    members of the action's arguments and of its `payload_json`, which wins. What it says is the result's `data_json`
-    where it is JSON, else its `message`. Where the tool needs approval, so do the actions that it executes. Whoever
+    """A tool of ToolService, by its name or its id, or one of an MCP server as `server__tool`, which is looked up anew for
+    each action. It gets one object: the members of the action's arguments and of its `payload_json`, which wins. What
+    it says is the result's `data_json` where it is JSON, else its `message`. Where the tool needs approval, so do the actions that it executes. Whoever
     registers it needs the scope `tools:run`.
     """
     @_builtins.property

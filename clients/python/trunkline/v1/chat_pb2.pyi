@@ -2229,6 +2229,7 @@ class QuoteResponse(_message.Message):
     DENIAL_REASON_FIELD_NUMBER: _builtins.int
     AVAILABLE_FIELD_NUMBER: _builtins.int
     PRICE_VERSION_FIELD_NUMBER: _builtins.int
+    PRICE_SOURCE_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
     """Estimated input tokens."""
     max_output_tokens: _builtins.int
@@ -2239,6 +2240,8 @@ class QuoteResponse(_message.Message):
     """Why not, as the reason that the call would fail with; empty when allowed."""
     price_version: _builtins.str
     """The price list entry."""
+    price_source: _builtins.str
+    """Where that comes from, as `Price.source` says it; empty where there is no price."""
     @_builtins.property
     def least(self) -> _usage_pb2.Amount:
         """The least the call is likely to cost, in credits: its input and one token of output."""
@@ -2262,10 +2265,11 @@ class QuoteResponse(_message.Message):
         denial_reason: _builtins.str = ...,
         available: _usage_pb2.Amount | None = ...,
         price_version: _builtins.str = ...,
+        price_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "least", b"least", "most", b"most"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "available", b"available", "denial_reason", b"denial_reason", "input_tokens", b"input_tokens", "least", b"least", "max_output_tokens", b"max_output_tokens", "most", b"most", "price_version", b"price_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "available", b"available", "denial_reason", b"denial_reason", "input_tokens", b"input_tokens", "least", b"least", "max_output_tokens", b"max_output_tokens", "most", b"most", "price_source", b"price_source", "price_version", b"price_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -759,7 +759,9 @@ class Tool(_message.Message):
     HOSTED_FIELD_NUMBER: _builtins.int
     CACHE_HINT_FIELD_NUMBER: _builtins.int
     tool_id: _builtins.str
-    """A tool that the gateway runs: the id or the name of one that ToolService knows. Needs the scope `tools:run`."""
+    """A tool that the gateway runs: the id or the name of one that ToolService knows, or `server__tool`. Needs the scope
+    `tools:run`.
+    """
     @_builtins.property
     def function(self) -> Global___FunctionTool:
         """A function that the caller runs."""

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from trunkline.v1 import usage_pb2 as trunkline_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/models.proto\x12\x0ctrunkline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18trunkline/v1/usage.proto\"\xbd\x02\n\x05Model\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12%\n\x0eprovider_model\x18\x03 \x01(\tR\rproviderModel\x12!\n\x0c\x64isplay_name\x18\x04 \x01(\tR\x0b\x64isplayName\x12<\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x18.trunkline.v1.CapabilityR\x0c\x63\x61pabilities\x12%\n\x0e\x63ontext_window\x18\x06 \x01(\x03R\rcontextWindow\x12*\n\x11max_output_tokens\x18\x07 \x01(\x03R\x0fmaxOutputTokens\x12)\n\x05price\x18\x08 \x01(\x0b\x32\x13.trunkline.v1.PriceR\x05price\"\xe8\x01\n\x05Price\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12#\n\rprice_version\x18\x03 \x01(\tR\x0cpriceVersion\x12\x41\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\reffectiveTime\x12-\n\x05units\x18\x05 \x03(\x0b\x32\x17.trunkline.v1.UnitPriceR\x05units\x12\x16\n\x06source\x18\x06 \x01(\tR\x06source\":\n\nModelAlias\x12\x14\n\x05\x61lias\x18\x01 \x01(\tR\x05\x61lias\x12\x16\n\x06models\x18\x02 \x03(\tR\x06models\"\xd5\x01\n\x0eSyncedProvider\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12\x1f\n\x0bmodel_count\x18\x02 \x01(\x05R\nmodelCount\x12\x14\n\x05\x61\x64\x64\x65\x64\x18\x03 \x03(\tR\x05\x61\x64\x64\x65\x64\x12\x18\n\x07\x63hanged\x18\x04 \x03(\tR\x07\x63hanged\x12\x12\n\x04gone\x18\x05 \x03(\tR\x04gone\x12!\n\x0c\x66\x61ilure_kind\x18\x06 \x01(\tR\x0b\x66\x61ilureKind\x12\x1f\n\x0bhttp_status\x18\x07 \x01(\x05R\nhttpStatus\"\x82\x01\n\tUnitPrice\x12\x12\n\x04unit\x18\x01 \x01(\tR\x04unit\x12\x35\n\x0bper_million\x18\x02 \x01(\x0b\x32\x14.trunkline.v1.AmountR\nperMillion\x12*\n\x11\x66rom_input_tokens\x18\x03 \x01(\x03R\x0f\x66romInputTokens\"q\n\x11ListModelsRequest\x12\x1c\n\x08provider\x18\x01 \x01(\tB\x00R\x08provider\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x00R\tpageToken\"i\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x13.trunkline.v1.ModelR\x06models\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\'\n\x0fGetModelRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"=\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.ModelR\x05model\"q\n\x11ListPricesRequest\x12\x1c\n\x08provider\x18\x01 \x01(\tB\x00R\x08provider\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x00R\tpageToken\"i\n\x12ListPricesResponse\x12+\n\x06prices\x18\x01 \x03(\x0b\x32\x13.trunkline.v1.PriceR\x06prices\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n\x11SyncModelsRequest\x12\x1c\n\x08provider\x18\x01 \x01(\tB\x00R\x08provider\"P\n\x12SyncModelsResponse\x12:\n\tproviders\x18\x01 \x03(\x0b\x32\x1c.trunkline.v1.SyncedProviderR\tproviders\"Y\n\x17ListModelAliasesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"v\n\x18ListModelAliasesResponse\x12\x32\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x18.trunkline.v1.ModelAliasR\x07\x61liases\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"H\n\x14SetModelAliasRequest\x12\x16\n\x05\x61lias\x18\x01 \x01(\tB\x00R\x05\x61lias\x12\x18\n\x06models\x18\x02 \x03(\tB\x00R\x06models\"G\n\x15SetModelAliasResponse\x12.\n\x05\x61lias\x18\x01 \x01(\x0b\x32\x18.trunkline.v1.ModelAliasR\x05\x61lias\"1\n\x17\x44\x65leteModelAliasRequest\x12\x16\n\x05\x61lias\x18\x01 \x01(\tB\x00R\x05\x61lias\"\x1a\n\x18\x44\x65leteModelAliasResponse\"\xd5\x01\n\x0fSetPriceRequest\x12\x1c\n\x08provider\x18\x01 \x01(\tB\x00R\x08provider\x12\x16\n\x05model\x18\x02 \x01(\tB\x00R\x05model\x12/\n\x05units\x18\x03 \x03(\x0b\x32\x17.trunkline.v1.UnitPriceB\x00R\x05units\x12\x41\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\reffectiveTime\x12\x18\n\x06source\x18\x05 \x01(\tB\x00R\x06source\"=\n\x10SetPriceResponse\x12)\n\x05price\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.PriceR\x05price*\x90\x04\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43\x41PABILITY_CHAT\x10\x01\x12\x15\n\x11\x43\x41PABILITY_STREAM\x10\x02\x12\x14\n\x10\x43\x41PABILITY_TOOLS\x10\x03\x12\x1a\n\x16\x43\x41PABILITY_IMAGE_INPUT\x10\x04\x12\x1a\n\x16\x43\x41PABILITY_AUDIO_INPUT\x10\x05\x12\x1d\n\x19\x43\x41PABILITY_DOCUMENT_INPUT\x10\x06\x12\x1a\n\x16\x43\x41PABILITY_JSON_SCHEMA\x10\x07\x12\x18\n\x14\x43\x41PABILITY_REASONING\x10\x08\x12\x1b\n\x17\x43\x41PABILITY_COUNT_TOKENS\x10\t\x12\x14\n\x10\x43\x41PABILITY_EMBED\x10\n\x12\x15\n\x11\x43\x41PABILITY_RERANK\x10\x0b\x12\x1f\n\x1b\x43\x41PABILITY_IMAGE_GENERATION\x10\x0c\x12\x19\n\x15\x43\x41PABILITY_IMAGE_EDIT\x10\r\x12\x15\n\x11\x43\x41PABILITY_SPEECH\x10\x0e\x12\x1c\n\x18\x43\x41PABILITY_TRANSCRIPTION\x10\x0f\x12 \n\x1c\x43\x41PABILITY_AUDIO_TRANSLATION\x10\x10\x12\x1f\n\x1b\x43\x41PABILITY_VIDEO_GENERATION\x10\x11\x12\x19\n\x15\x43\x41PABILITY_MODERATION\x10\x12\x32\xd9\x05\n\x0cModelService\x12T\n\nListModels\x12\x1f.trunkline.v1.ListModelsRequest\x1a .trunkline.v1.ListModelsResponse\"\x03\x90\x02\x01\x12N\n\x08GetModel\x12\x1d.trunkline.v1.GetModelRequest\x1a\x1e.trunkline.v1.GetModelResponse\"\x03\x90\x02\x01\x12T\n\nListPrices\x12\x1f.trunkline.v1.ListPricesRequest\x1a .trunkline.v1.ListPricesResponse\"\x03\x90\x02\x01\x12T\n\nSyncModels\x12\x1f.trunkline.v1.SyncModelsRequest\x1a .trunkline.v1.SyncModelsResponse\"\x03\x90\x02\x02\x12\x66\n\x10ListModelAliases\x12%.trunkline.v1.ListModelAliasesRequest\x1a&.trunkline.v1.ListModelAliasesResponse\"\x03\x90\x02\x01\x12]\n\rSetModelAlias\x12\".trunkline.v1.SetModelAliasRequest\x1a#.trunkline.v1.SetModelAliasResponse\"\x03\x90\x02\x02\x12\x63\n\x10\x44\x65leteModelAlias\x12%.trunkline.v1.DeleteModelAliasRequest\x1a&.trunkline.v1.DeleteModelAliasResponse\"\x00\x12K\n\x08SetPrice\x12\x1d.trunkline.v1.SetPriceRequest\x1a\x1e.trunkline.v1.SetPriceResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/models.proto\x12\x0ctrunkline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18trunkline/v1/usage.proto\"\xbd\x02\n\x05Model\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12%\n\x0eprovider_model\x18\x03 \x01(\tR\rproviderModel\x12!\n\x0c\x64isplay_name\x18\x04 \x01(\tR\x0b\x64isplayName\x12<\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x18.trunkline.v1.CapabilityR\x0c\x63\x61pabilities\x12%\n\x0e\x63ontext_window\x18\x06 \x01(\x03R\rcontextWindow\x12*\n\x11max_output_tokens\x18\x07 \x01(\x03R\x0fmaxOutputTokens\x12)\n\x05price\x18\x08 \x01(\x0b\x32\x13.trunkline.v1.PriceR\x05price\"\xe8\x01\n\x05Price\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12#\n\rprice_version\x18\x03 \x01(\tR\x0cpriceVersion\x12\x41\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\reffectiveTime\x12-\n\x05units\x18\x05 \x03(\x0b\x32\x17.trunkline.v1.UnitPriceR\x05units\x12\x16\n\x06source\x18\x06 \x01(\tR\x06source\":\n\nModelAlias\x12\x14\n\x05\x61lias\x18\x01 \x01(\tR\x05\x61lias\x12\x16\n\x06models\x18\x02 \x03(\tR\x06models\"\x82\x02\n\x0eSyncedProvider\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12\x1f\n\x0bmodel_count\x18\x02 \x01(\x05R\nmodelCount\x12\x14\n\x05\x61\x64\x64\x65\x64\x18\x03 \x03(\tR\x05\x61\x64\x64\x65\x64\x12\x18\n\x07\x63hanged\x18\x04 \x03(\tR\x07\x63hanged\x12\x12\n\x04gone\x18\x05 \x03(\tR\x04gone\x12!\n\x0c\x66\x61ilure_kind\x18\x06 \x01(\tR\x0b\x66\x61ilureKind\x12\x1f\n\x0bhttp_status\x18\x07 \x01(\x05R\nhttpStatus\x12+\n\x06prices\x18\x08 \x03(\x0b\x32\x13.trunkline.v1.PriceR\x06prices\"\x82\x01\n\tUnitPrice\x12\x12\n\x04unit\x18\x01 \x01(\tR\x04unit\x12\x35\n\x0bper_million\x18\x02 \x01(\x0b\x32\x14.trunkline.v1.AmountR\nperMillion\x12*\n\x11\x66rom_input_tokens\x18\x03 \x01(\x03R\x0f\x66romInputTokens\"q\n\x11ListModelsRequest\x12\x1c\n\x08provider\x18\x01 \x01(\tB\x00R\x08provider\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x00R\tpageToken\"i\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x13.trunkline.v1.ModelR\x06models\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\'\n\x0fGetModelRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"=\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.ModelR\x05model\"q\n\x11ListPricesRequest\x12\x1c\n\x08provider\x18\x01 \x01(\tB\x00R\x08provider\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x00R\tpageToken\"i\n\x12ListPricesResponse\x12+\n\x06prices\x18\x01 \x03(\x0b\x32\x13.trunkline.v1.PriceR\x06prices\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n\x11SyncModelsRequest\x12\x1c\n\x08provider\x18\x01 \x01(\tB\x00R\x08provider\"P\n\x12SyncModelsResponse\x12:\n\tproviders\x18\x01 \x03(\x0b\x32\x1c.trunkline.v1.SyncedProviderR\tproviders\"Y\n\x17ListModelAliasesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x00R\tpageToken\"v\n\x18ListModelAliasesResponse\x12\x32\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x18.trunkline.v1.ModelAliasR\x07\x61liases\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"H\n\x14SetModelAliasRequest\x12\x16\n\x05\x61lias\x18\x01 \x01(\tB\x00R\x05\x61lias\x12\x18\n\x06models\x18\x02 \x03(\tB\x00R\x06models\"G\n\x15SetModelAliasResponse\x12.\n\x05\x61lias\x18\x01 \x01(\x0b\x32\x18.trunkline.v1.ModelAliasR\x05\x61lias\"1\n\x17\x44\x65leteModelAliasRequest\x12\x16\n\x05\x61lias\x18\x01 \x01(\tB\x00R\x05\x61lias\"\x1a\n\x18\x44\x65leteModelAliasResponse\"\xd5\x01\n\x0fSetPriceRequest\x12\x1c\n\x08provider\x18\x01 \x01(\tB\x00R\x08provider\x12\x16\n\x05model\x18\x02 \x01(\tB\x00R\x05model\x12/\n\x05units\x18\x03 \x03(\x0b\x32\x17.trunkline.v1.UnitPriceB\x00R\x05units\x12\x41\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\reffectiveTime\x12\x18\n\x06source\x18\x05 \x01(\tB\x00R\x06source\"=\n\x10SetPriceResponse\x12)\n\x05price\x18\x01 \x01(\x0b\x32\x13.trunkline.v1.PriceR\x05price*\x90\x04\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43\x41PABILITY_CHAT\x10\x01\x12\x15\n\x11\x43\x41PABILITY_STREAM\x10\x02\x12\x14\n\x10\x43\x41PABILITY_TOOLS\x10\x03\x12\x1a\n\x16\x43\x41PABILITY_IMAGE_INPUT\x10\x04\x12\x1a\n\x16\x43\x41PABILITY_AUDIO_INPUT\x10\x05\x12\x1d\n\x19\x43\x41PABILITY_DOCUMENT_INPUT\x10\x06\x12\x1a\n\x16\x43\x41PABILITY_JSON_SCHEMA\x10\x07\x12\x18\n\x14\x43\x41PABILITY_REASONING\x10\x08\x12\x1b\n\x17\x43\x41PABILITY_COUNT_TOKENS\x10\t\x12\x14\n\x10\x43\x41PABILITY_EMBED\x10\n\x12\x15\n\x11\x43\x41PABILITY_RERANK\x10\x0b\x12\x1f\n\x1b\x43\x41PABILITY_IMAGE_GENERATION\x10\x0c\x12\x19\n\x15\x43\x41PABILITY_IMAGE_EDIT\x10\r\x12\x15\n\x11\x43\x41PABILITY_SPEECH\x10\x0e\x12\x1c\n\x18\x43\x41PABILITY_TRANSCRIPTION\x10\x0f\x12 \n\x1c\x43\x41PABILITY_AUDIO_TRANSLATION\x10\x10\x12\x1f\n\x1b\x43\x41PABILITY_VIDEO_GENERATION\x10\x11\x12\x19\n\x15\x43\x41PABILITY_MODERATION\x10\x12\x32\xd9\x05\n\x0cModelService\x12T\n\nListModels\x12\x1f.trunkline.v1.ListModelsRequest\x1a .trunkline.v1.ListModelsResponse\"\x03\x90\x02\x01\x12N\n\x08GetModel\x12\x1d.trunkline.v1.GetModelRequest\x1a\x1e.trunkline.v1.GetModelResponse\"\x03\x90\x02\x01\x12T\n\nListPrices\x12\x1f.trunkline.v1.ListPricesRequest\x1a .trunkline.v1.ListPricesResponse\"\x03\x90\x02\x01\x12T\n\nSyncModels\x12\x1f.trunkline.v1.SyncModelsRequest\x1a .trunkline.v1.SyncModelsResponse\"\x03\x90\x02\x02\x12\x66\n\x10ListModelAliases\x12%.trunkline.v1.ListModelAliasesRequest\x1a&.trunkline.v1.ListModelAliasesResponse\"\x03\x90\x02\x01\x12]\n\rSetModelAlias\x12\".trunkline.v1.SetModelAliasRequest\x1a#.trunkline.v1.SetModelAliasResponse\"\x03\x90\x02\x02\x12\x63\n\x10\x44\x65leteModelAlias\x12%.trunkline.v1.DeleteModelAliasRequest\x1a&.trunkline.v1.DeleteModelAliasResponse\"\x00\x12K\n\x08SetPrice\x12\x1d.trunkline.v1.SetPriceRequest\x1a\x1e.trunkline.v1.SetPriceResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,8 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['ListModelAliases']._serialized_options = b'\220\002\001'
   _globals['_MODELSERVICE'].methods_by_name['SetModelAlias']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['SetModelAlias']._serialized_options = b'\220\002\002'
-  _globals['_CAPABILITY']._serialized_start=2464
-  _globals['_CAPABILITY']._serialized_end=2992
+  _globals['_CAPABILITY']._serialized_start=2509
+  _globals['_CAPABILITY']._serialized_end=3037
   _globals['_MODEL']._serialized_start=103
   _globals['_MODEL']._serialized_end=420
   _globals['_PRICE']._serialized_start=423
@@ -54,41 +54,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELALIAS']._serialized_start=657
   _globals['_MODELALIAS']._serialized_end=715
   _globals['_SYNCEDPROVIDER']._serialized_start=718
-  _globals['_SYNCEDPROVIDER']._serialized_end=931
-  _globals['_UNITPRICE']._serialized_start=934
-  _globals['_UNITPRICE']._serialized_end=1064
-  _globals['_LISTMODELSREQUEST']._serialized_start=1066
-  _globals['_LISTMODELSREQUEST']._serialized_end=1179
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1181
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1286
-  _globals['_GETMODELREQUEST']._serialized_start=1288
-  _globals['_GETMODELREQUEST']._serialized_end=1327
-  _globals['_GETMODELRESPONSE']._serialized_start=1329
-  _globals['_GETMODELRESPONSE']._serialized_end=1390
-  _globals['_LISTPRICESREQUEST']._serialized_start=1392
-  _globals['_LISTPRICESREQUEST']._serialized_end=1505
-  _globals['_LISTPRICESRESPONSE']._serialized_start=1507
-  _globals['_LISTPRICESRESPONSE']._serialized_end=1612
-  _globals['_SYNCMODELSREQUEST']._serialized_start=1614
-  _globals['_SYNCMODELSREQUEST']._serialized_end=1663
-  _globals['_SYNCMODELSRESPONSE']._serialized_start=1665
-  _globals['_SYNCMODELSRESPONSE']._serialized_end=1745
-  _globals['_LISTMODELALIASESREQUEST']._serialized_start=1747
-  _globals['_LISTMODELALIASESREQUEST']._serialized_end=1836
-  _globals['_LISTMODELALIASESRESPONSE']._serialized_start=1838
-  _globals['_LISTMODELALIASESRESPONSE']._serialized_end=1956
-  _globals['_SETMODELALIASREQUEST']._serialized_start=1958
-  _globals['_SETMODELALIASREQUEST']._serialized_end=2030
-  _globals['_SETMODELALIASRESPONSE']._serialized_start=2032
-  _globals['_SETMODELALIASRESPONSE']._serialized_end=2103
-  _globals['_DELETEMODELALIASREQUEST']._serialized_start=2105
-  _globals['_DELETEMODELALIASREQUEST']._serialized_end=2154
-  _globals['_DELETEMODELALIASRESPONSE']._serialized_start=2156
-  _globals['_DELETEMODELALIASRESPONSE']._serialized_end=2182
-  _globals['_SETPRICEREQUEST']._serialized_start=2185
-  _globals['_SETPRICEREQUEST']._serialized_end=2398
-  _globals['_SETPRICERESPONSE']._serialized_start=2400
-  _globals['_SETPRICERESPONSE']._serialized_end=2461
-  _globals['_MODELSERVICE']._serialized_start=2995
-  _globals['_MODELSERVICE']._serialized_end=3724
+  _globals['_SYNCEDPROVIDER']._serialized_end=976
+  _globals['_UNITPRICE']._serialized_start=979
+  _globals['_UNITPRICE']._serialized_end=1109
+  _globals['_LISTMODELSREQUEST']._serialized_start=1111
+  _globals['_LISTMODELSREQUEST']._serialized_end=1224
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1226
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1331
+  _globals['_GETMODELREQUEST']._serialized_start=1333
+  _globals['_GETMODELREQUEST']._serialized_end=1372
+  _globals['_GETMODELRESPONSE']._serialized_start=1374
+  _globals['_GETMODELRESPONSE']._serialized_end=1435
+  _globals['_LISTPRICESREQUEST']._serialized_start=1437
+  _globals['_LISTPRICESREQUEST']._serialized_end=1550
+  _globals['_LISTPRICESRESPONSE']._serialized_start=1552
+  _globals['_LISTPRICESRESPONSE']._serialized_end=1657
+  _globals['_SYNCMODELSREQUEST']._serialized_start=1659
+  _globals['_SYNCMODELSREQUEST']._serialized_end=1708
+  _globals['_SYNCMODELSRESPONSE']._serialized_start=1710
+  _globals['_SYNCMODELSRESPONSE']._serialized_end=1790
+  _globals['_LISTMODELALIASESREQUEST']._serialized_start=1792
+  _globals['_LISTMODELALIASESREQUEST']._serialized_end=1881
+  _globals['_LISTMODELALIASESRESPONSE']._serialized_start=1883
+  _globals['_LISTMODELALIASESRESPONSE']._serialized_end=2001
+  _globals['_SETMODELALIASREQUEST']._serialized_start=2003
+  _globals['_SETMODELALIASREQUEST']._serialized_end=2075
+  _globals['_SETMODELALIASRESPONSE']._serialized_start=2077
+  _globals['_SETMODELALIASRESPONSE']._serialized_end=2148
+  _globals['_DELETEMODELALIASREQUEST']._serialized_start=2150
+  _globals['_DELETEMODELALIASREQUEST']._serialized_end=2199
+  _globals['_DELETEMODELALIASRESPONSE']._serialized_start=2201
+  _globals['_DELETEMODELALIASRESPONSE']._serialized_end=2227
+  _globals['_SETPRICEREQUEST']._serialized_start=2230
+  _globals['_SETPRICEREQUEST']._serialized_end=2443
+  _globals['_SETPRICERESPONSE']._serialized_start=2445
+  _globals['_SETPRICERESPONSE']._serialized_end=2506
+  _globals['_MODELSERVICE']._serialized_start=3040
+  _globals['_MODELSERVICE']._serialized_end=3769
 # @@protoc_insertion_point(module_scope)

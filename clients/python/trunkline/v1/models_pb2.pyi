@@ -182,7 +182,7 @@ class Price(_message.Message):
     price_version: _builtins.str
     """Names this entry; stands on every bill that was made with it."""
     source: _builtins.str
-    """Where it comes from: `built-in`, `settings`, or what SetPrice was told."""
+    """Where it comes from: `built-in`, `settings`, `provider` (its own list of models told it), or what SetPrice was told."""
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
         """From when it counts."""
@@ -250,6 +250,7 @@ class SyncedProvider(_message.Message):
     GONE_FIELD_NUMBER: _builtins.int
     FAILURE_KIND_FIELD_NUMBER: _builtins.int
     HTTP_STATUS_FIELD_NUMBER: _builtins.int
+    PRICES_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider."""
     model_count: _builtins.int
@@ -270,6 +271,10 @@ class SyncedProvider(_message.Message):
     def gone(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of models that it offers no longer."""
 
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Price]:
+        """Prices that are new or have changed, of models that have none but what their provider tells. They count from now on."""
+
     def __init__(
         self,
         *,
@@ -280,10 +285,11 @@ class SyncedProvider(_message.Message):
         gone: _abc.Iterable[_builtins.str] | None = ...,
         failure_kind: _builtins.str = ...,
         http_status: _builtins.int = ...,
+        prices: _abc.Iterable[Global___Price] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "changed", b"changed", "failure_kind", b"failure_kind", "gone", b"gone", "http_status", b"http_status", "model_count", b"model_count", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "changed", b"changed", "failure_kind", b"failure_kind", "gone", b"gone", "http_status", b"http_status", "model_count", b"model_count", "prices", b"prices", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -103,8 +103,9 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SyncModels(self, request, context):
-        """Asks providers which models they offer, and notes what is new, what changed and what is gone. A provider that fails
-        is told in its result and is no error of this call. The gateway does the same by itself once a day.
+        """Asks providers which models they offer and what they ask for them, and notes what is new, what changed and what is
+        gone. A provider that fails is told in its result and is no error of this call. The gateway does the same by itself
+        once a day.
         Errors: RESOURCE_NOT_FOUND, PROVIDER_DISABLED for a provider that is named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

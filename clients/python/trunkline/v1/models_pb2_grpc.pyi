@@ -40,8 +40,9 @@ class ModelServiceStub:
     ListPrices: _grpc.UnaryUnaryMultiCallable[_models_pb2.ListPricesRequest, _models_pb2.ListPricesResponse]
     """The price list, by provider and model: what providers charge, in US dollars."""
     SyncModels: _grpc.UnaryUnaryMultiCallable[_models_pb2.SyncModelsRequest, _models_pb2.SyncModelsResponse]
-    """Asks providers which models they offer, and notes what is new, what changed and what is gone. A provider that fails
-    is told in its result and is no error of this call. The gateway does the same by itself once a day.
+    """Asks providers which models they offer and what they ask for them, and notes what is new, what changed and what is
+    gone. A provider that fails is told in its result and is no error of this call. The gateway does the same by itself
+    once a day.
     Errors: RESOURCE_NOT_FOUND, PROVIDER_DISABLED for a provider that is named.
     """
     ListModelAliases: _grpc.UnaryUnaryMultiCallable[_models_pb2.ListModelAliasesRequest, _models_pb2.ListModelAliasesResponse]
@@ -70,8 +71,9 @@ class ModelServiceAsyncStub(ModelServiceStub):
     ListPrices: _aio.UnaryUnaryMultiCallable[_models_pb2.ListPricesRequest, _models_pb2.ListPricesResponse]  # type: ignore[assignment]
     """The price list, by provider and model: what providers charge, in US dollars."""
     SyncModels: _aio.UnaryUnaryMultiCallable[_models_pb2.SyncModelsRequest, _models_pb2.SyncModelsResponse]  # type: ignore[assignment]
-    """Asks providers which models they offer, and notes what is new, what changed and what is gone. A provider that fails
-    is told in its result and is no error of this call. The gateway does the same by itself once a day.
+    """Asks providers which models they offer and what they ask for them, and notes what is new, what changed and what is
+    gone. A provider that fails is told in its result and is no error of this call. The gateway does the same by itself
+    once a day.
     Errors: RESOURCE_NOT_FOUND, PROVIDER_DISABLED for a provider that is named.
     """
     ListModelAliases: _aio.UnaryUnaryMultiCallable[_models_pb2.ListModelAliasesRequest, _models_pb2.ListModelAliasesResponse]  # type: ignore[assignment]
@@ -121,8 +123,9 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _models_pb2.SyncModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_models_pb2.SyncModelsResponse, _abc.Awaitable[_models_pb2.SyncModelsResponse]]:
-        """Asks providers which models they offer, and notes what is new, what changed and what is gone. A provider that fails
-        is told in its result and is no error of this call. The gateway does the same by itself once a day.
+        """Asks providers which models they offer and what they ask for them, and notes what is new, what changed and what is
+        gone. A provider that fails is told in its result and is no error of this call. The gateway does the same by itself
+        once a day.
         Errors: RESOURCE_NOT_FOUND, PROVIDER_DISABLED for a provider that is named.
         """
 

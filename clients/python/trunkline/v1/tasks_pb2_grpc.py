@@ -32,7 +32,8 @@ class TaskServiceStub(object):
 
     Texts that are too long for the model are cut into pieces and the answers joined. Each call to a model is charged like a
     Complete; the bill of them all stands in the receipt. An answer of the wrong form is asked for once more.
-    Errors of all: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, OUTPUT_INVALID, DEADLINE.
+    Errors of all: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, CONTENT_BLOCKED, PII_DETECTED, PROVIDER_REJECTED,
+    PROVIDERS_EXHAUSTED, OUTPUT_INVALID, DEADLINE.
     """
 
     def __init__(self, channel):
@@ -75,7 +76,8 @@ class TaskServiceServicer(object):
 
     Texts that are too long for the model are cut into pieces and the answers joined. Each call to a model is charged like a
     Complete; the bill of them all stands in the receipt. An answer of the wrong form is asked for once more.
-    Errors of all: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, OUTPUT_INVALID, DEADLINE.
+    Errors of all: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, CONTENT_BLOCKED, PII_DETECTED, PROVIDER_REJECTED,
+    PROVIDERS_EXHAUSTED, OUTPUT_INVALID, DEADLINE.
     """
 
     def Classify(self, request, context):
@@ -156,7 +158,8 @@ class TaskService(object):
 
     Texts that are too long for the model are cut into pieces and the answers joined. Each call to a model is charged like a
     Complete; the bill of them all stands in the receipt. An answer of the wrong form is asked for once more.
-    Errors of all: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, OUTPUT_INVALID, DEADLINE.
+    Errors of all: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, CONTENT_BLOCKED, PII_DETECTED, PROVIDER_REJECTED,
+    PROVIDERS_EXHAUSTED, OUTPUT_INVALID, DEADLINE.
     """
 
     @staticmethod

@@ -33,7 +33,8 @@ class TaskServiceStub:
 
     Texts that are too long for the model are cut into pieces and the answers joined. Each call to a model is charged like a
     Complete; the bill of them all stands in the receipt. An answer of the wrong form is asked for once more.
-    Errors of all: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, OUTPUT_INVALID, DEADLINE.
+    Errors of all: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, CONTENT_BLOCKED, PII_DETECTED, PROVIDER_REJECTED,
+    PROVIDERS_EXHAUSTED, OUTPUT_INVALID, DEADLINE.
     """
 
     @_typing.overload
@@ -59,7 +60,8 @@ class TaskServiceAsyncStub(TaskServiceStub):
 
     Texts that are too long for the model are cut into pieces and the answers joined. Each call to a model is charged like a
     Complete; the bill of them all stands in the receipt. An answer of the wrong form is asked for once more.
-    Errors of all: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, OUTPUT_INVALID, DEADLINE.
+    Errors of all: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, CONTENT_BLOCKED, PII_DETECTED, PROVIDER_REJECTED,
+    PROVIDERS_EXHAUSTED, OUTPUT_INVALID, DEADLINE.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -81,7 +83,8 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Texts that are too long for the model are cut into pieces and the answers joined. Each call to a model is charged like a
     Complete; the bill of them all stands in the receipt. An answer of the wrong form is asked for once more.
-    Errors of all: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, PROVIDERS_EXHAUSTED, OUTPUT_INVALID, DEADLINE.
+    Errors of all: MODEL_NOT_FOUND, VALIDATION, CREDIT_INSUFFICIENT, CONTENT_BLOCKED, PII_DETECTED, PROVIDER_REJECTED,
+    PROVIDERS_EXHAUSTED, OUTPUT_INVALID, DEADLINE.
     """
 
     @_abc_1.abstractmethod

@@ -366,7 +366,7 @@ class InvokeToolRequest(_message.Message):
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     tool: _builtins.str
-    """Its id or name."""
+    """Its id or name; of an MCP server `server__tool`."""
     arguments_json: _builtins.str
     """The arguments, as the text of a JSON object. Empty: none."""
     request_id: _builtins.str

@@ -103,8 +103,8 @@ class ToolServiceServicer(object):
 
     def InvokeTool(self, request, context):
         """Runs a tool, also one that needs approval: asking for it is the approval. Free.
-        Errors: RESOURCE_NOT_FOUND, VALIDATION where the arguments do not meet the schema, URL_NOT_ALLOWED, DEADLINE,
-        TOOL_FAILED.
+        Errors: RESOURCE_NOT_FOUND, VALIDATION where the arguments do not meet the schema, TOOL_CHANGED, TOOL_FAILED,
+        URL_NOT_ALLOWED, DEADLINE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

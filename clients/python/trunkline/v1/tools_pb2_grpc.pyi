@@ -49,8 +49,8 @@ class ToolServiceStub:
     """Forgets a tool and its secrets; its name is free again. Errors: RESOURCE_NOT_FOUND, also for one that is installed."""
     InvokeTool: _grpc.UnaryUnaryMultiCallable[_tools_pb2.InvokeToolRequest, _tools_pb2.InvokeToolResponse]
     """Runs a tool, also one that needs approval: asking for it is the approval. Free.
-    Errors: RESOURCE_NOT_FOUND, VALIDATION where the arguments do not meet the schema, URL_NOT_ALLOWED, DEADLINE,
-    TOOL_FAILED.
+    Errors: RESOURCE_NOT_FOUND, VALIDATION where the arguments do not meet the schema, TOOL_CHANGED, TOOL_FAILED,
+    URL_NOT_ALLOWED, DEADLINE.
     """
 
 @_typing.type_check_only
@@ -74,8 +74,8 @@ class ToolServiceAsyncStub(ToolServiceStub):
     """Forgets a tool and its secrets; its name is free again. Errors: RESOURCE_NOT_FOUND, also for one that is installed."""
     InvokeTool: _aio.UnaryUnaryMultiCallable[_tools_pb2.InvokeToolRequest, _tools_pb2.InvokeToolResponse]  # type: ignore[assignment]
     """Runs a tool, also one that needs approval: asking for it is the approval. Free.
-    Errors: RESOURCE_NOT_FOUND, VALIDATION where the arguments do not meet the schema, URL_NOT_ALLOWED, DEADLINE,
-    TOOL_FAILED.
+    Errors: RESOURCE_NOT_FOUND, VALIDATION where the arguments do not meet the schema, TOOL_CHANGED, TOOL_FAILED,
+    URL_NOT_ALLOWED, DEADLINE.
     """
 
 class ToolServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -126,8 +126,8 @@ class ToolServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tools_pb2.InvokeToolResponse, _abc.Awaitable[_tools_pb2.InvokeToolResponse]]:
         """Runs a tool, also one that needs approval: asking for it is the approval. Free.
-        Errors: RESOURCE_NOT_FOUND, VALIDATION where the arguments do not meet the schema, URL_NOT_ALLOWED, DEADLINE,
-        TOOL_FAILED.
+        Errors: RESOURCE_NOT_FOUND, VALIDATION where the arguments do not meet the schema, TOOL_CHANGED, TOOL_FAILED,
+        URL_NOT_ALLOWED, DEADLINE.
         """
 
 def add_ToolServiceServicer_to_server(servicer: ToolServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -46,6 +46,17 @@ class Shield:
             for (kind, in_answer, action), count in sorted(self._counts.items())
         ]
 
+    def refusal(self) -> TrunklineError | None:
+        """What the answer was refused for, if it was; harm before personal data."""
+        refused = guard_pb2.GUARD_ACTION_REFUSE
+        kinds = [kind for kind, in_answer, action in sorted(self._counts) if in_answer and action == refused]
+        if not kinds:
+            return None
+        watch = self.armed.answer
+        personal = {finder.kind for finder in watch.finders} - watch.harms if watch is not None else set()
+        harm = next((kind for kind in kinds if kind not in personal), "")
+        return _withheld(Reason.CONTENT_BLOCKED, harm) if harm else _withheld(Reason.PII_DETECTED, kinds[0])
+
     def count(self, kind: str, action: guard_pb2.GuardAction.ValueType, *, in_answer: bool) -> None:
         self._counts[kind, in_answer, action] += 1
 
@@ -176,6 +187,10 @@ def detected(kind: str) -> TrunklineError:
     """The question has personal data."""
     message = f"the guard found personal data in the question: {kind}; take it out, or let the guard mask it"
     return TrunklineError(Reason.PII_DETECTED, message, _whole_input(kind), metadata={"category": kind})
+
+
+def _withheld(reason: Reason, kind: str) -> TrunklineError:
+    return TrunklineError(reason, f"the guard refuses the answer: {kind}", metadata={"category": kind})
 
 
 def _whole_input(kind: str) -> tuple[FieldViolation, ...]:

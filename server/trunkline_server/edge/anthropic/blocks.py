@@ -28,6 +28,7 @@ class Blocks:
             "text": _fill_text,
             "image": _fill_image,
             "document": _fill_document,
+            "search_result": _fill_found,
             "tool_use": self._fill_call,
             "tool_result": self._fill_result,
             "thinking": _fill_thoughts,
@@ -72,9 +73,28 @@ def _fill_document(part: content_pb2.Part, block: Block, path: str) -> None:
     source = _source(block, path)
     if source.type == "text":
         part.document.text = source.data
+    elif source.type == "content":
+        part.document.text = _words(source.content, f"{path}.source.content")
     else:
         _fill_blob(part.document.blob, source, f"{path}.source")
     part.document.title, part.document.context = block.title or "", block.context or ""
+
+
+def _fill_found(part: content_pb2.Part, block: Block, path: str) -> None:
+    if not isinstance(block.source, str):
+        raise invalid(f"{path}.source", "must be the name of a source")
+    part.document.text = _words(block.content, f"{path}.content")
+    part.document.title, part.document.context = block.title or "", block.source
+
+
+def _words(content: str | Sequence[Block] | None, path: str) -> str:
+    """Of blocks that stand for one text."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    for index, block in enumerate(content):
+        if block.type != "text":
+            raise invalid(f"{path}[{index}].type", "must be text")
+    return "\n".join(block.text for block in content)
 
 
 def _fill_thoughts(part: content_pb2.Part, block: Block, path: str) -> None:
@@ -89,8 +109,8 @@ def _fill_hidden_thoughts(part: content_pb2.Part, block: Block, path: str) -> No
 
 
 def _source(block: Block, path: str) -> Source:
-    if block.source is None:
-        raise invalid(f"{path}.source", "is missing")
+    if not isinstance(block.source, Source):
+        raise invalid(f"{path}.source", "is missing, or is no object")
     return block.source
 
 
@@ -104,4 +124,4 @@ def _fill_blob(blob: content_pb2.Blob, source: Source, path: str) -> None:
         case "file":
             blob.file_id = source.file_id
         case _:
-            raise invalid(f"{path}.type", "must be base64, url, file, or for documents text")
+            raise invalid(f"{path}.type", "must be base64, url, file, or for documents text or content")

@@ -39,7 +39,9 @@ def status_of(error: TrunklineError) -> int:
 def describe(error: TrunklineError, request_id: str) -> dict[str, Any]:
     status = status_of(error)
     kind = _TYPES.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
-    told = {"type": kind, "message": error.message[:MESSAGE_CHARS_MAX]}
+    told: dict[str, Any] = {"type": kind, "message": error.message[:MESSAGE_CHARS_MAX]}
+    if error.reason is Reason.RESOURCE_NOT_FOUND and error.resource is not None:
+        told["details"] = {"error_code": f"{error.resource.type}_not_found"}
     return {"type": "error", "error": told, "request_id": request_id}
 
 

@@ -1,4 +1,4 @@
-"""A request to `/v1/messages` as a question."""
+"""A request to `/v1/messages` as a question. Nothing is remembered, so what leans on memory is refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from trunkline.v1 import chat_pb2, content_pb2
-from trunkline_server.core.errors import invalid
+from trunkline_server.core.errors import invalid, not_found
 from trunkline_server.edge.anthropic.blocks import Blocks, hint
 from trunkline_server.edge.anthropic.shapes import Choice, MessagesRequest, OutputConfig, Thinking, Tool
 from trunkline_server.edge.reading import extended, raw_text, text, word
@@ -32,6 +32,7 @@ EFFORTS: Final[Mapping[str, int]] = {
 
 def question_of(request: MessagesRequest) -> chat_pb2.ChatInput:
     """Raises VALIDATION, with the path in the caller's own request."""
+    _check_memory(request)
     input = extended(request.trunkline, request.model)
     input.messages.extend(_messages(request))
     _fill_sampling(input.sampling, request)
@@ -46,6 +47,14 @@ def question_of(request: MessagesRequest) -> chat_pb2.ChatInput:
     if request.metadata is not None and request.metadata.user_id:
         input.labels["user_id"] = request.metadata.user_id
     return input
+
+
+def _check_memory(request: MessagesRequest) -> None:
+    """A client that continues a thread, and hears that there is none, sends the whole conversation."""
+    if request.thread is not None and request.thread.type == "continue":
+        raise not_found("thread", request.thread.previous_message_id)
+    if request.mcp_servers:
+        raise invalid("mcp_servers", "is not offered here: register the server, and name it in trunkline.tools")
 
 
 def _messages(request: MessagesRequest) -> Iterator[content_pb2.Message]:

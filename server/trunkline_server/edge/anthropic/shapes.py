@@ -15,12 +15,15 @@ class Source(Struct):
     data: str = ""
     url: str = ""
     file_id: str = ""
+    content: str | list[Block] | None = None
 
 
 class Block(Struct):
+    """`source` is bare where a search found it."""
+
     type: str
     text: str = ""
-    source: Source | None = None
+    source: Source | str | None = None
     title: str | None = None
     context: str | None = None
     id: str = ""
@@ -74,6 +77,13 @@ class Metadata(Struct):
     user_id: str | None = None
 
 
+class Thread(Struct):
+    """A conversation that the API keeps: this begins one, or continues behind one of its messages."""
+
+    type: str
+    previous_message_id: str = ""
+
+
 class MessagesRequest(Struct):
     """`max_tokens` is left out when only tokens are counted."""
 
@@ -91,4 +101,6 @@ class MessagesRequest(Struct):
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
     metadata: Metadata | None = None
+    mcp_servers: list[Raw] | None = None
+    thread: Thread | None = None
     trunkline: Raw = Raw()

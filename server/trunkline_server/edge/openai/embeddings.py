@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from base64 import b64encode
+from collections.abc import Sequence
 from sys import byteorder
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from google.protobuf.message import Message
 from msgspec import Raw, Struct
 
 from trunkline.v1 import embeddings_pb2
+from trunkline_server.core.errors import invalid
 from trunkline_server.door.boundary import Procedure, Visit
 from trunkline_server.edge.exchange import Reply
 from trunkline_server.edge.openai.errand import Errand, told
@@ -21,7 +23,7 @@ EMBED: Final = "/trunkline.v1.EmbeddingService/Embed"
 
 class EmbeddingsRequest(Struct):
     model: str
-    input: str | list[str]
+    input: str | list[str | int | list[int]]
     dimensions: int | None = None
     encoding_format: str | None = None
     trunkline: Raw = Raw()
@@ -37,7 +39,7 @@ class Embeddings(Errand):
         request = decode(body, EmbeddingsRequest)
         self._packed = request.encoding_format == "base64"
         input = extend(embeddings_pb2.EmbedInput(), request.trunkline, request.model)
-        input.texts[:] = [request.input] if isinstance(request.input, str) else request.input
+        input.texts[:] = _texts(request.input)
         if request.dimensions is not None:
             input.dimensions = request.dimensions
         return visit.procedure, embeddings_pb2.EmbedRequest(input=input)
@@ -58,3 +60,13 @@ class Embeddings(Errand):
         if byteorder == "big":
             numbers.byteswap()
         return b64encode(numbers.tobytes()).decode()
+
+
+def _texts(given: str | Sequence[str | int | list[int]]) -> list[str]:
+    """Which words the numbers of tokens stand for, only who made the model knows."""
+    if isinstance(given, str):
+        return [given]
+    texts = [each for each in given if isinstance(each, str)]
+    if len(texts) < len(given):
+        raise invalid("input", "must be texts: numbers of tokens are not taken")
+    return texts

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import orjson
 from msgspec import Raw
 
 from trunkline.v1 import usage_pb2
-from trunkline_server.core.errors import TrunklineError, invalid
+from trunkline_server.core.errors import TrunklineError
 from trunkline_server.door.boundary import Visit
+from trunkline_server.edge import sse
 from trunkline_server.edge.calls import Spelling
 from trunkline_server.edge.exchange import Exchange, Reply
 from trunkline_server.edge.facts import answer_headers
@@ -19,11 +21,11 @@ from trunkline_server.edge.openai.errors import refuse
 from trunkline_server.edge.reading import EXTENSION
 from trunkline_server.edge.router import JSON
 
-NOT_STREAMED: Final = "is not offered here"
-
 
 class Errand(Spelling):
-    """Refused and answered alike."""
+    """Refused and answered alike. `streamed`: its caller wants events."""
+
+    streamed = False
 
     def refuse(self, visit: Visit, error: TrunklineError) -> Reply:
         return refuse(visit, error)
@@ -40,14 +42,19 @@ class FormErrand(Errand):
     def form(self, body: bytes) -> Form:
         """Raises MALFORMED_MESSAGE, VALIDATION."""
         form = form_of(self._content_type, body)
-        if form.text("stream") == "true":
-            raise invalid("stream", NOT_STREAMED)
+        self.streamed = form.text("stream") == "true"
         return form
 
 
 def told(visit: Visit, response: Any, body: Any) -> Reply:
     """A JSON answer, with who made it and what it costs in the headers."""
     return Reply(200, (*JSON, *answer_headers(visit, response)), orjson.dumps(body))
+
+
+def in_events(visit: Visit, response: Any, *events: Mapping[str, Any]) -> Reply:
+    """The same as a stream, though it comes at once: what is made in one piece has no parts to tell before."""
+    body = b"".join(sse.event(orjson.dumps(event), event["type"]) for event in events)
+    return Reply(200, (*sse.HEADERS, *answer_headers(visit, response)), body)
 
 
 def extension(form: Form) -> Raw:

@@ -13,7 +13,7 @@ from trunkline_server.core.errors import invalid
 from trunkline_server.door.boundary import Procedure, Visit
 from trunkline_server.edge.exchange import Reply
 from trunkline_server.edge.forms import File, Form
-from trunkline_server.edge.openai.errand import NOT_STREAMED, Errand, FormErrand, extension, tokens, told
+from trunkline_server.edge.openai.errand import Errand, FormErrand, extension, in_events, tokens, told
 from trunkline_server.edge.reading import decode, extend
 
 GENERATE: Final = "/trunkline.v1.ImageService/GenerateImages"
@@ -41,12 +41,11 @@ class Generations(Errand):
 
     async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
         request = decode(body, ImagesRequest)
-        if request.stream:
-            raise invalid("stream", NOT_STREAMED)
+        self.streamed = bool(request.stream)
         return visit.procedure, images_pb2.GenerateImagesRequest(input=_input_of(request))
 
     def write(self, visit: Visit, response: Any) -> Reply:
-        return _written(visit, response)
+        return _drawn(visit, response, "image_generation.completed") if self.streamed else _written(visit, response)
 
 
 class Edits(FormErrand):
@@ -61,7 +60,7 @@ class Edits(FormErrand):
         return visit.procedure, images_pb2.EditImagesRequest(input=input)
 
     def write(self, visit: Visit, response: Any) -> Reply:
-        return _written(visit, response)
+        return _drawn(visit, response, "image_edit.completed") if self.streamed else _written(visit, response)
 
 
 def _request_of(form: Form) -> ImagesRequest:
@@ -101,6 +100,15 @@ def _written(visit: Visit, response: Any) -> Reply:
         "usage": tokens(response.receipt.usage),
     }
     return told(visit, response, body)
+
+
+def _drawn(visit: Visit, response: Any, name: str) -> Reply:
+    """An event for each picture, whole."""
+    made: dict[str, Any] = {"type": name, "created_at": response.receipt.create_time.seconds}
+    events = [made | _image(image) for image in response.images]
+    for last in events[-1:]:
+        last["usage"] = tokens(response.receipt.usage)
+    return in_events(visit, response, *events)
 
 
 def _image(image: images_pb2.GeneratedImage) -> dict[str, str | None]:

@@ -35,6 +35,10 @@ def question_of(request: ResponseRequest) -> chat_pb2.ChatInput:
 def _check_memory(request: ResponseRequest) -> None:
     if request.previous_response_id:
         raise invalid("previous_response_id", "responses are not kept: send the whole conversation")
+    if raw_text(request.conversation):
+        raise invalid("conversation", "is not kept: send the whole of it, or use ConversationService")
+    if raw_text(request.prompt):
+        raise invalid("prompt", "is not kept here: see trunkline.prompt")
     if request.background:
         raise invalid("background", "is not offered here")
 
@@ -144,6 +148,8 @@ def _fill_choice(choice: content_pb2.ToolChoice, given: str | Choice) -> None:
     if isinstance(given, str):
         mode: Any = word(MODES, given, "tool_choice")
         choice.mode = mode
+    elif given.type != "function":
+        raise invalid("tool_choice.type", "must be function")
     else:
         choice.tool_name = given.name
 

@@ -71,6 +71,8 @@ class ResponseRequest(Struct):
     stream: bool | None = None
     background: bool | None = None
     previous_response_id: str | None = None
+    conversation: Raw = Raw()
+    prompt: Raw = Raw()
     temperature: float | None = None
     top_p: float | None = None
     max_output_tokens: int | None = None

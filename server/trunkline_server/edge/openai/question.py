@@ -16,6 +16,7 @@ _SAMPLING: Final = ("temperature", "top_p", "top_k", "presence_penalty", "freque
 
 def question_of(request: ChatRequest) -> chat_pb2.ChatInput:
     """Raises VALIDATION, with the path in the caller's own request."""
+    _check_offered(request)
     input = extended(request.trunkline, request.model)
     input.messages.extend(_Messages(request.messages).spelled())
     _fill_sampling(input.sampling, request)
@@ -31,6 +32,16 @@ def question_of(request: ChatRequest) -> chat_pb2.ChatInput:
         input.reasoning.effort = effort
     input.labels.update(request.metadata or {})
     return input
+
+
+def _check_offered(request: ChatRequest) -> None:
+    """What would be missed if it was passed over."""
+    if request.functions:
+        raise invalid("functions", "is not offered here: give them as tools")
+    if "audio" in (request.modalities or ()):
+        raise invalid("modalities", "answers are text: /v1/audio/speech speaks")
+    if raw_text(request.web_search_options):
+        raise invalid("web_search_options", "is not offered here")
 
 
 class _Messages:

@@ -110,4 +110,7 @@ class ChatRequest(Struct):
     response_format: Format | None = None
     reasoning_effort: str | None = None
     metadata: dict[str, str] | None = None
+    functions: list[Raw] | None = None
+    modalities: list[str] | None = None
+    web_search_options: Raw = Raw()
     trunkline: Raw = Raw()

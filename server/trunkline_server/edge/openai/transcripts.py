@@ -14,7 +14,7 @@ from trunkline_server.door.boundary import Procedure, Visit
 from trunkline_server.edge.exchange import Exchange, Reply
 from trunkline_server.edge.facts import answer_headers
 from trunkline_server.edge.forms import File, Form
-from trunkline_server.edge.openai.errand import FormErrand, extension, told
+from trunkline_server.edge.openai.errand import FormErrand, extension, in_events, told
 from trunkline_server.edge.reading import extend
 
 TRANSCRIBE: Final = "/trunkline.v1.AudioService/Transcribe"
@@ -36,6 +36,8 @@ _TYPES: Final[Mapping[str, str]] = {
     "wav": "audio/wav",
     "webm": "video/webm",
 }
+_TEXT_DELTA: Final = "transcript.text.delta"
+_TEXT_DONE: Final = "transcript.text.done"
 _UNTOLD: Final = ("", "application/octet-stream")
 
 
@@ -51,15 +53,19 @@ class Transcriptions(FormErrand):
     async def read(self, visit: Visit, body: bytes) -> tuple[Procedure, Message]:
         form = self.form(body)
         self._shape = form.text("response_format") or "json"
+        self.streamed = self.streamed and self._shape not in _TIMED
         if self._shape not in _SHAPES:
             raise invalid("response_format", f"must be one of {', '.join(_SHAPES)}")
         return visit.procedure, type(self).request(input=_input_of(form, self._shape))
 
     def write(self, visit: Visit, response: Any) -> Reply:
         transcript: audio_pb2.Transcript = response.transcript
-        if self._shape in _PLAIN:
+        if self._shape in _PLAIN and not self.streamed:
             headers = (("content-type", "text/plain; charset=utf-8"), *answer_headers(visit, response))
             return Reply(200, headers, _PLAIN[self._shape](transcript).encode())
+        if self.streamed:
+            text = transcript.text
+            return in_events(visit, response, {"type": _TEXT_DELTA, "delta": text}, {"type": _TEXT_DONE, "text": text})
         return told(visit, response, _verbose(transcript) if self._shape == "verbose_json" else _brief(transcript))
 
 
@@ -107,10 +113,17 @@ def _verbose(transcript: audio_pb2.Transcript) -> dict[str, Any]:
         "task": "transcribe",
         "text": transcript.text,
         "language": transcript.language,
-        "duration": _seconds(transcript.duration),
+        "duration": _length_s(transcript),
         "segments": [{"id": at, "text": each.text, **_times(each)} for at, each in enumerate(transcript.segments)],
         "words": [{"word": each.text, **_times(each)} for each in transcript.words],
     }
+
+
+def _length_s(transcript: audio_pb2.Transcript) -> float:
+    """As told, else up to the last word."""
+    ends = [_seconds(segment.end_offset) for segment in transcript.segments]
+    ends += [_seconds(word.end_offset) for word in transcript.words]
+    return _seconds(transcript.duration) or max(ends, default=0.0)
 
 
 def _times(part: audio_pb2.TranscriptionSegment | audio_pb2.TranscriptionWord) -> dict[str, float]:

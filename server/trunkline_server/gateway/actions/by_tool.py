@@ -20,6 +20,7 @@ TIMEOUT_S: Final = 15.0
 _TOLD: Final = {
     Reason.DEADLINE: "TIMEOUT",
     Reason.RESOURCE_NOT_FOUND: "UNREACHABLE",
+    Reason.TOOL_CHANGED: "TOOL_CHANGED",
     Reason.VALIDATION: "ARGUMENTS_INVALID",
 }
 """Why a tool did not do it, as a result has it."""
@@ -40,17 +41,20 @@ class ByTool:
         deadline = asyncio.get_running_loop().time() + TIMEOUT_S
         ask = Ask(invocation.execution_id, _arguments(invocation))
         try:
-            tool = await self.toolbox.of(handler.tenant_id, handler.tool)
+            async with asyncio.timeout_at(deadline):
+                tool = await self.toolbox.of(handler.tenant_id, handler.tool)
             return _answer(await self.runner.insist(tool, ask, deadline))
+        except TimeoutError:
+            return failed(_TOLD[Reason.DEADLINE])
         except TrunklineError as error:
             return failed(_TOLD.get(error.reason, Reason.TOOL_FAILED.value))
 
     async def _needs_approval(self, handler: Handler) -> bool:
-        """One that is gone does nothing."""
+        """One that is gone, or is not what was approved, does nothing."""
         try:
             return (await self.toolbox.of(handler.tenant_id, handler.tool)).spec.needs_approval
         except TrunklineError as error:
-            if error.reason is not Reason.RESOURCE_NOT_FOUND:
+            if error.reason not in (Reason.RESOURCE_NOT_FOUND, Reason.TOOL_CHANGED):
                 raise
             return False
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -66,8 +66,8 @@ class Bench(Protocol):
     def streams(self) -> bool:
         """Whether events of the answer are wanted."""
 
-    def idle(self) -> AbstractContextManager[None]:
-        """Around waiting for another job: meanwhile the worker has a place for that one."""
+    def idle(self) -> AbstractAsyncContextManager[None]:
+        """Around ordering another job and waiting for it: meanwhile there is a place for that one."""
 
     async def progress(self, fraction: float, message: str) -> None:
         """Tell how far it is. Told often, it is written twice a second."""

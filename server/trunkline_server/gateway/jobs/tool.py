@@ -27,13 +27,13 @@ class ToolJob:
 
     async def offer(self, call: Call, spec: jobs_pb2.JobSpec) -> JobOffer:
         require_scope(call)
-        tool = await self.toolbox.named(call, spec.tool.tool, TOOL)
+        tool = await self.toolbox.find(call, spec.tool.tool, TOOL)
         check_arguments(tool, spec.tool.arguments_json)
         account = await self.admission.account_at(call, "", "")
         return JobOffer(account, most_nanos=0, provider="", model=tool.spec.name, price_version="")
 
     async def run(self, call: Call, spec: jobs_pb2.JobSpec, bench: Bench) -> Done:
-        tool = await self.toolbox.named(call, spec.tool.tool, TOOL)
+        tool = await self.toolbox.find(call, spec.tool.tool, TOOL)
         await bench.progress(0.0, f"running {tool.spec.name}")
         ask = Ask(ids.spell("call", bench.job_id), spec.tool.arguments_json)
         ran = await self.runner.insist(tool, ask, call.deadline)

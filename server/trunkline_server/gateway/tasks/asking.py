@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -31,6 +31,14 @@ REPEATED_SHARE: Final = 0.6
 _FORM: Final = "Answer with JSON that meets this JSON Schema, and with nothing else, not even a code fence.\n"
 _WITHOUT_FORM: Final = frozenset((Reason.PROVIDER_REJECTED, Reason.CAPABILITY_UNSUPPORTED))
 """What a call ends with where a model cannot be held to a form."""
+_WITHHELD: Final = (Reason.PROVIDER_REJECTED, "the provider withheld the answer")
+_ENDED: Final[Mapping[int, tuple[Reason, str]]] = {
+    chat_pb2.FINISH_REASON_MAX_COST: (Reason.CREDIT_INSUFFICIENT, "options.max_cost is used up"),
+    chat_pb2.FINISH_REASON_CONTENT_FILTER: _WITHHELD,
+    chat_pb2.FINISH_REASON_RECITATION: _WITHHELD,
+    chat_pb2.FINISH_REASON_REFUSAL: (Reason.PROVIDER_REJECTED, "the model declined"),
+}
+"""What an answer without its form is told as, by how it ended."""
 
 
 class Asker(Protocol):
@@ -82,16 +90,20 @@ class Asking:
         return [self._question(piece, part, rules) for piece, part in zip(pieces, parts, strict=True)]
 
     async def ask(self, piece: str, input: chat_pb2.ChatInput, *, alone: bool) -> Said:
-        """One of them. Raises OUTPUT_INVALID, CREDIT_INSUFFICIENT."""
+        """One of them. Raises OUTPUT_INVALID, CREDIT_INSUFFICIENT, CONTENT_BLOCKED, PII_DETECTED, PROVIDER_REJECTED."""
         rules = self.task.rules() if alone else self.task.piece_rules()
-        if not self.is_told:
-            try:
-                return Said(piece, _read(await self._answered(input), rules))
-            except TrunklineError as error:
-                if error.reason not in _WITHOUT_FORM:
-                    raise
-                self.is_told = True
-        return Said(piece, _read(await self._told(input, rules), rules))
+        run = await self._formed(input)
+        return Said(piece, _read(run or await self._told(input, rules), rules))
+
+    async def _formed(self, input: chat_pb2.ChatInput) -> ChatRun | None:
+        """The provider holds the answer to its form; None where it does not."""
+        try:
+            return None if self.is_told else await self._answered(input)
+        except TrunklineError as error:
+            if error.reason not in _WITHOUT_FORM:
+                raise
+            self.is_told = True
+            return None
 
     async def _told(self, formed: chat_pb2.ChatInput, rules: Rules) -> ChatRun:
         """The form is told in words; a wrong answer is asked for once more, as the gateway does by itself otherwise."""
@@ -162,14 +174,21 @@ def _check(base: chat_pb2.ChatInput) -> None:
 
 
 def _read(run: ChatRun, rules: Rules) -> object:
-    """The answer's value. Raises OUTPUT_INVALID, CREDIT_INSUFFICIENT where `max_cost` cut it."""
+    """The answer's value. Raises why it has none."""
     text = "".join(part.text.text for candidate in run.told()[:1] for part in candidate.message.parts)
     if not schema.compile(orjson.dumps(rules).decode(), "schema").faults(text):
         return orjson.loads(text)
+    raise _missing(run)
+
+
+def _missing(run: ChatRun) -> TrunklineError:
+    """Why there is no answer of the right form."""
     reason = run.finish_reason
-    if reason == chat_pb2.FINISH_REASON_MAX_COST:
-        raise TrunklineError(Reason.CREDIT_INSUFFICIENT, "options.max_cost is used up", partial=run.partial())
-    ended = chat_pb2.FinishReason.Name(reason)
-    raise TrunklineError(
-        Reason.OUTPUT_INVALID, f"the model's answer has the wrong form; it ended with {ended}", partial=run.partial()
-    )
+    error = run.shield.refusal() if run.shield is not None else None
+    if error is None and reason in _ENDED:
+        error = TrunklineError(*_ENDED[reason])
+    if error is None:
+        ended = chat_pb2.FinishReason.Name(reason)
+        error = TrunklineError(Reason.OUTPUT_INVALID, f"the model's answer has the wrong form; it ended with {ended}")
+    error.partial = run.partial()
+    return error

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -31,18 +31,18 @@ PAUSE_S: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class QueuedRuns:
-    """`idle` is entered while a job is waited for."""
+    """`idle` is entered before a job is ordered, and left when it has ended."""
 
     orders: Orders
     jobs: Jobs
     news: News
-    idle: Callable[[], AbstractContextManager[None]] = nullcontext
+    idle: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
 
     async def run(self, call: Call, queue: str, called: content_pb2.ToolCallPart) -> Ran:
         """Never raises a TrunklineError: the model hears of it and goes on."""
         began = asyncio.get_running_loop().time()
         try:
-            with self.idle():
+            async with self.idle():
                 return retold(await self._said(call, queue, called), called)
         except TrunklineError as error:
             return failed(called, error, asyncio.get_running_loop().time() - began)

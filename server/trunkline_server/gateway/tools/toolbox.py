@@ -38,22 +38,17 @@ class Toolbox:
     mcp: McpDesk
 
     async def find(self, call: Call, name: str, path: str = "tool") -> Tool:
-        """By id or name. Raises RESOURCE_NOT_FOUND."""
+        """By id or name, or as `server__tool`. Raises RESOURCE_NOT_FOUND, TOOL_CHANGED."""
         check_name(name, path)
         return await self.of(call.caller.tenant_id, name)
 
     async def of(self, tenant_id: UUID, name: str) -> Tool:
-        """A tenant's. Raises RESOURCE_NOT_FOUND."""
+        """A tenant's. Raises RESOURCE_NOT_FOUND, TOOL_CHANGED."""
         if name in self.installed:
             return self.installed[name]
+        if BETWEEN in name:
+            return await self.mcp.named(tenant_id, name)
         return self.http.tool(tenant_id, await self.http.tools.find(tenant_id, name))
-
-    async def named(self, call: Call, name: str, path: str) -> Tool:
-        """By id or name, or as `server__tool`. Raises RESOURCE_NOT_FOUND, TOOL_CHANGED."""
-        if BETWEEN not in name:
-            return await self.find(call, name, path)
-        check_name(name, path)
-        return await self.mcp.named(call.caller.tenant_id, name)
 
     async def kit(self, call: Call, input: chat_pb2.ChatInput) -> Kit:
         """Raises SCOPE_MISSING, RESOURCE_NOT_FOUND, VALIDATION."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from trunkline_server.core.operation import Operation
@@ -11,6 +12,7 @@ from trunkline_server.wire.huggingface.images import HuggingFaceImages
 from trunkline_server.wire.huggingface.speech import TaskSpeech
 from trunkline_server.wire.huggingface.transcription import TaskTranscription
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
+from trunkline_server.wire.openai_chat.price_list import PER_MILLION
 
 PROVIDER: Final = Provider(
     name="huggingface",
@@ -23,6 +25,7 @@ PROVIDER: Final = Provider(
         end_user_field="",
         developer_role=False,
         speaker_names=False,
+        price_list=replace(PER_MILLION, by_host=True),
     ),
     crafts={
         Operation.EMBED: HuggingFaceEmbed(),

@@ -14,6 +14,7 @@ from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.openai_chat import OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
 from trunkline_server.wire.openai_chat.images import ChatImageEdits, ChatImages
+from trunkline_server.wire.openai_chat.price_list import PER_TOKEN
 from trunkline_server.wire.openai_chat.quirks import COMPATIBLE_SAMPLING
 from trunkline_server.wire.pieces import Limits
 from trunkline_server.wire.rerank import Rerank
@@ -38,6 +39,7 @@ PROVIDER: Final = Provider(
         thoughts_field="reasoning",
         thought_blocks_field="reasoning_details",
         cache_marks=True,
+        price_list=PER_TOKEN,
     ),
     foreign_names=foreign_names,
     crafts={

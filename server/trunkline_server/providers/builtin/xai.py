@@ -14,11 +14,24 @@ from trunkline_server.wire.audio.speaking import Speaking
 from trunkline_server.wire.audio.voices import VoiceList
 from trunkline_server.wire.openai_chat import WITHOUT_FILES, OpenAIChat
 from trunkline_server.wire.openai_chat.embedding import OpenAIEmbed
+from trunkline_server.wire.openai_chat.price_list import CENTS_PER_100_MILLION, PriceList
 from trunkline_server.wire.openai_images import OpenAIImages, XAIImageEdits
 from trunkline_server.wire.openai_images.quirks import XAI_MODELS
 from trunkline_server.wire.pieces import Limits
 from trunkline_server.wire.xai_bulk import XAIBulk
 from trunkline_server.wire.xai_videos import XAIVideos
+
+PRICES: Final = PriceList(
+    {
+        "prompt_text_token_price": "input",
+        "cached_prompt_text_token_price": "cached_input",
+        "completion_text_token_price": "output",
+    },
+    scale=CENTS_PER_100_MILLION,
+    folders=((),),
+    long_field="long_context_threshold",
+    long_suffix="_long_context",
+)
 
 PROVIDER: Final = Provider(
     name="xai",
@@ -28,6 +41,7 @@ PROVIDER: Final = Provider(
         thoughts_field="reasoning_content",
         counts_thoughts_apart=True,
         developer_role=False,
+        price_list=PRICES,
     ),
     crafts={
         Operation.IMAGE: OpenAIImages(XAI_MODELS),

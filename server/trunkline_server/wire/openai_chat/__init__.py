@@ -17,8 +17,8 @@ from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.openai_chat import failures
 from trunkline_server.wire.openai_chat.decode import BodyDecoder, StreamDecoder
 from trunkline_server.wire.openai_chat.encode import encode_chat
+from trunkline_server.wire.openai_chat.models import decode_models
 from trunkline_server.wire.openai_chat.quirks import Quirks
-from trunkline_server.wire.openai_chat.shapes import MODELS
 
 CAPABILITIES: Final = frozenset(
     {
@@ -58,7 +58,7 @@ class OpenAIChat(Countless, Quirks):
         return HttpRequest("GET", self.models_path, dialect.JSON_HEADERS)
 
     def decode_models(self, body: bytes) -> list[Offered]:
-        return [model.offered for model in dialect.parse(MODELS, body).data]
+        return decode_models(body, self.price_list)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
         return failures.of_body(status, headers, body)

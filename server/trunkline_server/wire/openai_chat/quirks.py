@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from trunkline_server.wire.openai_chat.price_list import PriceList
+
 OPENAI_SAMPLING: Final[Mapping[str, str]] = {
     "temperature": "temperature",
     "top_p": "top_p",
@@ -27,6 +29,7 @@ class Quirks:
     `thought_blocks_field` is where it sends blocks of its own with them, such as signatures, and wants those back.
     `counts_thoughts_apart`: its completion tokens do not include the reasoning tokens.
     `speaker_names`: a message can say who speaks.
+    `price_list`: how its list of models tells what they cost; None: not at all.
     `call_id_chars`: it takes only ids of tool calls that are exactly so many letters and digits; 0: any.
     """
 
@@ -42,4 +45,5 @@ class Quirks:
     sends_stream_options: bool = True
     required_tool_choice: str = "required"
     speaker_names: bool = True
+    price_list: PriceList | None = None
     call_id_chars: int = 0

@@ -6,8 +6,6 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from trunkline_server.core.offered import Offered, tokens
-
 Place: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=255)]  # of a candidate or a tool call
 
 
@@ -152,47 +150,6 @@ class Reply(Shape):
     x_groq: Extension | None = None
 
 
-class TopProvider(Shape):
-    """Who answers calls to a model at a router."""
-
-    max_completion_tokens: float | None = None
-
-
-class Hosting(Shape):
-    """One of those that a router can pass calls on to."""
-
-    context_length: float | None = None
-
-
-class Model(Shape):
-    """An entry of the list of models; each server has words of its own for what more it says."""
-
-    id: str
-    name: str | None = None
-    context_length: float | None = None
-    context_window: float | None = None
-    max_context_length: float | None = None
-    max_model_len: float | None = None
-    max_completion_tokens: float | None = None
-    top_provider: TopProvider | None = None
-    providers: list[Hosting] | None = None
-
-    @property
-    def offered(self) -> Offered:
-        told = (self.context_length, self.context_window, self.max_context_length, self.max_model_len)
-        hosted = [each.context_length for each in self.providers or () if each.context_length]
-        output = self.max_completion_tokens or (self.top_provider or TopProvider()).max_completion_tokens
-        window = next((each for each in (*told, *hosted) if each), None)
-        return Offered(self.id, self.name or "", tokens(window), tokens(output))
-
-
-class Models(Shape):
-    """The list of models."""
-
-    data: list[Model]
-
-
 REPLY: Final = msgspec.json.Decoder(Reply)
 BLOCK: Final = msgspec.json.Decoder(Block)
 ANNOTATION: Final = msgspec.json.Decoder(Annotation)
-MODELS: Final = msgspec.json.Decoder(Models)

@@ -14,7 +14,7 @@ from trunkline_server.core.offered import Offered
 from trunkline_server.wire import dialect
 from trunkline_server.wire.http import HttpRequest
 from trunkline_server.wire.openai_chat import failures
-from trunkline_server.wire.openai_chat.shapes import MODELS
+from trunkline_server.wire.openai_chat.models import decode_models
 from trunkline_server.wire.openai_responses.decode import BodyDecoder, StreamDecoder
 from trunkline_server.wire.openai_responses.encode import encode_chat, encode_count
 from trunkline_server.wire.openai_responses.quirks import Quirks
@@ -68,7 +68,7 @@ class OpenAIResponses(Quirks):
         return HttpRequest("GET", self.models_path, dialect.JSON_HEADERS)
 
     def decode_models(self, body: bytes) -> list[Offered]:
-        return [model.offered for model in dialect.parse(MODELS, body).data]
+        return decode_models(body, None)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
         return failures.of_body(status, headers, body)

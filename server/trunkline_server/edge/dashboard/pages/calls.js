@@ -2,6 +2,7 @@
 
 const MARK = { "x-trunkline-dashboard": "1" };
 const JSON_TYPE = { "content-type": "application/json" };
+const PAUSES_MS = [200, 1000, 3000, 6000, 10000];
 
 export class Refused extends Error {
   constructor(status, told) {
@@ -59,3 +60,25 @@ export async function* stream(method, request, signal) {
     }
   }
 }
+
+// The events of a chat. Where the connection breaks behind one of them, it goes on there by another.
+export async function* chat(request, signal) {
+  let resumeToken = "";
+  for (let broken = 0; ; broken += 1) {
+    const [method, asked] = resumeToken ? ["ResumeStream", { resumeToken }] : ["Stream", { ...request, resumable: true }];
+    try {
+      for await (const { event } of stream(`ChatService/${method}`, asked, signal)) {
+        ({ resumeToken } = event);
+        broken = 0;
+        yield event;
+      }
+      return;
+    } catch (error) {
+      if (!resumeToken || broken === PAUSES_MS.length || !isAway(error)) throw error;
+    }
+    await new Promise((wake) => { setTimeout(wake, PAUSES_MS[broken]); });
+  }
+}
+
+// Nobody has answered; what the gateway says itself stands.
+const isAway = (error) => (error instanceof Refused ? error.status >= 500 : error.name !== "AbortError");

@@ -1,6 +1,6 @@
 // A chat with a model of one's choice, streamed, with its bill.
 
-import { all, call, stream } from "./calls.js";
+import { all, call, chat } from "./calls.js";
 import { el, panel } from "./elements.js";
 import { count, exact, span, whole, word } from "./words.js";
 
@@ -67,15 +67,15 @@ class Talk {
 
   async ask(text) {
     const control = new AbortController();
-    this.stop = () => control.abort();
     const mine = { role: "ROLE_USER", text };
     kept.history.push(mine);
     this.show(mine);
     const theirs = new Answer(this.show({ role: "ROLE_ASSISTANT", text: "" }));
+    this.stop = () => (theirs.id ? call("ChatService/CancelCompletion", { completionId: theirs.id }).catch(() => control.abort()) : control.abort());
     try {
-      for await (const { event } of stream("ChatService/Stream", this.request(), control.signal)) theirs.hear(event);
+      for await (const event of chat(this.request(), control.signal)) theirs.hear(event);
     } catch (error) {
-      theirs.fail(error.name === "AbortError" ? "stopped" : error.message);
+      theirs.fail(error.name === "AbortError" || error.code === "canceled" ? "stopped" : error.message);
       if (!theirs.text) kept.history.pop();
     }
     this.stop = null;
@@ -97,10 +97,12 @@ class Answer {
     this.text = "";
     this.began = performance.now();
     this.first = null;
+    this.id = "";
     this.who = "";
   }
 
   hear(event) {
+    if (event.started) this.id = event.started.completionId;
     if (event.started) this.who = `${event.started.provider}/${event.started.model}`;
     if (event.partDelta) this.add(event.partDelta);
     if (event.completed) this.settle(event.completed);
