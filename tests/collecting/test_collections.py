@@ -139,6 +139,9 @@ NO_COLLECTIONS: Final[list[tuple[dict[str, Any], str]]] = [
 async def test_a_collection_that_cannot_be(reader: Reader) -> None:
     for fields, path in NO_COLLECTIONS:
         assert await refusal(reader.make(**fields)) == invalid(path)
+    unknown = await refusal(reader.make(model="nobody/embed"))
+    assert unknown == Refusal("NOT_FOUND", "MODEL_NOT_FOUND")
+    await reader.make()  # the name is still free
 
 
 NO_DOCUMENTS: Final[list[tuple[list[collections_pb2.Document], str]]] = [
@@ -165,6 +168,8 @@ async def test_vectors_of_every_length(gateway: RunningGateway) -> None:
         await reader.make(dimensions=dimensions)
         await reader.put(document("a", HARBOUR))
         assert await reader.found("the harbour opens") == ["a"]
+    vector = collections_pb2.QueryVector(values=[1e6] * 4000)  # which 16 bits do not hold
+    assert await refusal(reader.search(vector=vector)) == invalid("vector.values")
 
 
 async def test_strangers_find_nothing(gateway: RunningGateway) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, cast
 from uuid import UUID
@@ -27,22 +27,28 @@ from trunkline_server.providers.client import HttpTransport
 from trunkline_server.providers.vectors.pinecone import API_VERSION, Pinecone, Region
 from trunkline_server.providers.vectors.remote import Remote
 from trunkline_server.store.database import Database, DatabaseSettings
-from trunkline_server.store.pgvector import PgVector
+from trunkline_server.store.pgvector import FEW, PgVector
 
 NO_DATABASE = cast("Database", None)
 ALL = retrieval_pb2.MetadataFilter()
 EAST, NORTH, NORTH_EAST = [1.0, 0.0], [0.0, 1.0], [3.0, 4.0]
 
 
-@pytest.fixture(params=["pgvector", "qdrant", "weaviate", "pinecone"])
+@pytest.fixture(params=["pgvector", "pgvector by its index", "qdrant", "weaviate", "pinecone"])
 async def store(request: pytest.FixtureRequest, shared_postgres_url: str) -> AsyncIterator[VectorStore]:
-    if request.param == "pgvector":
-        database = await Database.open(DatabaseSettings(shared_postgres_url, command_timeout_s=10, acquire_timeout_s=5))
-        yield PgVector(database)
-        await database.close()
+    if request.param.startswith("pgvector"):
+        async with in_postgres(shared_postgres_url, FEW if request.param == "pgvector" else 0) as made:
+            yield made
         return
     async with _FAKES[request.param]("secret").served() as url, AsyncExitStack() as stack:
         yield reached(request.param, url, stack, "secret")
+
+
+@asynccontextmanager
+async def in_postgres(url: str, few: int) -> AsyncIterator[PgVector]:
+    database = await Database.open(DatabaseSettings(url, command_timeout_s=10, acquire_timeout_s=5))
+    yield PgVector(database, few)
+    await database.close()
 
 
 def reached(name: str, url: str, stack: AsyncExitStack, key: str) -> VectorStore:
@@ -121,6 +127,18 @@ async def test_one_space_knows_nothing_of_another(store: VectorStore, space: Spa
     await store.put(other, [point(EAST)])
     assert await nearest(store, space) == []
     assert await store.vectors(space, [each.chunk_id for each in await nearest(store, other)]) == {}
+
+
+async def test_few_far_away_among_many_are_found(shared_postgres_url: str) -> None:
+    """Though a walk through the index ends long before it comes to them."""
+    space = Space(ids.new_uuid(), 2, collections_pb2.METRIC_COSINE)
+    by_index = "hnsw.max_scan_tuples=1&enable_sort=off"
+    async with in_postgres(f"{shared_postgres_url}&{by_index}", FEW) as store:
+        await store.create(space)
+        await store.put(space, [point([1.0, n / 500], n=float(n)) for n in range(500)])
+        condition = retrieval_pb2.Condition(key="n", range=retrieval_pb2.NumberRange(at_least=490))
+        found = await store.nearest(space, EAST, retrieval_pb2.MetadataFilter(must=[condition]), 10)
+        assert len(found) == 10
 
 
 async def test_a_space_goes_with_all_points(store: VectorStore, space: Space) -> None:

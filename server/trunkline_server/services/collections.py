@@ -37,6 +37,7 @@ class CollectionService:
         if ids.parse("coll", request.spec.name) is not None:
             raise invalid("spec.name", "must not look like the id of a collection")
         readable("spec.description", request.spec.description)
+        self.intake.require_model(call, request.spec)
         created = await self.shelves.create(call.caller.tenant_id, request.spec)
         return collections_pb2.CreateCollectionResponse(collection=created.message())
 

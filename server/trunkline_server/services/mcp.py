@@ -85,6 +85,7 @@ class McpService:
 
     async def list_mcp_tools(self, call: Call, request: mcp_pb2.ListMcpToolsRequest) -> mcp_pb2.ListMcpToolsResponse:
         found = await self._found(call, request.server)
+        await self.desk.meet(found)
         paging = self.tokens.paging(call.caller.tenant_id, request)
         after = paging.behind
         rows = await self.desk.servers.tools(found.server_id, after, paging.limit)

@@ -13,7 +13,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 LOCK_TIMEOUT_S = 0.25
 IDLE_IN_TRANSACTION_S = 5.0
 HNSW_EF_SEARCH = 200
-"""How many neighbours a search of pgvector's index keeps in view: 98 of 100 of the nearest are found, not 90."""
+"""How many neighbours a search of pgvector's index keeps in view: among 100,000 vectors that are spread as those of
+texts 98 of 100 of the nearest are found; with 100 neighbours 94, with 40 84."""
 
 
 @dataclass(frozen=True)

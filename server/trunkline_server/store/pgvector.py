@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -14,7 +15,7 @@ import orjson
 from trunkline.v1 import collections_pb2, retrieval_pb2
 from trunkline_server.core.collections import filters
 from trunkline_server.core.collections.vectors import Near, Point, Space, similarity_of
-from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.store import queries
 from trunkline_server.store.database import Database
 from trunkline_server.store.documents import gone_told, hit_of
@@ -24,6 +25,9 @@ READ_TIMEOUT_S: Final = 5.0
 SPELLED_MAX: Final = 1024
 VECTOR_DIMENSIONS_MAX: Final = 2000
 """Of vectors with whole numbers that an index takes; longer ones are kept with half of the bits."""
+HALF_MAX: Final = 65_504
+FEW: Final = 10_000
+"""Vectors that are compared one by one in about the time that a walk through the index takes for a filter."""
 
 _SQL = queries.load(__file__)
 
@@ -44,10 +48,11 @@ _NEARNESS: Final = {
 
 
 class PgVector:
-    """A `VectorStore`."""
+    """A `VectorStore`. Where a filter lets `few` through, or less, all of them are looked at."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, few: int = FEW) -> None:
         self._database = database
+        self._few = few
 
     async def create(self, space: Space) -> None:
         if not await self._database.fetchval(_SQL.has_vector):
@@ -61,7 +66,7 @@ class PgVector:
             await connection.execute(_spelled(_SQL.drop, space), timeout=WRITE_TIMEOUT_S)
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
-        rows = [(each.chunk_id, orjson.dumps(each.facts).decode(), each.vector) for each in points]
+        rows = [(each.chunk_id, orjson.dumps(each.facts).decode(), _text_of(each.vector)) for each in points]
         with gone_told(space.collection_id):
             async with self._database.patient(WRITE_TIMEOUT_S) as connection:
                 await connection.executemany(_spelled(_SQL.put, space), rows, timeout=WRITE_TIMEOUT_S)
@@ -79,25 +84,33 @@ class PgVector:
     async def nearest(
         self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
     ) -> list[Near]:
-        path = filters.jsonpath(filter)
-        return [_near(space, row) for row in await self._rows(space, _nearest(path, limit), vector, path)]
+        return [_near(space, row) for row in await self._rows(space, "{nearest}", vector, filter, limit)]
 
     async def told(
         self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
-    ) -> list[tuple[Near, collections_pb2.SearchHit]]:
-        path = filters.jsonpath(filter)
-        statement = _SQL.told.replace("{nearest}", _nearest(path, limit))
-        return [(_near(space, row), hit_of(row)) for row in await self._rows(space, statement, vector, path)]
+    ) -> list[collections_pb2.SearchHit]:
+        return [_hit(space, row) for row in await self._rows(space, _SQL.told, vector, filter, limit)]
 
     async def _rows(
-        self, space: Space, statement: str, vector: Sequence[float], path: str | None
+        self,
+        space: Space,
+        around: str,
+        vector: Sequence[float],
+        filter: retrieval_pb2.MetadataFilter,
+        limit: int,
     ) -> list[asyncpg.Record]:
-        query = _spelled(statement, space)
-        with gone_told(space.collection_id):
+        path, asked = filters.jsonpath(filter), _text_of(vector)
+        with gone_told(space.collection_id), _too_large_told():
             if path is None:
-                return await self._database.fetch(query, vector)
+                return await self._database.fetch(_spelled(around, space, _SQL.nearest, limit), asked)
             async with self._database.patient(READ_TIMEOUT_S) as connection:
-                return await connection.fetch(query, vector, path, timeout=READ_TIMEOUT_S)
+                query = _spelled(around, space, _SQL.nearest_of_few, limit)
+                rows = await connection.fetch(query, asked, path, self._few, timeout=READ_TIMEOUT_S)
+                if not rows or rows[0]["matching"] <= self._few:
+                    return rows
+                await connection.execute(_SQL.look_wider)
+                query = _spelled(around, space, _SQL.nearest_where, limit)
+                return await connection.fetch(query, asked, path, timeout=READ_TIMEOUT_S)
 
     async def page(self, space: Space, after: str, limit: int) -> tuple[list[UUID], str]:
         with gone_told(space.collection_id):
@@ -106,21 +119,39 @@ class PgVector:
         return found, str(found[-1]) if len(found) == limit else ""
 
 
-def _nearest(path: str | None, limit: int) -> str:
-    return (_SQL.nearest if path is None else _SQL.nearest_where).replace("{limit}", str(limit))
+@contextmanager
+def _too_large_told() -> Iterator[None]:
+    """Where a number does not fit into the 16 bits that long vectors have for each."""
+    try:
+        yield
+    except asyncpg.NumericValueOutOfRangeError:
+        raise invalid("vector.values", f"have a number beyond {HALF_MAX}, the most in vectors of that length") from None
+
+
+def _text_of(vector: Sequence[float]) -> str:
+    """As pgvector reads it."""
+    return orjson.dumps(list(vector)).decode()
 
 
 def _near(space: Space, row: asyncpg.Record) -> Near:
     return Near(row["chunk_id"], similarity_of(space.metric, row["distance"]))
 
 
+def _hit(space: Space, row: asyncpg.Record) -> collections_pb2.SearchHit:
+    hit = hit_of(row)
+    hit.similarity = similarity_of(space.metric, row["distance"])
+    return hit
+
+
 @lru_cache(SPELLED_MAX)
-def _spelled(statement: str, space: Space) -> str:
-    """For the collection's own table: nothing that a caller wrote goes into a statement."""
+def _spelled(statement: str, space: Space, nearest: str = "", limit: int = 0) -> str:
+    """For the collection's own table: nothing that a caller wrote goes into a statement but a number."""
     kind = "vector" if space.dimensions <= VECTOR_DIMENSIONS_MAX else "halfvec"
     nearness = _NEARNESS[space.metric]
     return (
-        statement.replace("{id}", space.collection_id.hex)
+        statement.replace("{nearest}", nearest)
+        .replace("{limit}", str(limit))
+        .replace("{id}", space.collection_id.hex)
         .replace("{type}", f"{kind}({space.dimensions})")
         .replace("{ops}", f"{kind}_{nearness.ops}")
         .replace("{distance}", nearness.distance)

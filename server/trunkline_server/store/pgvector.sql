@@ -1,5 +1,6 @@
 -- Vectors of a collection in PostgreSQL, by pgvector. {id} stands for the collection's own table, {type} for the type of
--- its vectors, {ops} and {distance} for how near two of them are.
+-- its vectors, {ops} and {distance} for how near two of them are. A vector comes as text: the driver takes longer for
+-- an array.
 
 -- name: has_vector
 SELECT to_regtype('vector') IS NOT NULL
@@ -17,7 +18,7 @@ CREATE INDEX ON collected.vector_{id} USING hnsw (embedding {ops}) WITH (m = 16,
 DROP TABLE IF EXISTS collected.vector_{id}
 
 -- name: put
-INSERT INTO collected.vector_{id} (chunk_id, facts, embedding) VALUES ($1, $2::text::jsonb, $3::real[]::{type})
+INSERT INTO collected.vector_{id} (chunk_id, facts, embedding) VALUES ($1, $2::text::jsonb, $3::text::{type})
 ON CONFLICT (chunk_id) DO UPDATE SET facts = excluded.facts, embedding = excluded.embedding
 
 -- name: remove
@@ -26,24 +27,41 @@ DELETE FROM collected.vector_{id} WHERE chunk_id = ANY ($1::uuid[])
 -- name: vectors
 SELECT chunk_id, embedding::vector::real[] AS vector FROM collected.vector_{id} WHERE chunk_id = ANY ($1::uuid[])
 
--- {limit} is spelled out: a plan for any number is a bad one for few, and so would be made anew each time.
+-- {limit} is spelled out: a plan for any number is a bad one for few, and so would be made anew each time. The vector is
+-- read by a SELECT of its own: that is done once, not for each row.
 -- name: nearest
-SELECT chunk_id, embedding {distance} $1::real[]::{type} AS distance
+SELECT chunk_id, embedding {distance} (SELECT $1::text::{type}) AS distance
 FROM collected.vector_{id}
-ORDER BY embedding {distance} $1::real[]::{type}
+ORDER BY distance
 LIMIT {limit}
 
 -- $2: what their facts must fulfil.
 -- name: nearest_where
-SELECT chunk_id, embedding {distance} $1::real[]::{type} AS distance
+SELECT chunk_id, embedding {distance} (SELECT $1::text::{type}) AS distance
 FROM collected.vector_{id}
 WHERE facts @@ $2::text::jsonpath
-ORDER BY embedding {distance} $1::real[]::{type}
+ORDER BY distance
 LIMIT {limit}
 
--- {nearest} is one of the two above.
+-- The same without the index, which misses most of what few fulfil. Right where `matching` is no more than $3.
+-- name: nearest_of_few
+SELECT chunk_id, distance, count(*) OVER () AS matching
+FROM (
+    SELECT chunk_id, embedding {distance} (SELECT $1::text::{type}) AS distance
+    FROM collected.vector_{id}
+    WHERE facts @@ $2::text::jsonpath
+    LIMIT $3::bigint + 1
+) AS matched
+ORDER BY distance
+LIMIT {limit}
+
+-- For the rest of a transaction: as many neighbours in view as pgvector allows.
+-- name: look_wider
+SELECT set_config('hnsw.ef_search', '1000', true)
+
+-- {nearest} is one of those above.
 -- name: told
-SELECT chunk_id, chunk.document_id, place, content, body, distance
+SELECT near.*, chunk.document_id, place, content, body
 FROM ({nearest}) AS near
 JOIN collected.chunk_{id} AS chunk USING (chunk_id)
 JOIN collection_document AS document

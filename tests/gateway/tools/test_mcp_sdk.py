@@ -20,6 +20,7 @@ from tests.fixtures.until import until
 from trunkline.v1 import content_pb2, mcp_pb2
 
 ROOT = Path(__file__).resolve().parents[3]
+TOOL_FAILED = Refusal("UNAVAILABLE", "TOOL_FAILED")
 TOOLS = ["sums__add", "sums__end", "sums__environment", "sums__fail"]
 
 
@@ -75,12 +76,24 @@ async def test_over_stdio(books: Books, start_gateway: StartGateway, tmp_path: P
         f"[mcp_servers.sums.environment]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in environment.items())
     )
     gateway = await start_gateway({"TRUNKLINE_CONFIG": str(settings), "SECRET_KEY": "x"})
+    listed = await gateway.mcp.ListMcpTools(mcp_pb2.ListMcpToolsRequest(server="sums"), metadata=gateway.metadata())
+    assert [tool.name for tool in listed.tools] == TOOLS  # though nobody has used it so far
     await conforms(gateway)
     seen = json.loads((await call(gateway, "environment")).structured_json)["result"]
     assert "GREETING" in seen
     assert not [name for name in seen if "TRUNKLINE" in name or name == "SECRET_KEY"]
-    assert await refusal(call(gateway, "end")) == Refusal("UNAVAILABLE", "TOOL_FAILED")
+    assert await refusal(call(gateway, "end")) == TOOL_FAILED
     assert json.loads((await call(gateway, "add", a=1, b=2)).structured_json) == {"result": 3}  # it was started again
     gone = mcp_pb2.DeleteMcpServerRequest(server="sums")
     heard = await refusal(gateway.mcp.DeleteMcpServer(gone, metadata=gateway.metadata()))
     assert heard == Refusal("PERMISSION_DENIED", "FIELD_FORBIDDEN", "server")
+
+
+async def test_a_program_that_never_began_is_told_of(books: Books, start_gateway: StartGateway, tmp_path: Path) -> None:
+    settings = tmp_path / "trunkline.toml"
+    settings.write_text('[mcp_servers.sums]\ncommand = ["/nowhere/at/all"]\n')
+    gateway = await start_gateway({"TRUNKLINE_CONFIG": str(settings)})
+    asked = question("add", "sandbox/tools", tools=[content_pb2.Tool(mcp=content_pb2.McpTools(server="sums"))])
+    assert await refusal(complete(gateway, asked)) == TOOL_FAILED
+    listing = gateway.mcp.ListMcpTools(mcp_pb2.ListMcpToolsRequest(server="sums"), metadata=gateway.metadata())
+    assert await refusal(listing) == TOOL_FAILED

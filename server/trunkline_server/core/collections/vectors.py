@@ -70,8 +70,8 @@ class TellingStore(VectorStore, Protocol):
 
     async def told(
         self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
-    ) -> list[tuple[Near, collections_pb2.SearchHit]]:
-        """As `nearest`, each with what callers are told of it; without chunks that are gone."""
+    ) -> list[collections_pb2.SearchHit]:
+        """As `nearest`, as callers are told of them; without chunks that are gone."""
 
 
 def similarity_of(metric: collections_pb2.Metric.ValueType, distance: float) -> float:

@@ -204,12 +204,11 @@ def check(request: Request) -> None:
 
 
 async def _told_at_once(search: _Search, store: TellingStore) -> list[collections_pb2.SearchHit]:
-    vector = await _asked(search)
-    hits = []
-    for near, hit in await store.told(search.collection.space, vector, search.options.filter, search.wanted):
-        if near.similarity >= search.least:
-            hit.score = hit.similarity = near.similarity
-            hits.append(hit)
+    vector, least = await _asked(search), search.least
+    told = await store.told(search.collection.space, vector, search.options.filter, search.wanted)
+    hits = [hit for hit in told if hit.similarity >= least]
+    for hit in hits:
+        hit.score = hit.similarity
     return hits
 
 

@@ -44,6 +44,10 @@ class Intake:
     shelves: Shelves
     errands: Errands
 
+    def require_model(self, call: Call, spec: collections_pb2.CollectionSpec) -> None:
+        """Raises MODEL_NOT_FOUND, and what else keeps a caller from a model."""
+        self.errands.gateway.admission.candidates.first(call, embeddings_pb2.EmbedInput(model=spec.model))
+
     async def put(self, call: Call, input: collections_pb2.UpsertInput) -> collections_pb2.UpsertResult:
         """Raises RESOURCE_NOT_FOUND, VALIDATION and what embedding can."""
         found, written = await self.prepared(call, input)

@@ -89,6 +89,11 @@ class McpDesk:
             contact.session, contact.looked_at = contact.link.session, asyncio.get_running_loop().time()
             contact.failure = ""
 
+    async def meet(self, server: ServerRow) -> None:
+        """One of the operator's that nobody has used so far is asked for its tools. Raises what `refresh` does."""
+        if server.refresh_time is None:
+            await self._look(server)
+
     async def offered(self, tenant_id: UUID, name: str, wanted: Sequence[str], path: str) -> list[Tool]:
         """The tools of a server, as approved. Raises RESOURCE_NOT_FOUND, VALIDATION; TOOL_CHANGED where it is named."""
         server = await self.find(tenant_id, name)
@@ -138,13 +143,17 @@ class McpDesk:
         return Said(said.text, said.is_json, said.is_error)
 
     async def _look(self, server: ServerRow) -> None:
-        """Hear of changes; a server that cannot be reached keeps the tools it had, whose calls then fail."""
+        """Hear of changes; a server that cannot be reached keeps the tools it had, whose calls then fail. Raises what
+        `refresh` does where it never had any.
+        """
         contact = self.contact(server)
         if contact.is_fresh(asyncio.get_running_loop().time()):
             return
         try:
             await self.refresh(server)
         except TrunklineError as error:
+            if server.refresh_time is None:
+                raise
             _log.warning("mcp.unreachable server=%s reason=%s", server.spec.name, error.reason.value)
 
     async def _asked(self, link: Link) -> list[mcp.Definition]:
