@@ -63,10 +63,9 @@ class Collections:
             raise TrunklineError(Reason.RESOURCE_EXISTS, message, resource=resource) from None
 
     async def find(self, tenant_id: UUID, name: str) -> Collection:
-        """Raises RESOURCE_NOT_FOUND, also for another tenant's."""
-        return _collection(
-            await self._database.of(tenant_id).fetchrow(_SQL.find, tenant_id, ids.parse("coll", name), name), name
-        )
+        """Raises RESOURCE_NOT_FOUND, also for another tenant's. Every search asks, so in one round trip."""
+        row = await self._database.fetchrow(_SQL.find, tenant_id, ids.parse("coll", name), name)
+        return _collection(row, name)
 
     async def page(self, tenant_id: UUID, after: str | None, limit: int) -> list[Collection]:
         """By name."""
