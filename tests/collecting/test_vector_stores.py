@@ -97,6 +97,25 @@ async def test_every_metric(store: VectorStore, metric: collections_pb2.Metric.V
     assert [each.similarity for each in await nearest(store, space)] == [pytest.approx(similarity)]
 
 
+async def test_lengths_do_not_matter_to_the_cosine(store: VectorStore, space: Space) -> None:
+    """Not those that 16 bits have no number for either."""
+    points = [point([1e-12, 0.0]), point([4e15, 3e15]), point([0.0, 1e-9])]
+    await store.put(space, points)
+    found = await nearest(store, space)
+    assert [each.chunk_id for each in found] == [each.chunk_id for each in points]
+    assert [each.similarity for each in found] == pytest.approx([1.0, 0.8, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", [collections_pb2.METRIC_DOT_PRODUCT, collections_pb2.METRIC_EUCLIDEAN])
+async def test_lengths_matter_to_the_others(store: VectorStore, metric: collections_pb2.Metric.ValueType) -> None:
+    space = Space(ids.new_uuid(), 2, metric)
+    await store.create(space)
+    points = [point([1e6 + n, 0.0]) for n in range(20)]
+    await store.put(space, points)
+    nearest_first = points if metric == collections_pb2.METRIC_EUCLIDEAN else points[::-1]
+    assert [each.chunk_id for each in await nearest(store, space, 20)] == [each.chunk_id for each in nearest_first]
+
+
 async def test_a_point_that_is_put_again_is_replaced(store: VectorStore, space: Space) -> None:
     one = point(NORTH, place="a")
     await store.put(space, [one])
@@ -139,6 +158,26 @@ async def test_few_far_away_among_many_are_found(shared_postgres_url: str) -> No
         condition = retrieval_pb2.Condition(key="n", range=retrieval_pb2.NumberRange(at_least=490))
         found = await store.nearest(space, EAST, retrieval_pb2.MetadataFilter(must=[condition]), 10)
         assert len(found) == 10
+
+
+@pytest.mark.parametrize("layout", [1, 2])
+async def test_every_layout_has_its_index(shared_postgres_url: str, layout: int) -> None:
+    """Which, without a filter, tells no more than it has in view."""
+    space = Space(ids.new_uuid(), 2, collections_pb2.METRIC_COSINE, layout)
+    async with in_postgres(f"{shared_postgres_url}&hnsw.max_scan_tuples=1&enable_seqscan=off", FEW) as store:
+        await store.create(space)
+        await store.put(space, [point([1.0, n / 500]) for n in range(500)])
+        assert 0 < len(await nearest(store, space, 400)) < 400
+
+
+async def test_what_halves_confuse_is_told_apart(shared_postgres_url: str) -> None:
+    """Directions that are the same with 16 bits a number."""
+    space = Space(ids.new_uuid(), 2, collections_pb2.METRIC_COSINE)
+    async with in_postgres(shared_postgres_url, FEW) as store:
+        await store.create(space)
+        points = [point([1.0, 1.0 + n / 20_000]) for n in range(10)]
+        await store.put(space, points)
+        assert [each.chunk_id for each in await nearest(store, space, 3)] == [each.chunk_id for each in points[:3]]
 
 
 async def test_a_space_goes_with_all_points(store: VectorStore, space: Space) -> None:

@@ -255,6 +255,8 @@ def _both(one: Holds, other: Holds) -> Holds:
 
 
 def _each(check: Holds) -> Holds:
+    if check is math.isfinite:
+        return lambda values: math.isfinite(sum(values))  # of vectors: what is not finite stays so in every sum
     return lambda values: all(map(check, values))
 
 

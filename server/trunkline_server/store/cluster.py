@@ -31,7 +31,7 @@ _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "50",
-    "shared_buffers": "32MB",
+    "shared_buffers": "128MB",  # no memory until it is used
     "max_wal_size": "256MB",
     "wal_level": "minimal",
     "max_wal_senders": "0",

@@ -10,7 +10,7 @@ import asyncpg
 
 from trunkline.v1 import collections_pb2
 from trunkline_server.core import ids
-from trunkline_server.core.collections.vectors import Space
+from trunkline_server.core.collections.vectors import LAYOUT, Space
 from trunkline_server.core.errors import Reason, Resource, TrunklineError, not_found
 from trunkline_server.core.moment import timestamp
 from trunkline_server.store import queries
@@ -28,11 +28,13 @@ class Collection:
     collection_id: UUID
     spec: collections_pb2.CollectionSpec
     store: str
+    layout: int
     create_time: datetime
 
     @property
     def space(self) -> Space:
-        return Space(self.collection_id, self.spec.dimensions, self.spec.metric or collections_pb2.METRIC_COSINE)
+        metric = self.spec.metric or collections_pb2.METRIC_COSINE
+        return Space(self.collection_id, self.spec.dimensions, metric, self.layout)
 
     def message(self) -> collections_pb2.Collection:
         """For callers."""
@@ -54,7 +56,7 @@ class Collections:
         self, tenant_id: UUID, collection_id: UUID, spec: collections_pb2.CollectionSpec, store: str
     ) -> Collection:
         """Raises RESOURCE_EXISTS."""
-        made = (tenant_id, collection_id, spec.name, spec.SerializeToString(), store)
+        made = (tenant_id, collection_id, spec.name, spec.SerializeToString(), store, LAYOUT)
         try:
             return _collection(await self._database.of(tenant_id).fetchrow(_SQL.create, *made), spec.name)
         except asyncpg.UniqueViolationError:
@@ -97,4 +99,4 @@ def _collection(row: asyncpg.Record | None, name: str) -> Collection:
     if row is None:
         raise not_found("collection", name)
     spec = collections_pb2.CollectionSpec.FromString(row["spec"])
-    return Collection(row["collection_id"], spec, row["store"], row["create_time"])
+    return Collection(row["collection_id"], spec, row["store"], row["layout"], row["create_time"])

@@ -1,4 +1,8 @@
-"""Vectors in PostgreSQL: each collection has a table and an index (HNSW) of its own."""
+"""Vectors in PostgreSQL: each collection has a table and an index (HNSW) of its own.
+
+Where lengths do not matter, the index has vectors of length 1 with half of the bits: it takes half of the memory, is
+read and made faster, and finds the same. How near they are is told by the vectors as they were put.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ import orjson
 
 from trunkline.v1 import collections_pb2, retrieval_pb2
 from trunkline_server.core.collections import filters
-from trunkline_server.core.collections.vectors import Near, Point, Space, similarity_of
+from trunkline_server.core.collections.vectors import Near, Point, Space, TellingStore, similarity_of
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.store import queries
 from trunkline_server.store.database import Database
@@ -28,8 +32,13 @@ VECTOR_DIMENSIONS_MAX: Final = 2000
 HALF_MAX: Final = 65_504
 FEW: Final = 10_000
 """Vectors that are compared one by one in about the time that a walk through the index takes for a filter."""
+CANDIDATES_MORE: Final = 20
+"""That the index brings beyond what is asked for: with half of the bits neighbours change places."""
 
 _SQL = queries.load(__file__)
+_OF_ALL: Final = _SQL.nearest.replace("{where}", "true")
+_OF_SOME: Final = _SQL.nearest.replace("{where}", _SQL.fulfils)
+_OF_FEW: Final = _SQL.nearest_of_few.replace("{where}", _SQL.fulfils)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +56,26 @@ _NEARNESS: Final = {
 }
 
 
-class PgVector:
-    """A `VectorStore`. Where a filter lets `few` through, or less, all of them are looked at."""
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """What an index has of a `{vector}`, and how it compares."""
+
+    kind: str
+    of: str
+    nearness: _Nearness
+
+    def spell(self, vector: str, space: Space) -> str:
+        return self.of.format(vector=vector, dimensions=space.dimensions)
+
+
+_HALVES: Final = _Index(
+    "halfvec", "l2_normalize({vector})::halfvec({dimensions})", _NEARNESS[collections_pb2.METRIC_DOT_PRODUCT]
+)
+"""Of vectors of length 1 the product says what the cosine says."""
+
+
+class PgVector(TellingStore):
+    """Where a filter lets `few` through, or less, all of them are looked at."""
 
     def __init__(self, database: Database, few: int = FEW) -> None:
         self._database = database
@@ -102,14 +129,14 @@ class PgVector:
         path, asked = filters.jsonpath(filter), _text_of(vector)
         with gone_told(space.collection_id), _too_large_told():
             if path is None:
-                return await self._database.fetch(_spelled(around, space, _SQL.nearest, limit), asked)
+                return await self._database.fetch(_spelled(around, space, _OF_ALL, limit), asked)
             async with self._database.patient(READ_TIMEOUT_S) as connection:
-                query = _spelled(around, space, _SQL.nearest_of_few, limit)
+                query = _spelled(around, space, _OF_FEW, limit)
                 rows = await connection.fetch(query, asked, path, self._few, timeout=READ_TIMEOUT_S)
                 if not rows or rows[0]["matching"] <= self._few:
                     return rows
                 await connection.execute(_SQL.look_wider)
-                query = _spelled(around, space, _SQL.nearest_where, limit)
+                query = _spelled(around, space, _OF_SOME, limit)
                 return await connection.fetch(query, asked, path, timeout=READ_TIMEOUT_S)
 
     async def page(self, space: Space, after: str, limit: int) -> tuple[list[UUID], str]:
@@ -147,12 +174,22 @@ def _hit(space: Space, row: asyncpg.Record) -> collections_pb2.SearchHit:
 def _spelled(statement: str, space: Space, nearest: str = "", limit: int = 0) -> str:
     """For the collection's own table: nothing that a caller wrote goes into a statement but a number."""
     kind = "vector" if space.dimensions <= VECTOR_DIMENSIONS_MAX else "halfvec"
-    nearness = _NEARNESS[space.metric]
-    return (
-        statement.replace("{nearest}", nearest)
-        .replace("{limit}", str(limit))
-        .replace("{id}", space.collection_id.hex)
-        .replace("{type}", f"{kind}({space.dimensions})")
-        .replace("{ops}", f"{kind}_{nearness.ops}")
-        .replace("{distance}", nearness.distance)
+    index, asked = _index_of(space, kind), f"$1::text::{kind}({space.dimensions})"
+    return statement.replace("{nearest}", nearest).format(
+        id=space.collection_id.hex,
+        type=f"{kind}({space.dimensions})",
+        distance=_NEARNESS[space.metric].distance,
+        asked=f"(SELECT {asked})",
+        indexed=index.spell("embedding", space),
+        sought=f"(SELECT {index.spell(asked, space)})",
+        order=index.nearness.distance,
+        ops=f"{index.kind}_{index.nearness.ops}",
+        limit=limit,
+        candidates=limit + CANDIDATES_MORE,
     )
+
+
+def _index_of(space: Space, kind: str) -> _Index:
+    """What is shorter or longer than 16 bits can say must not count: that is so for the cosine alone."""
+    is_halved = space.layout > 1 and space.metric == collections_pb2.METRIC_COSINE and kind == "vector"
+    return _HALVES if is_halved else _Index(kind, "{vector}", _NEARNESS[space.metric])

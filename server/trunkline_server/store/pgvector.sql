@@ -1,6 +1,7 @@
 -- Vectors of a collection in PostgreSQL, by pgvector. {id} stands for the collection's own table, {type} for the type of
--- its vectors, {ops} and {distance} for how near two of them are. A vector comes as text: the driver takes longer for
--- an array.
+-- its vectors, {distance} for how near two of them are; {indexed} for what its index holds of them, {ops} and {order} for
+-- how near the index takes two of those to be, and {sought} for the same of the vector that is asked for. That one comes
+-- as text, {asked}: the driver takes longer for an array. It is read by a SELECT of its own: once, not for each row.
 
 -- name: has_vector
 SELECT to_regtype('vector') IS NOT NULL
@@ -12,7 +13,7 @@ CREATE TABLE collected.vector_{id} (
     embedding {type} NOT NULL
 );
 CREATE INDEX ON collected.vector_{id} USING gin (facts jsonb_path_ops);
-CREATE INDEX ON collected.vector_{id} USING hnsw (embedding {ops}) WITH (m = 16, ef_construction = 128)
+CREATE INDEX ON collected.vector_{id} USING hnsw (({indexed}) {ops}) WITH (m = 16, ef_construction = 128)
 
 -- name: drop
 DROP TABLE IF EXISTS collected.vector_{id}
@@ -27,29 +28,30 @@ DELETE FROM collected.vector_{id} WHERE chunk_id = ANY ($1::uuid[])
 -- name: vectors
 SELECT chunk_id, embedding::vector::real[] AS vector FROM collected.vector_{id} WHERE chunk_id = ANY ($1::uuid[])
 
--- {limit} is spelled out: a plan for any number is a bad one for few, and so would be made anew each time. The vector is
--- read by a SELECT of its own: that is done once, not for each row.
+-- The index says which are near, and the vectors themselves how near they are. {limit} and {candidates} are spelled out: a
+-- plan for any number is a bad one for few, and so would be made anew each time. {where}: `true`, or what follows.
 -- name: nearest
-SELECT chunk_id, embedding {distance} (SELECT $1::text::{type}) AS distance
-FROM collected.vector_{id}
+SELECT chunk_id, embedding {distance} {asked} AS distance
+FROM (
+    SELECT chunk_id, embedding
+    FROM collected.vector_{id}
+    WHERE {where}
+    ORDER BY {indexed} {order} {sought}
+    LIMIT {candidates}
+) AS candidate
 ORDER BY distance
 LIMIT {limit}
 
--- $2: what their facts must fulfil.
--- name: nearest_where
-SELECT chunk_id, embedding {distance} (SELECT $1::text::{type}) AS distance
-FROM collected.vector_{id}
-WHERE facts @@ $2::text::jsonpath
-ORDER BY distance
-LIMIT {limit}
+-- name: fulfils
+facts @@ $2::text::jsonpath
 
 -- The same without the index, which misses most of what few fulfil. Right where `matching` is no more than $3.
 -- name: nearest_of_few
 SELECT chunk_id, distance, count(*) OVER () AS matching
 FROM (
-    SELECT chunk_id, embedding {distance} (SELECT $1::text::{type}) AS distance
+    SELECT chunk_id, embedding {distance} {asked} AS distance
     FROM collected.vector_{id}
-    WHERE facts @@ $2::text::jsonpath
+    WHERE {where}
     LIMIT $3::bigint + 1
 ) AS matched
 ORDER BY distance

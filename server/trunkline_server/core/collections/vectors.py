@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol
 from uuid import UUID
 
 from trunkline.v1 import collections_pb2, retrieval_pb2
 from trunkline_server.core.collections.metadata import Facts
+
+LAYOUT: Final = 2
+"""Of new spaces. 1: an index over whole vectors. 2: over vectors of length 1 with 16 bits a number, where the store is
+pgvector and the metric cosine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,7 @@ class Space:
     collection_id: UUID
     dimensions: int
     metric: collections_pb2.Metric.ValueType
+    layout: int = LAYOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +70,10 @@ class VectorStore(Protocol):
         """About so many of all points, and behind which the next page begins; that is empty where this is the last."""
 
 
-@runtime_checkable
-class TellingStore(VectorStore, Protocol):
+class TellingStore(VectorStore):
     """One that stands beside the documents, and so can tell both at once."""
 
+    @abstractmethod
     async def told(
         self, space: Space, vector: Sequence[float], filter: retrieval_pb2.MetadataFilter, limit: int
     ) -> list[collections_pb2.SearchHit]:
