@@ -25,6 +25,21 @@ DELETE FROM budget_hold WHERE (completion_id, budget_id, subject) IN (
     SELECT completion_id, budget_id, subject FROM budget_hold WHERE expire_time < clock_timestamp() - interval '1 minute'
     LIMIT 500 FOR UPDATE SKIP LOCKED)
 
+-- Windows of long ago, with what was noted of them. $1: how many hours, days or months of each budget stay.
+-- name: forget
+WITH gone AS (
+    DELETE FROM budget_window WHERE (budget_id, subject, start_time) IN (
+        SELECT old.budget_id, old.subject, old.start_time FROM budget AS b CROSS JOIN LATERAL (
+            SELECT w.budget_id, w.subject, w.start_time FROM budget_window AS w
+            WHERE w.budget_id = b.id AND w.start_time < clock_timestamp() - $1 * ('1 ' || b.period)::interval
+            ORDER BY w.start_time LIMIT $2 FOR UPDATE SKIP LOCKED) AS old
+        LIMIT $2)
+    RETURNING budget_id, subject, start_time
+), silent AS (
+    DELETE FROM budget_alert WHERE (budget_id, subject, start_time) IN (SELECT budget_id, subject, start_time FROM gone)
+)
+SELECT count(*) FROM gone
+
 -- The windows of now; with a name, of one budget. A counter that nothing was spent on yet has none.
 -- name: windows
 SELECT b.name, w.subject, w.start_time, w.end_time, w.spent,

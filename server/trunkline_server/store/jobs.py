@@ -32,7 +32,7 @@ CANCELLED: Final = "trunkline_jobs_cancelled"
 """Tells a job that runs and shall end."""
 NOBODY: Final = UUID(int=0)
 AHEAD_MAX: Final = 100
-SWEEP_ROWS: Final = 1000
+SWEEP_ROWS: Final = 500
 PURGE_ROWS: Final = 1000
 
 
