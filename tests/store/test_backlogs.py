@@ -80,19 +80,15 @@ async def test_one_that_is_enabled_again_gets_nothing_of_its_old_queue(
 async def test_all_that_failed_is_sent_again_in_parts(
     database: Database,
     tenant_id: UUID,
-    endpoints: WebhookEndpoints,
     deliveries: WebhookDeliveries,
     endpoint: Endpoint,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(webhook_deliveries, "PART_ROWS", 2)
     await pile_up(database, tenant_id, endpoint, 5)
-    for enabled in (False, True):
-        await endpoints.update(tenant_id, endpoint.endpoint_id, Wanted(enabled=enabled))
+    await database.execute("UPDATE webhook_delivery SET state = 'failed', end_time = now()")
     assert await deliveries.failed_again(tenant_id, endpoint.endpoint_id, None) == 5
     assert await in_state(database, "waiting") == 5
-    await endpoints.delete(tenant_id, endpoint.endpoint_id)
-    assert await in_state(database, "waiting") == 0
 
 
 async def open_batches(database: Database, tenant_id: UUID, count: int, item_count: int) -> None:
@@ -125,8 +121,8 @@ async def test_what_failed_carriers_left_is_ended_in_parts(database: Database, t
     await database.execute("UPDATE batch SET carrier = gen_random_uuid()")
     job = """
         INSERT INTO job (id, tenant_id, user_id, account, key_id, allowed_models, queue, kind, provider, model, lane,
-                         priority, spec, stream, state, run_at, max_attempts, timeout_s, hold_id, hold_account, batch_id,
-                         item_index, fingerprint, labels, expires_at, leased_until, ended_at)
+                         priority, spec, stream, state, run_at, max_attempts, timeout_s, hold_id, hold_account,
+                         batch_id, item_index, fingerprint, labels, expires_at, leased_until, ended_at)
         """
     rest = "'', 0, '', false, {}, now(), 1, 1, gen_random_uuid(), gen_random_uuid(), {}, '', '{{}}', 'infinity', {}"
     running = rest.format("'running'", "id, n", "'infinity', NULL")
@@ -146,8 +142,8 @@ async def test_windows_of_budgets_are_forgotten_with_what_was_noted_of_them(
 ) -> None:
     await database.execute(
         """
-        INSERT INTO budget (tenant_id, name, user_id, key_id, provider, model, team, period, time_zone, unit, amount, hard,
-                            thresholds, spike_percent, set_by)
+        INSERT INTO budget (tenant_id, name, user_id, key_id, provider, model, team, period, time_zone, unit, amount,
+                            hard, thresholds, spike_percent, set_by)
         VALUES ($1, 'hourly', '*', '', '', '', '', 'hour', 'UTC', 'USD', 1, false, '{}', 0, ''),
                ($1, 'daily', '*', '', '', '', '', 'day', 'UTC', 'USD', 1, false, '{}', 0, '')
         """,

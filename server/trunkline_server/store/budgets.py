@@ -21,6 +21,7 @@ _SQL = queries.load(__file__)
 WINDOWS_KEPT: Final = 500
 """Hours, days or months: of the last of them it is told whether spend is unusual."""
 FORGET_ROWS: Final = 5000
+DELETE_TIMEOUT_S: Final = 30.0
 
 
 class Budgets:
@@ -42,8 +43,10 @@ class Budgets:
         await self._database.execute(_SQL.set, *chosen, *told, set_by)
 
     async def delete(self, tenant_id: UUID, name: str) -> None:
-        """Raises RESOURCE_NOT_FOUND."""
-        if await self._database.fetchval(_SQL.delete, tenant_id, name) is None:
+        """With its windows. Raises RESOURCE_NOT_FOUND."""
+        async with self._database.patient(DELETE_TIMEOUT_S) as connection:
+            deleted = await connection.fetchval(_SQL.delete, tenant_id, name)
+        if deleted is None:
             raise not_found("budget", name)
 
     async def reserve(self, tenant_id: UUID, completion_id: UUID, subject: Subject, most: Bill, ttl_s: int) -> None:

@@ -47,4 +47,4 @@ SELECT count(*), max(number) FROM sent
 
 -- name: purge
 DELETE FROM webhook_delivery WHERE number IN (
-    SELECT number FROM webhook_delivery WHERE end_time < clock_timestamp() - $1::interval ORDER BY end_time LIMIT $2)
+    SELECT number FROM webhook_delivery WHERE end_time < statement_timestamp() - $1::interval ORDER BY end_time LIMIT $2)

@@ -46,6 +46,73 @@ BEGIN
     FROM told JOIN counted USING (id);
 END $$;
 
+-- As before, by the time at which it begins: `clock_timestamp()` may be another for each row, so an index cannot look for it,
+-- and all jobs that wait or run were read.
+CREATE OR REPLACE FUNCTION job_sweep(rescues_max integer, most integer, OUT queues text[], OUT next_s double precision, OUT rescued integer)
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    moment timestamptz := clock_timestamp();
+    late job[];
+BEGIN
+    late := ARRAY(
+        SELECT job FROM job WHERE state IN ('queued', 'delayed') AND expires_at <= moment
+        ORDER BY expires_at LIMIT most FOR UPDATE SKIP LOCKED);
+    PERFORM job_end_waiting(ARRAY(SELECT id FROM unnest(late)), 'failed', 'JOB_EXPIRED') WHERE cardinality(late) > 0;
+    late := ARRAY(
+        SELECT job FROM batch JOIN job ON job.batch_id = batch.id
+        WHERE batch.told_count < batch.item_count AND (batch.stopped OR batch.cancelled)
+          AND job.state IN ('queued', 'delayed')
+        LIMIT most FOR UPDATE OF job SKIP LOCKED);
+    PERFORM job_end_waiting(ARRAY(SELECT id FROM unnest(late)), 'cancelled', 'CANCELLED') WHERE cardinality(late) > 0;
+    late := ARRAY(
+        SELECT job FROM job WHERE state = 'running' AND leased_until < moment
+        ORDER BY leased_until LIMIT most FOR UPDATE SKIP LOCKED);
+    rescued := cardinality(late);
+    IF rescued > 0 THEN
+        PERFORM job_end_waiting(ARRAY(SELECT id FROM unnest(late) WHERE cancel_requested), 'cancelled', 'CANCELLED');
+        PERFORM job_end_waiting(
+            ARRAY(SELECT id FROM unnest(late) WHERE NOT cancel_requested AND rescues + 1 >= rescues_max),
+            'failed', 'JOB_POISONED');
+    END IF;
+    WITH due AS (
+        SELECT id FROM job WHERE state = 'delayed' AND run_at <= moment
+        ORDER BY run_at LIMIT most FOR UPDATE SKIP LOCKED
+    ), woken AS (
+        UPDATE job SET
+            state = 'queued', delay_reason = '', leased_until = NULL, revision = revision + 1,
+            rescues = rescues + CASE state WHEN 'running' THEN 1 ELSE 0 END,
+            attempt = attempt - CASE state WHEN 'running' THEN 1 ELSE 0 END
+        WHERE id IN (SELECT id FROM due UNION ALL SELECT id FROM unnest(late))
+          AND state IN ('delayed', 'running')
+          AND NOT (state = 'running' AND (cancel_requested OR rescues + 1 >= rescues_max))
+        RETURNING queue
+    )
+    SELECT array_agg(DISTINCT queue) INTO queues FROM woken;
+    PERFORM batch_tell();
+    next_s := (SELECT extract(epoch FROM run_at - clock_timestamp()) FROM job WHERE state = 'delayed'
+               ORDER BY run_at LIMIT 1);
+END $$;
+
+-- As before, by the time at which it begins.
+CREATE OR REPLACE FUNCTION ledger_lapse_due(up_to integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    moment timestamptz := clock_timestamp();
+    due uuid[] := ARRAY(
+        SELECT DISTINCT account_id
+        FROM credit JOIN account ON account.id = account_id
+        WHERE remaining > 0 AND expires_at <= moment AND posted_credit - posted_debit - held > 0
+        LIMIT up_to);
+    a account;
+    lapsed account[];
+BEGIN
+    FOR a IN SELECT * FROM account WHERE id = ANY (due) ORDER BY id FOR UPDATE SKIP LOCKED LOOP
+        lapsed := array_append(lapsed, ledger_lapse(a));
+    END LOOP;
+    PERFORM ledger_save(lapsed);
+    RETURN cardinality(coalesce(lapsed, '{}'));
+END $$;
+
 -- Gives up some of what waits for endpoints that are disabled, of one or of all; says how many.
 CREATE FUNCTION webhook_give_up(of_endpoint uuid, most integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
