@@ -146,6 +146,42 @@ BEGIN
     PERFORM webhook_give_up(of_endpoint, 2000);
 END $$;
 
+-- As before; those on their way are counted by their next time, which is when their lease ends, not among all that wait.
+CREATE OR REPLACE FUNCTION webhook_claim(most integer, at_once integer, lease_s double precision)
+RETURNS SETOF webhook_delivery LANGUAGE plpgsql AS $$
+DECLARE
+    moment timestamptz := clock_timestamp();
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM webhook_delivery WHERE state = 'waiting' AND next_time <= moment) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH open_ AS (
+        SELECT p.endpoint_id, p.for_callbacks FROM webhook_endpoint AS p
+        WHERE p.enabled AND (p.slow_until IS NULL OR p.slow_until <= moment) AND EXISTS (
+            SELECT 1 FROM webhook_delivery AS d
+            WHERE d.endpoint_id = p.endpoint_id AND d.state = 'waiting' AND d.next_time <= moment)
+        ORDER BY random() LIMIT most FOR NO KEY UPDATE SKIP LOCKED
+    ), due AS (
+        SELECT found.number FROM open_ CROSS JOIN LATERAL (
+            SELECT d.number FROM webhook_delivery AS d
+            WHERE d.endpoint_id = open_.endpoint_id AND d.state = 'waiting' AND d.next_time <= moment
+            ORDER BY d.next_time, d.number
+            LIMIT greatest(0, at_once * CASE WHEN open_.for_callbacks THEN 4 ELSE 1 END - (
+                SELECT count(*) FROM webhook_delivery AS other
+                WHERE other.endpoint_id = open_.endpoint_id AND other.state = 'waiting' AND other.leased_until > moment
+                  AND other.next_time > moment AND other.next_time <= moment + make_interval(secs => lease_s)))
+            FOR UPDATE SKIP LOCKED) AS found
+        LIMIT most
+    )
+    UPDATE webhook_delivery SET
+        lease_token = lease_token + 1,
+        leased_until = moment + make_interval(secs => lease_s),
+        next_time = moment + make_interval(secs => lease_s)
+    WHERE number IN (SELECT number FROM due)
+    RETURNING webhook_delivery.*;
+END $$;
+
 -- As before; an event meets the endpoints of its tenant, not everybody's.
 CREATE OR REPLACE FUNCTION webhook_fan_out(head bigint, most integer, OUT made integer, OUT is_more boolean) LANGUAGE plpgsql AS $$
 DECLARE
