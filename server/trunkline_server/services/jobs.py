@@ -104,6 +104,8 @@ class JobService:
         row = await self.jobs.get(call.caller.tenant_id, job_id_of(request.job_id))
         if not row.is_over:
             raise invalid("job_id", "has not ended yet")
+        if call.caller.user_id not in ("", row.user_id):
+            raise invalid("job_id", "is of another user than your credential", Reason.FIELD_FORBIDDEN)
         call.user_id, call.account_id = row.user_id, row.account
         uri, with_progress = await self.jobs.callback(row.id)
         wish = Wish(
