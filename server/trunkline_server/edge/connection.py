@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol):
                 return
 
     def _wishes_in_vain(self) -> bool:
-        """For a protocol that is not spoken here. Nobody has to change it (RFC 9110, 7.8): the request is read again."""
+        """For a protocol that is not spoken here. Nobody has to change it (RFC 9110, 7.8): the head is read again."""
         wished = [value.strip().lower() for name, value in self._fields if name == "upgrade"]
         return self._parser.should_upgrade() and bool(wished) and "websocket" not in wished
 

@@ -62,8 +62,7 @@ class FileService:
 
     async def list_files(self, call: Call, request: files_pb2.ListFilesRequest) -> files_pb2.ListFilesResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        before = UUID(hex=paging.cursor[0]) if paging.cursor else None
-        rows = await self.archive.files.page(call.caller.tenant_id, before, paging.limit)
+        rows = await self.archive.files.page(call.caller.tenant_id, paging.behind_id, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.id.hex,))
         return files_pb2.ListFilesResponse(files=[row.message() for row in page], next_page_token=token)
 

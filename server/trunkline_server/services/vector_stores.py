@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from trunkline.v1 import vector_stores_pb2
 from trunkline_server.core.call import Call
@@ -57,8 +56,7 @@ class VectorStoreService:
         self, call: Call, request: vector_stores_pb2.ListVectorStoresRequest
     ) -> vector_stores_pb2.ListVectorStoresResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        before = UUID(hex=paging.cursor[0]) if paging.cursor else None
-        rows = await self.stores.page(call.caller.tenant_id, before, paging.limit)
+        rows = await self.stores.page(call.caller.tenant_id, paging.behind_id, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.id.hex,))
         told = [row.message() for row in page]
         return vector_stores_pb2.ListVectorStoresResponse(vector_stores=told, next_page_token=token)

@@ -122,7 +122,8 @@ class DashboardDoor:
 
 def _require_own_page(exchange: Exchange) -> None:
     """Raises SCOPE_MISSING for requests that are not from these pages."""
-    if not exchange.header(MARK) or not is_own(exchange) or exchange.header("sec-fetch-site") not in ("", "same-origin"):
+    site = exchange.header("sec-fetch-site")
+    if not exchange.header(MARK) or not is_own(exchange) or site not in ("", "same-origin"):
         raise TrunklineError(Reason.SCOPE_MISSING, "only pages of the dashboard may ask this")
 
 
