@@ -107,6 +107,8 @@ BAD: Final[dict[str, Callable[[], str]]] = {
     "for nobody": lambda: token(aud=None),
     "of another issuer": lambda: token(iss="https://evil.example.com/"),
     "for ever": lambda: token(exp=None),
+    "longer than there are years": lambda: token(exp=10**18),
+    "without end": lambda: token(exp=float("inf")),
     "of the future": lambda: token(nbf=time.time() + 600),
     "of nobody": lambda: token(sub=None),
     "of a strange name": lambda: token(sub="a\nb"),
@@ -140,6 +142,8 @@ async def test_a_token_may_do_less_and_never_more() -> None:
     assert (await read(token(scope="chat:write admin:drain *"), login)).scopes == {"chat:write"}
     assert (await read(token(scope=["models:read"]), login)).scopes == {"models:read"}
     assert (await read(token(), login)).scopes == frozenset()
+    with pytest.raises(TrunklineError):
+        await read(token(scope=7), login)
 
 
 async def test_keys_are_fetched_once_and_for_new_names_once_a_minute() -> None:
