@@ -194,8 +194,11 @@ class _Intake:
 
 
 async def _hear_out(requests: AsyncIterator[object]) -> None:
-    """What is still on its way is read for a moment: some clients take no answer while they send."""
-    with suppress(TimeoutError):
+    """What is still on its way is read for a moment: some clients take no answer while they send.
+
+    What is wrong with it is not told any more: there is an answer already.
+    """
+    with suppress(TimeoutError, TrunklineError):
         async with asyncio.timeout(LINGER_S):
             async for _ in requests:
                 pass
