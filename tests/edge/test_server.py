@@ -129,7 +129,7 @@ async def test_headers_without_end(http: Http) -> None:
 
 async def test_a_change_of_protocol_that_is_not_offered(http: Http) -> None:
     """Java's client wishes for HTTP/2 with its first request, whatever that is."""
-    wish = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2_settings": "AAMAAABk"}
+    wish: Any = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2_settings": "AAMAAABk"}
     body = json.dumps(asked()).encode()
     async with http.socket() as socket:
         for _ in range(2):

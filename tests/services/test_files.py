@@ -166,8 +166,8 @@ async def test_bytes_that_are_missing_are_told_and_can_follow(gateway: RunningGa
 
 async def test_a_gap_is_refused_whatever_follows_it(gateway: RunningGateway) -> None:
     first = files_pb2.UploadFileRequest(file=spec(b"0123456789"), offset=3, data=b"3456789")
+    sent = [first, files_pb2.UploadFileRequest(offset=-1)]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        sent = [first, files_pb2.UploadFileRequest(offset=-1)]
         await gateway.files.UploadFile(iter(sent), metadata=gateway.metadata())
     assert reason_of(caught.value) == "VALIDATION"
     assert detail_of(caught.value, error_details_pb2.ErrorInfo).metadata["receivedBytes"] == "0"
