@@ -169,7 +169,9 @@ class Exchange:
         self.begun = True
 
     async def write(self, data: bytes) -> None:
-        """Waits while the caller does not read."""
+        """Waits while the caller does not read. What comes behind the end (a heartbeat) would spoil the next answer."""
+        if self.ended:
+            raise asyncio.CancelledError
         self._port.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunks else data)
         await self._port.drained()
 

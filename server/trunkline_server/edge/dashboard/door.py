@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 import orjson
@@ -19,6 +18,7 @@ from trunkline_server.edge.calls import Calls
 from trunkline_server.edge.dashboard.files import INDEX, SAFE, File, bundled
 from trunkline_server.edge.dashboard.sessions import PATH, Sessions
 from trunkline_server.edge.exchange import Exchange, Reply
+from trunkline_server.edge.origin import is_own
 from trunkline_server.edge.reading import decode
 from trunkline_server.edge.router import JSON, Route
 from trunkline_server.edge.rpc.door import RpcDoor
@@ -122,9 +122,8 @@ class DashboardDoor:
 
 def _require_own_page(exchange: Exchange) -> None:
     """Raises SCOPE_MISSING for requests that are not from these pages."""
-    origin = exchange.header("origin")
-    is_own = not origin or urlsplit(origin).netloc == exchange.header("host")
-    if not exchange.header(MARK) or not is_own or exchange.header("sec-fetch-site") not in ("", "same-origin"):
+    site = exchange.header("sec-fetch-site")
+    if not exchange.header(MARK) or not is_own(exchange) or site not in ("", "same-origin"):
         raise TrunklineError(Reason.SCOPE_MISSING, "only pages of the dashboard may ask this")
 
 
