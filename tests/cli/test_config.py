@@ -94,7 +94,7 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
         query={"a": SECRET},
         webhook_secret=SECRET,
     )
-    servers = {"own": McpServerSection(command=["serve"])}
+    servers = {"own": McpServerSection(command=("serve",))}
     told = msgspec.to_builtins(Settings(providers={"own": own}, mcp_servers=servers))
     given = {"TRUNKLINE_PROVIDERS__OWN__API_KEY": SECRET, "TRUNKLINE_PROVIDERS__OWN__BASE_URL": "http://h"}
     given["TRUNKLINE_PROVIDERS__OWN__WEBHOOK_SECRET"] = SECRET

@@ -95,7 +95,8 @@ def _masked(key: str, value: Any) -> Any:
             return {name: _masked(name, each) for name, each in value.items()}
         case str() if "://" in value:
             return _without_login(value)
-    return value
+        case _:
+            return value
 
 
 def _without_login(url: str) -> str:
