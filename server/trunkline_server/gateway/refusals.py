@@ -60,11 +60,10 @@ def told(
         reason, message = _TOLD[failure.kind]
         return TrunklineError(reason, message, failures=failures)
     accounts = _CALLERS if own_key else _OURS
-    if failure.kind not in accounts:
-        return exhausted(failures, partial, retry_after_s)
-    # Nobody mends a key or pays a bill within a second: there is a wait only where the provider tells one.
-    wait_s = None if failure.should_retry is False else failure.retry_after_s
-    return TrunklineError(*accounts[failure.kind], retry_after_s=wait_s, failures=failures, partial=partial)
+    reason, message = accounts.get(failure.kind, _EXHAUSTED)
+    if failure.kind in accounts:  # nobody mends a key or pays a bill within a second
+        retry_after_s = retry_after_s and failure.retry_after_s
+    return TrunklineError(reason, message, retry_after_s=retry_after_s, failures=failures, partial=partial)
 
 
 def byok_invalid(failures: Sequence[errors_pb2.UpstreamFailure] = ()) -> TrunklineError:
