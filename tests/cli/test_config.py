@@ -18,6 +18,7 @@ from trunkline_server.core.preset import presets
 from trunkline_server.providers import builtin
 
 SECRET = "tell-nobody"
+ROOT = Path(__file__).parents[2]
 
 
 def _shown(text: str) -> dict[str, object]:
@@ -160,9 +161,8 @@ def test_a_bucket_has_a_scheme() -> None:
 
 
 def test_what_clients_read_is_no_setting() -> None:
-    client = Path(channels.__file__).read_text("utf-8")
-    commands = Path(gateway.__file__).read_text("utf-8")
-    read = set(re.findall(r"\"(TRUNKLINE_[A-Z_]+)\"", client + commands))
+    sources = [Path(channels.__file__), Path(gateway.__file__), *ROOT.glob("clients/*/README.md")]
+    read = {name for each in sources for name in re.findall(r"TRUNKLINE_[A-Z_]+", each.read_text("utf-8"))}
 
     assert read == set(config.CLIENT_NAMES)
     config.load(dict.fromkeys(read, "x"))
