@@ -20,6 +20,7 @@ _HINTS: Final[Mapping[str, str]] = {
 _NEXT: Final[Mapping[str, str]] = {
     "AUTH_INVALID": "is --key, or TRUNKLINE_API_KEY, a key of this gateway?",
     "MODEL_NOT_FOUND": "see `trunkline models list`",
+    "URL_NOT_ALLOWED": "it has to be public and https, unless `egress` in the gateway's settings allows it",
     "CREDIT_INSUFFICIENT": "see `trunkline credits grant --help`, or ask for a shorter answer",
     "ACCOUNT_SUSPENDED": "see `trunkline credits resume --help`",
     "PROVIDER_CREDENTIALS": "mend the key in the gateway's settings, then see `trunkline providers test`",
