@@ -21,7 +21,9 @@ async def database(settings: Settings, *, may_make: bool = False) -> AsyncIterat
     if may_make:
         _make(settings)
     elif not is_there(settings):
-        raise Failure(f"there is no database in {settings.data_path}; set TRUNKLINE_DATA_DIR to where the gateway has it")
+        raise Failure(
+            f"there is no database in {settings.data_path}; set TRUNKLINE_DATA_DIR to where the gateway has it"
+        )
     embedded = await EmbeddedPostgres.start(settings.data_path / "postgres")
     try:
         yield embedded.url
