@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.certificate: object = transport.get_extra_info("peercert")
+        self.is_secure = transport.get_extra_info("sslcontext") is not None
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         if self._host.opened(self):
             self._wait(self._limits.head_s)

@@ -27,10 +27,14 @@ class Reply:
 
 
 class Port(Protocol):
-    """What an exchange needs of its connection. `certificate` is the caller's; None or empty where none was shown."""
+    """What an exchange needs of its connection. `certificate` is the caller's; None or empty where none was shown.
+    `is_secure`: it speaks TLS with us."""
 
     @property
     def certificate(self) -> object: ...
+
+    @property
+    def is_secure(self) -> bool: ...
 
     def write(self, data: bytes) -> None: ...
 
@@ -101,6 +105,12 @@ class Exchange:
     @property
     def certificate(self) -> object:
         return self._port.certificate
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the caller came over TLS: to us, or as the proxy before us says."""
+        forwarded = self.header("x-forwarded-proto").partition(",")[0].strip().lower()
+        return self._port.is_secure or forwarded == "https"
 
     @property
     def path(self) -> str:

@@ -86,7 +86,7 @@ class DashboardDoor:
         except TrunklineError as error:
             exchange.respond(_told(error))
         else:
-            exchange.respond(_with_cookie(self.sessions.begin(given, secure=_is_secure(exchange))))
+            exchange.respond(_with_cookie(self.sessions.begin(given, secure=exchange.is_secure)))
 
     async def sign_out(self, exchange: Exchange) -> None:
         try:
@@ -94,7 +94,7 @@ class DashboardDoor:
         except TrunklineError as error:
             exchange.respond(_told(error))
         else:
-            exchange.respond(_with_cookie(self.sessions.end(secure=_is_secure(exchange))))
+            exchange.respond(_with_cookie(self.sessions.end(secure=exchange.is_secure)))
 
     async def call(self, exchange: Exchange) -> None:
         """Any method of the contract."""
@@ -125,11 +125,6 @@ def _require_own_page(exchange: Exchange) -> None:
     site = exchange.header("sec-fetch-site")
     if not exchange.header(MARK) or not is_own(exchange) or site not in ("", "same-origin"):
         raise TrunklineError(Reason.SCOPE_MISSING, "only pages of the dashboard may ask this")
-
-
-def _is_secure(exchange: Exchange) -> bool:
-    """Whether the browser came over TLS, as the proxy before us says."""
-    return exchange.header("x-forwarded-proto").partition(",")[0].strip().lower() == "https"
 
 
 def _with_cookie(cookie: str) -> Reply:
