@@ -18,6 +18,7 @@ from tests.fixtures.gateway import RunningGateway, StartGateway, question, text_
 from tests.fixtures.http import Http
 from tests.fixtures.refusal import refusal
 from trunkline.v1 import chat_pb2, credits_pb2, jobs_pb2
+from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.door.issuers import FETCH_EVERY_S, KEPT_S, Claimed, Issuer, Issuers
 
@@ -201,8 +202,12 @@ async def test_both_doors_take_a_token_and_its_user_alone(start_gateway: StartGa
         path, body = "/trunkline.v1.ChatService/Complete", json_format.MessageToJson(request).encode()
         told = await Http(gateway).post(path, body=body, authorization=metadata[0][1])
         assert told.status == 200
-        other = gateway.metadata(key=token(), user="eve")
-        assert (await refusal(gateway.chat.Complete(request, metadata=other))).reason == "FIELD_FORBIDDEN"
+        other, payer = (
+            gateway.metadata(key=token(), user="eve"),
+            ("x-trunkline-account", ids.spell("acct", ids.new_uuid())),
+        )
+        for asking in (other, (*metadata, payer)):
+            assert (await refusal(gateway.chat.Complete(request, metadata=asking))).reason == "FIELD_FORBIDDEN"
         job = await ended_job(gateway, "eve")
         theirs = gateway.jobs.RetryJob(jobs_pb2.RetryJobRequest(job_id=job.job_id), metadata=metadata)
         assert await refusal(theirs) == ("PERMISSION_DENIED", "FIELD_FORBIDDEN", "job_id")

@@ -186,7 +186,7 @@ class Visit:
         if caller.token is not None:
             require_bound(caller.token, self.procedure.method.name, said)
         if caller.user_id:
-            self.call.user_id = _own(caller.user_id, self.call.user_id)
+            self.call.user_id = _own(caller.user_id, said)
         priority = at_most(caller.priority, said.name(PRIORITY))
         if not self.procedure.method.scope.startswith(SPARED):
             await self._boundary.pressure.enter(caller.tenant_id, priority, self.call.deadline)
@@ -310,9 +310,12 @@ def _told(error: BaseException) -> TrunklineError:
     return TrunklineError(Reason.INTERNAL, f"internal error {error_id}", metadata={"errorId": error_id})
 
 
-def _own(user_id: str, said: str) -> str:
-    if said not in ("", user_id):
+def _own(user_id: str, said: Said) -> str:
+    """The user of a credential that is for one alone, who pays as well."""
+    if said.name(USER) not in ("", user_id):
         raise TrunklineError(Reason.FIELD_FORBIDDEN, f"{USER}: the credential is for another user")
+    if said.name(ACCOUNT):
+        raise TrunklineError(Reason.FIELD_FORBIDDEN, f"{ACCOUNT}: the credential is charged to its user")
     return user_id
 
 

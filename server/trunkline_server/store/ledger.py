@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
+from trunkline_server.core import ids
 from trunkline_server.core.errors import QuotaViolation, Reason, TrunklineError, invalid, not_found
 from trunkline_server.core.money import INT64_MAX, to_decimal_text
 from trunkline_server.store import queries, reconciliation
@@ -224,16 +225,18 @@ def _refused_hold(verdict: str, op: Op, available: int) -> TrunklineError:
         case "reused":
             return TrunklineError(Reason.IDEMPOTENCY_KEY_REUSED, "the request id was used for another reservation")
         case _:
-            kind, id_ = ("reservation", op.hold_id) if op.target == "extended" else ("account", op.account_id)
-            return not_found(kind, str(id_))
+            if op.target == "extended":
+                return not_found("reservation", ids.spell("resv", op.hold_id))
+            return not_found("account", ids.spell("acct", op.account_id))
 
 
 def _insufficient(op: Op, available: int) -> TrunklineError:
     needed_text, available_text = to_decimal_text(op.amount), to_decimal_text(available)
+    told = f"needed {needed_text}, available {available_text}"
     return TrunklineError(
         Reason.CREDIT_INSUFFICIENT,
         f"the call may need {needed_text} credits, {available_text} are available",
-        quota=(QuotaViolation(f"account:{op.account_id}", f"needed {needed_text}, available {available_text}"),),
+        quota=(QuotaViolation(f"account:{ids.spell('acct', op.account_id)}", told),),
         metadata={"neededNanos": str(op.amount), "availableNanos": str(available)},
     )
 
