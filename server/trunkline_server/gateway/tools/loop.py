@@ -130,8 +130,11 @@ class _Loop:
     _stack: ExitStack = field(default_factory=ExitStack)
 
     async def resume(self, due: Sequence[content_pb2.ToolCallPart], given: Mapping[str, chat_pb2.ToolApproval]) -> None:
-        """Run what waits since an earlier call. Raises VALIDATION where somebody's word is missing."""
-        approved = [await self._approved(called, given.get(called.call_id)) for called in due]
+        """Run what waits since an earlier call. Raises VALIDATION where somebody's word is missing, or is none; then no
+        word is used up.
+        """
+        words = [self._word(called, given) for called in due]
+        approved = [word is None or await self.house.approvals.take(word) for word in words]
         places = self._places()
         running = (
             self._one(places, called) if yes else _declined(called) for called, yes in zip(due, approved, strict=True)
@@ -254,17 +257,24 @@ class _Loop:
         tool = self.turn.kit.runs.get(called.name)
         if tool is None:
             return failed(called, not_found("tool", called.name))
+        if called.state == content_pb2.TOOL_CALL_STATE_INVALID:  # whatever it says by now, nobody was asked about it
+            return failed(called, invalid("arguments_json", "were not a whole JSON object"))
         async with places:
             if self.queue:
                 return await self.house.queued.run(self.turn.call, self.queue, called)
             return await self.house.runner.run(tool, called, self.turn.call.deadline)
 
-    async def _approved(self, called: content_pb2.ToolCallPart, given: chat_pb2.ToolApproval | None) -> bool:
+    def _word(
+        self, called: content_pb2.ToolCallPart, given: Mapping[str, chat_pb2.ToolApproval]
+    ) -> chat_pb2.ToolApproval | None:
+        """What a person said of a call; None where it needs nobody's word. Raises VALIDATION."""
         if not self.turn.needs_approval(called):
-            return True
-        if given is None:
+            return None
+        word = given.get(called.call_id)
+        if word is None:
             raise invalid("input.tool_approvals", f"the call {called.call_id!r} awaits approval")
-        return await self.house.approvals.take(self.turn.call.caller.tenant_id, called, given)
+        self.house.approvals.check(self.turn.call.caller.tenant_id, called, word.approval_token)
+        return word
 
 
 async def _declined(called: content_pb2.ToolCallPart) -> Ran:
