@@ -156,7 +156,7 @@ class McpDesk:
             _log.warning("mcp.unreachable server=%s reason=%s", server.spec.name, error.reason.value)
 
     async def _looked(self, server: ServerRow, contact: Contact) -> None:
-        """Whoever comes while another one asks waits for what comes of that: a slow server is not asked once for each."""
+        """Whoever comes while another asks waits for what comes of that: a slow server is not asked once for each."""
         came_at = asyncio.get_running_loop().time()
         async with contact.looking:
             if contact.tried_at < came_at:
