@@ -8,8 +8,8 @@ begin ──> upload ──> intend ──> submit ──> keep ──> poll ...
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -63,28 +63,48 @@ class BulkJob:
         found = self.items.gateway.admission.routes.find_model(f"{batch.provider}/{batch.model}", caller)
         route, bulk = _way(found)
         began = await self.operations.find(bench.job_id)
-        if began is None:
-            await self._hand_in(batch, route, bulk, bench)
-        elif began.operation is None:
-            raise unknown()
-        else:
+        if began is not None and began.operation is not None:
             await self._ask_after(batch, route, bulk, began.operation)
+            return Done(jobs_pb2.JobResult())
+        async with self._given_back(batch):
+            if began is not None:
+                raise unknown()
+            await self._hand_in(batch, route, bulk, bench)
         return Done(jobs_pb2.JobResult())
+
+    @asynccontextmanager
+    async def _given_back(self, batch: Carried) -> AsyncIterator[None]:
+        """What was allowed for the items, where nothing comes of them; who hands them in again has it allowed again."""
+        try:
+            yield
+        except TrunklineError:
+            await self.items.give_up(batch)
+            raise
 
     async def _hand_in(self, batch: Carried, route: Route, bulk: Bulk, bench: Bench) -> None:
         """Raises NotYet once the provider has it."""
         await self.items.carriage.begin(batch.id, bench.lease_token)
-        async with aclosing(self.items.lines(batch, route)) as found:
-            lines = [line async for line in found]
+        lines = await self._lines(batch, route, bulk.craft)
         if not lines:
             return
-        _check_size(bulk.craft, lines)
         try:
             uploaded = await bulk.upload(lines)
         except UpstreamFailure as failure:
             raise _told(route, failure) from failure
         await self._begun(route, bulk, lines, uploaded, bench)
         raise NotYet(bulk.craft.poll_s)
+
+    async def _lines(self, batch: Carried, route: Route, craft: BulkCraft) -> list[Line]:
+        """As many as the provider takes at once: with files in them they could be any size."""
+        lines: list[Line] = []
+        room_bytes = craft.body_bytes_max
+        async with aclosing(self.items.lines(batch, route)) as found:
+            async for line in found:
+                room_bytes -= len(line.request.body)
+                if room_bytes < 0:
+                    raise invalid("items", f"have more than the {craft.body_bytes_max} bytes that the provider takes")
+                lines.append(line)
+        return lines
 
     async def _begun(self, route: Route, bulk: Bulk, lines: Sequence[Line], uploaded: str, bench: Bench) -> None:
         if not await self.operations.intend(bench.job_id, bench.lease_token):
@@ -111,6 +131,7 @@ class BulkJob:
             await self._bring_home(batch, route, bulk, operation, standing)
         except UpstreamFailure as failure:
             if failure.kind in GONE:
+                await self.items.give_up(batch)
                 raise _told(route, failure) from failure
             _log.warning("bulk.unheard batch=%s kind=%s", batch.id.hex, failure.kind.value)
             raise NotYet(bulk.craft.poll_s * 2) from failure
@@ -151,12 +172,6 @@ def _require_taken(craft: BulkCraft, operation: Operation, route: Route) -> None
     if operation not in craft.operations:
         what = operation.value.replace("_", " ")
         raise invalid("input.model", f"{route.provider} takes no batches of {what}", Reason.CAPABILITY_UNSUPPORTED)
-
-
-def _check_size(craft: BulkCraft, lines: Sequence[Line]) -> None:
-    size = sum(len(line.request.body) for line in lines)
-    if size > craft.body_bytes_max:
-        raise invalid("items", f"have {size} bytes together, and the provider takes {craft.body_bytes_max}")
 
 
 def _told(route: Route, failure: UpstreamFailure) -> TrunklineError:
