@@ -9,6 +9,8 @@ COPY pyproject.toml LICENSE README.md ./
 COPY server server
 COPY clients/python clients/python
 RUN pip install --no-cache-dir --no-compile --no-deps --target /app ./clients/python .
+# Compiled here once, or each replica would do it at each start. Whatever times its files get, they do not change.
+RUN python -m compileall -q --invalidation-mode unchecked-hash /app
 
 FROM gcr.io/distroless/python3-debian12:nonroot
 LABEL org.opencontainers.image.title="trunkline" \

@@ -135,6 +135,8 @@ $(READY): requirements.lock pyproject.toml clients/python/pyproject.toml | $(UV_
 	@test -x $(BIN)/python || $(UV) venv --quiet --python .tools/bin/python .venv
 	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable clients/python
+	@$(BIN)/python -m compileall -q server/trunkline_server clients/python
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c 'import trunkline_server.app' # compiled as well, what others wrote
 	@touch $@
 
 $(PROTOC_READY): tools/protoc.lock | $(UV_READY)

@@ -170,6 +170,13 @@ async def test_every_layout_has_its_index(shared_postgres_url: str, layout: int)
         assert 0 < len(await nearest(store, space, 400)) < 400
 
 
+async def test_a_database_without_pgvector_is_told_as_such(shared_postgres_url: str) -> None:
+    async with in_postgres(f"{shared_postgres_url}&search_path=pg_catalog", FEW) as store:
+        with pytest.raises(TrunklineError, match="pgvector") as told:
+            await store.create(Space(ids.new_uuid(), 2, collections_pb2.METRIC_COSINE))
+    assert told.value.reason == Reason.CAPABILITY_UNSUPPORTED
+
+
 async def test_what_halves_confuse_is_told_apart(shared_postgres_url: str) -> None:
     """Directions that are the same with 16 bits a number."""
     space = Space(ids.new_uuid(), 2, collections_pb2.METRIC_COSINE)

@@ -55,6 +55,12 @@ def test_it_is_not_root_and_has_no_shell() -> None:
     assert '["/usr/bin/python3", "-m", "trunkline_server"]' in last
 
 
+def test_nothing_is_compiled_at_each_start() -> None:
+    builder, _, last = DOCKERFILE.rpartition("FROM ")
+    assert "PYTHONDONTWRITEBYTECODE=1" in last
+    assert builder.rindex("RUN python -m compileall") > builder.rindex("RUN pip install")
+
+
 def test_compose_gives_settings_that_exist() -> None:
     settings = settings_of_compose()
     assert settings.database_url.endswith("@postgres/trunkline")

@@ -473,7 +473,7 @@ async def test_detectors_of_others(
     start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     given = [Entry("NAME", names), Entry("WILD", wild), Entry("BROKEN", ImportError("secret")), Entry("low", names)]
-    monkeypatch.setattr(detectors, "entry_points", lambda group: [each for each in given if group == detectors.GROUP])
+    monkeypatch.setattr(detectors, "brought", lambda group: given if group == detectors.GROUP else [])
     gateway = await start_gateway()
     input = question("I am Ann", guard=masking(output=rule()))
     request = chat_pb2.CompleteRequest(input=input)

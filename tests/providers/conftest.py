@@ -14,5 +14,5 @@ __all__ = ["sandbox"]
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    speaks_http = item.path.name == "test_client.py" or item.path.parent.name == "http"
+    speaks_http = item.path.parent.name == "http"
     return {"asyncio": asyncio.new_event_loop, **({"uvloop": uvloop.new_event_loop} if speaks_http else {})}

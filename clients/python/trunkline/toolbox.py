@@ -43,8 +43,13 @@ class Toolbox:
         return [self._run(call) for call in calls]
 
     async def run_async(self, calls: Sequence[ToolCall]) -> list[Result]:
-        """All at once; functions that do not wait are called in place."""
-        return list(await asyncio.gather(*(self._run_async(call) for call in calls)))
+        """All at once; functions that do not wait are called in place. Where one fails for good, none goes on."""
+        running = [asyncio.ensure_future(self._run_async(call)) for call in calls]
+        try:
+            return list(await asyncio.gather(*running))
+        finally:
+            for each in running:
+                each.cancel()
 
     def _run(self, call: ToolCall) -> Result:
         try:

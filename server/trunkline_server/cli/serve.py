@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def command(ctx: click.Context, no_worker: bool, processes: int, supervisor: int
     given = settings.load()
     if no_worker:
         given = msgspec.structs.replace(given, jobs=msgspec.structs.replace(given.jobs, worker=False))
+    gc.disable()  # until all is there: what is loaded stays
     from trunkline_server import app, fleet  # noqa: PLC0415 - wrong settings are told without loading the whole house
 
     with failures_told():

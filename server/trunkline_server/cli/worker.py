@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import click
 import msgspec
 
@@ -24,6 +26,7 @@ def command(ctx: click.Context, queues: tuple[str, ...], concurrency: int | None
     jobs = msgspec.structs.replace(
         jobs, queues=queues or jobs.queues, concurrency=concurrency or jobs.concurrency, worker=True
     )
+    gc.disable()  # until all is there: what is loaded stays
     from trunkline_server import app  # noqa: PLC0415 - wrong settings are told without loading the whole house
 
     with failures_told():

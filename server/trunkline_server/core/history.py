@@ -15,6 +15,7 @@ TITLE_CHARS: Final = 60
 LINE_CHARS: Final = 4000
 
 _WHO: Final = {content_pb2.ROLE_USER: "user", content_pb2.ROLE_ASSISTANT: "assistant"}
+_OF_TOOLS: Final = ("tool_call", "tool_result")
 _INSTRUCTIONS: Final = (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER)
 
 
@@ -65,6 +66,8 @@ def sendable(history: Iterable[content_pb2.Message], new: Iterable[content_pb2.M
     An answer that was broken off has such calls, and providers refuse them.
     """
     history = list(history)
+    if not any(map(_is_about_tools, history)):
+        return [message for message in history if message.parts]
     answered = {part.tool_result.call_id for message in (*history, *new) for part in message.parts}
     called: set[str] = set()
     sent = []
@@ -74,6 +77,13 @@ def sendable(history: Iterable[content_pb2.Message], new: Iterable[content_pb2.M
             is_same = len(parts) == len(message.parts)
             sent.append(message if is_same else _saying(message, parts))
     return sent
+
+
+def _is_about_tools(message: content_pb2.Message) -> bool:
+    for part in message.parts:  # noqa: SIM110 - a generator costs more than all that it looks at
+        if part.WhichOneof("kind") in _OF_TOOLS:
+            return True
+    return False
 
 
 def _is_paired(part: content_pb2.Part, called: set[str], answered: set[str]) -> bool:

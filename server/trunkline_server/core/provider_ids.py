@@ -1,7 +1,7 @@
 """Where work names what a provider keeps by an id of the provider's: files, stores, containers, caches.
 
-In an account that tenants share, such an id can be another tenant's. What is found here may only go to an account of the
-tenant's own.
+In an account that tenants share, such an id can be another tenant's. What is found here may only go to an account of
+the tenant's own.
 """
 
 from __future__ import annotations
@@ -19,16 +19,13 @@ from trunkline_server.core.options import plain
 from trunkline_server.core.question import blob_of
 
 _CONTAINER: Final = "container"
-_SAID: Final = frozenset(map(plain, "file_uri file_uris cached_content".split()))
-_KEPT: Final = _SAID | frozenset(
-    map(
-        plain,
-        """
-        file_id file_ids container container_id vector_store_id vector_store_ids file_search_store_names library_ids
-        collection_ids knowledge_id knowledge_base_id knowledge_base_ids datastore
-        """.split(),
-    )
-)
+_SENT_ALONE: Final = "file_uri file_uris cached_content"
+_MADE: Final = """
+    file_id file_ids container container_id vector_store_id vector_store_ids file_search_store_names library_ids
+    collection_ids knowledge_id knowledge_base_id knowledge_base_ids datastore
+"""
+_SAID: Final = frozenset(map(plain, _SENT_ALONE.split()))
+_KEPT: Final = _SAID | frozenset(map(plain, _MADE.split()))
 """Of these only `_SAID` is looked for in what a model said: it goes back with the names of what its tools made."""
 _SEARCHED: Final = ("file_search", plain("vector_store_ids"))
 """A tool whose ids are ours: they were read before, and stand there as the provider calls them."""

@@ -107,8 +107,7 @@ class Boundary:
 
     def procedures(self, descriptor: ServiceDescriptor, service: object) -> dict[str, Procedure]:
         """Every method of the proto service, served by the method of the same name on `service`; by full name."""
-        methods = {method.name: method for method in self.contract.methods()}
-        made = (self._procedure(each, methods, getattr(service, _snake(each.name))) for each in descriptor.methods)
+        made = (self._procedure(each, getattr(service, _snake(each.name))) for each in descriptor.methods)
         return {procedure.method.name: procedure for procedure in made}
 
     def visit(
@@ -123,11 +122,9 @@ class Boundary:
         """
         return Visit(self, procedure, Said.read(metadata), told_s, certificate)
 
-    def _procedure(
-        self, descriptor: MethodDescriptor, methods: Mapping[str, Method], function: Callable[..., Any]
-    ) -> Procedure:
+    def _procedure(self, descriptor: MethodDescriptor, function: Callable[..., Any]) -> Procedure:
         return Procedure(
-            method=methods[f"/{descriptor.containing_service.full_name}/{descriptor.name}"],
+            method=self.contract.method(f"/{descriptor.containing_service.full_name}/{descriptor.name}"),
             function=function,
             request=GetMessageClass(descriptor.input_type),
             reply=GetMessageClass(descriptor.output_type),

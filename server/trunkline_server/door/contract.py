@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -54,8 +55,19 @@ class Contract:
         self._validator = protovalidate.Validator()
         self._class_of = cache(self._find_class)
 
-    def methods(self) -> Iterator[Method]:
+    def methods(self) -> Iterable[Method]:
         """Every RPC that there is."""
+        return self._methods.values()
+
+    def method(self, name: str) -> Method:
+        """By its full name."""
+        return self._methods[name]
+
+    @cached_property
+    def _methods(self) -> dict[str, Method]:
+        return {method.name: method for method in self._read_methods()}
+
+    def _read_methods(self) -> Iterator[Method]:
         extension: Any = self._pool.FindExtensionByName(_SCOPE_FIELD)
         options_class: Any = message_factory.GetMessageClass(extension.containing_type)
         for name in self._files:
@@ -74,23 +86,22 @@ class Contract:
             raise _invalid(violations)
 
     def _find_class(self, name: str) -> type[Message]:
-        """The annotated class; a rule is compiled at first use, so `warm` is called for each request before serving."""
+        """The annotated class."""
         return message_factory.GetMessageClass(self._pool.FindMessageTypeByName(name))
 
-    def warm(self) -> None:
-        """Compile the rules of every request, so that no call pays for it."""
+    async def warmed(self) -> None:
+        """Compiles the rules of every request, one at a time between calls, so that none of these pays for it."""
         for method in self.methods():
             empty = self._class_of(method.request)()
             self._rules.hold(empty)
             self._validator.collect_violations(empty)
+            await asyncio.sleep(0)
 
 
 @cache
-def warm_contract() -> Contract:
-    """The one of this process, ready for calls: it never changes."""
-    contract = Contract()
-    contract.warm()
-    return contract
+def contract_here() -> Contract:
+    """The one of this process: it never changes."""
+    return Contract()
 
 
 def _describe(method: MethodDescriptor, scope: str) -> Method:

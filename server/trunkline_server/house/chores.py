@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from trunkline_server.config import Settings
+from trunkline_server.door.contract import contract_here
 from trunkline_server.door.tls import Tls
 from trunkline_server.gateway.checkups import Checkups
 from trunkline_server.gateway.health_news import HealthNews
@@ -34,7 +35,8 @@ async def keep_up(entrance: Entrance, vitals: Vitals, tls: tuple[Tls, Tls] | Non
     news = await _health_news(entrance, vitals)
     own = [*_chores_of_each(entrance), Chore("watch_health", 10, news.look), *tls_chores(ground.settings, tls)]
     for_all = Runner(ground.database, _chores_for_all(engine, entrance.results))
-    keep(ground.stack, entrance.pressure.watch(), for_all.run(), *engine.background.listeners())
+    keep(ground.stack, contract_here().warmed(), entrance.pressure.watch(), for_all.run())
+    keep(ground.stack, *engine.background.listeners())
     keep(ground.stack, *(chore.repeat() for chore in own))
 
 

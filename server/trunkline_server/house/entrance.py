@@ -13,7 +13,7 @@ from trunkline_server.core import redaction
 from trunkline_server.core.browser_token import BrowserTokens
 from trunkline_server.door.boundary import Boundary
 from trunkline_server.door.caller import Callers
-from trunkline_server.door.contract import warm_contract
+from trunkline_server.door.contract import contract_here
 from trunkline_server.door.journal import Journal
 from trunkline_server.door.pressure import Pressure
 from trunkline_server.door.replays import Replays
@@ -81,7 +81,7 @@ class Entrance:
     def boundary(self) -> Boundary:
         engine, settings = self.engine, self.engine.ground.settings
         return Boundary(
-            contract=warm_contract(),
+            contract=contract_here(),
             callers=self.callers,
             replays=Replays(self.results, engine.ground.replica_id, NAMED_BY_CALLER),
             journal=self.journal,

@@ -6,9 +6,10 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Final
 
+from trunkline_server.core.plugins import brought
 from trunkline_server.providers.provider import Provider
 from trunkline_server.wire.dialect import Wire
 
@@ -28,7 +29,7 @@ class Broken:
 def installed(taken: Sequence[str]) -> Iterator[Provider | Broken]:
     """What the entry points give. A name that is `taken` stays with its owner; the first to bring a name has it."""
     names = set(taken)
-    for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+    for entry in brought(GROUP):
         found = _load(entry, names)
         if isinstance(found, Broken):
             report(found)

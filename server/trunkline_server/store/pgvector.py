@@ -82,8 +82,8 @@ class PgVector(TellingStore):
         self._few = few
 
     async def create(self, space: Space) -> None:
-        if not await self._database.fetchval(_SQL.has_vector):
-            message = "the database has no pgvector: install it there, or set collections.store"
+        if not await self._database.fetchval(_SQL.has_halves):
+            message = "the database has no pgvector 0.7 or newer: install it there, or set collections.store"
             raise TrunklineError(Reason.CAPABILITY_UNSUPPORTED, message)
         async with self._database.patient(WRITE_TIMEOUT_S) as connection:
             await connection.execute(_spelled(_SQL.create, space), timeout=WRITE_TIMEOUT_S)

@@ -3,8 +3,8 @@
 -- how near the index takes two of those to be, and {sought} for the same of the vector that is asked for. That one comes
 -- as text, {asked}: the driver takes longer for an array. It is read by a SELECT of its own: once, not for each row.
 
--- name: has_vector
-SELECT to_regtype('vector') IS NOT NULL
+-- name: has_halves
+SELECT to_regtype('halfvec') IS NOT NULL
 
 -- name: create
 CREATE TABLE collected.vector_{id} (

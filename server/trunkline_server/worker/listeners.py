@@ -10,12 +10,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
-from importlib.metadata import entry_points
 from typing import Final, TypeAlias
 from uuid import UUID
 
 from trunkline.v1 import events_pb2
 from trunkline_server.core.ids import new_uuid
+from trunkline_server.core.plugins import brought
 from trunkline_server.store.news import News, heard
 from trunkline_server.store.outbox import EVERYONE, Outbox, Recorded
 from trunkline_server.store.wishes import Wishes
@@ -34,7 +34,7 @@ Listener: TypeAlias = Callable[[UUID, events_pb2.Event], Awaitable[None]]
 
 def installed() -> Iterator[tuple[str, Listener]]:
     """What the entry points give; one that does not load is left out, and said."""
-    for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+    for entry in brought(GROUP):
         try:
             yield entry.name, entry.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - other people's code may raise anything

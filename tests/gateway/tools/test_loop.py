@@ -11,7 +11,7 @@ import pytest
 from tests.fixtures.books import Books
 from tests.fixtures.gateway import RunningGateway, StartGateway, detail_of, reason_of, text_of, user
 from tests.fixtures.refusal import Refusal, invalid, refusal
-from tests.fixtures.streams import OPENAI
+from tests.fixtures.streams import OPENAI, read_words, rest
 from tests.fixtures.tooling import complete, kinds, near, register, results, scripted, streamed, using
 from tests.fixtures.until import until
 from tests.fixtures.upstream import Upstream
@@ -203,17 +203,15 @@ async def test_a_round_that_is_stopped_tells_what_all_were_charged(
     upstream.stream([OPENAI.opening(), OPENAI.delta("word "), asyncio.Event()])
     request = chat_pb2.StreamRequest(input=using("add", model=OPENAI.name))
     call = gateway.chat.Stream(request, metadata=gateway.metadata("ada"))
-    completion_id = ""
-    with pytest.raises(grpc.aio.AioRpcError) as ended:
-        async for response in call:
-            completion_id = completion_id or response.event.started.completion_id
-            if response.event.part_delta.text:
-                stop = chat_pb2.CancelCompletionRequest(completion_id=completion_id)
-                await gateway.chat.CancelCompletion(stop, metadata=gateway.metadata("ada"))
-    assert reason_of(ended.value) == "CANCELLED"
+    said = await read_words(call, 1)
+    stop = chat_pb2.CancelCompletionRequest(completion_id=said.events[0].started.completion_id)
+    await gateway.chat.CancelCompletion(stop, metadata=gateway.metadata("ada"))
+    ended = (await rest(call)).error
+    assert ended is not None
+    assert reason_of(ended) == "CANCELLED"
     charges = await books.charges()
     assert len(charges) == 2
-    assert detail_of(ended.value, errors_pb2.PartialResult).charge.nanos == sum(charges)
+    assert detail_of(ended, errors_pb2.PartialResult).charge.nanos == sum(charges)
 
 
 async def test_a_round_that_fails_tells_what_was_used(

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Final, Self, TypeAlias
 from uuid import UUID
 
 from trunkline.v1 import actions_pb2
+from trunkline_server.core.plugins import brought
 from trunkline_server.gateway.actions.performer import checked, failed
 from trunkline_server.store.action_handlers import Handler
 
@@ -50,7 +50,7 @@ class Plugins:
 
 
 def _loaded() -> Iterator[tuple[str, Code]]:
-    for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+    for entry in brought(GROUP):
         try:
             yield entry.name, entry.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - other people's code may raise anything

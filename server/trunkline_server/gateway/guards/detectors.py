@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Final
 
 from trunkline_server.core.guard.span import Finder, Span
+from trunkline_server.core.plugins import brought
 
 GROUP: Final = "trunkline.detectors"
 _KIND: Final = re.compile(r"[A-Z][A-Z0-9_]{1,31}")
@@ -45,7 +46,7 @@ def installed() -> tuple[Finder, ...]:
 
 
 def _loaded() -> Iterator[Finder]:
-    for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+    for entry in brought(GROUP):
         reason, find = _load(entry)
         if find is None:
             _log.warning("detector.broken name=%s reason=%r", entry.name, reason)

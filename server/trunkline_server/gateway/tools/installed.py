@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, Final
 
 import orjson
@@ -18,6 +18,7 @@ import orjson
 from trunkline.v1 import tools_pb2
 from trunkline_server.core import schema
 from trunkline_server.core.errors import TrunklineError
+from trunkline_server.core.plugins import brought
 from trunkline_server.gateway.tools.http_tools import tool_failed
 from trunkline_server.gateway.tools.tool import READ_BYTES_MAX, Ask, Said, Tool
 
@@ -39,7 +40,7 @@ class NativeTool:
 
 def installed() -> Iterator[Tool]:
     """What the entry points give, by name."""
-    for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+    for entry in brought(GROUP):
         try:
             yield tool_of(_native(entry))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - other people's code may raise anything

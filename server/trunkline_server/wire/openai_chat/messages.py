@@ -8,7 +8,7 @@ from trunkline.v1 import content_pb2
 from trunkline_server.core.ask import Ask
 from trunkline_server.core.errors import invalid
 from trunkline_server.wire.openai_chat.assistant import encode_assistant
-from trunkline_server.wire.openai_chat.parts import Content, content_of, encode_part
+from trunkline_server.wire.openai_chat.parts import Content, content_of, encode_part, plain_text
 from trunkline_server.wire.openai_chat.quirks import Quirks
 from trunkline_server.wire.openai_chat.results import encode_result
 
@@ -16,6 +16,7 @@ ROLES: Final = {
     content_pb2.ROLE_SYSTEM: "system",
     content_pb2.ROLE_DEVELOPER: "developer",
     content_pb2.ROLE_USER: "user",
+    content_pb2.ROLE_ASSISTANT: "assistant",
 }
 
 
@@ -37,9 +38,19 @@ class _Conversation:
         self._pictures: list[Content] = []
 
     def add(self, message: content_pb2.Message, path: str) -> None:
-        if message.role == content_pb2.ROLE_ASSISTANT:
+        if (text := plain_text(message)) is not None:
+            self._say({"role": self._role(message.role, path), "content": text}, self._name(message, path))
+        elif message.role == content_pb2.ROLE_ASSISTANT:
             self._say(encode_assistant(message, self._ask, self._quirks, path), self._name(message, path))
-            return
+        else:
+            self._add_parts(message, path)
+
+    def end(self) -> list[dict[str, object]]:
+        if self._pictures:
+            self._show_pictures()
+        return self._messages
+
+    def _add_parts(self, message: content_pb2.Message, path: str) -> None:
         content: list[Content] = []
         for index, part in enumerate(message.parts):
             place = f"{path}.parts[{index}]"
@@ -51,12 +62,9 @@ class _Conversation:
             said = {"role": self._role(message.role, path), "content": content_of(content)}
             self._say(said, self._name(message, path))
 
-    def end(self) -> list[dict[str, object]]:
-        self._show_pictures()
-        return self._messages
-
     def _say(self, said: dict[str, object], name: str) -> None:
-        self._show_pictures()
+        if self._pictures:
+            self._show_pictures()
         if name:
             said["name"] = name
         self._messages.append(said)
@@ -67,9 +75,8 @@ class _Conversation:
         self._pictures += pictures
 
     def _show_pictures(self) -> None:
-        if self._pictures:
-            self._messages.append({"role": "user", "content": self._pictures})
-            self._pictures = []
+        self._messages.append({"role": "user", "content": self._pictures})
+        self._pictures = []
 
     def _name(self, message: content_pb2.Message, path: str) -> str:
         if message.name and not self._quirks.speaker_names:

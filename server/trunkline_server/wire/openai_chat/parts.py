@@ -24,6 +24,16 @@ AUDIO_FORMATS: Final = {"mpeg": "mp3", "mp3": "mp3", "wav": "wav", "x-wav": "wav
 LONG_CACHE_S: Final = 3600
 
 
+def plain_text(message: content_pb2.Message) -> str | None:
+    """What it says, where that is one text with nothing about it, as nearly all is in a long history; else None."""
+    if len(message.parts) != 1:
+        return None
+    part = message.parts[0]
+    if part.WhichOneof("kind") != "text" or part.HasField("cache_hint") or part.HasField("provider_state"):
+        return None
+    return part.text.text
+
+
 def content_of(content: Sequence[Content]) -> object:
     """The shortest spelling: one plain text is a string."""
     match content:
