@@ -19,14 +19,13 @@ from trunkline_server.core.options import plain
 from trunkline_server.core.question import blob_of
 
 _CONTAINER: Final = "container"
-_SENT_ALONE: Final = "file_uri file_uris cached_content"
-_MADE: Final = """
+_NAMES: Final = """
     file_id file_ids container container_id vector_store_id vector_store_ids file_search_store_names library_ids
     collection_ids knowledge_id knowledge_base_id knowledge_base_ids datastore
 """
-_SAID: Final = frozenset(map(plain, _SENT_ALONE.split()))
-_KEPT: Final = _SAID | frozenset(map(plain, _MADE.split()))
-"""Of these only `_SAID` is looked for in what a model said: it goes back with the names of what its tools made."""
+_NEVER_TOLD: Final = frozenset(map(plain, ("file_uri", "file_uris", "cached_content")))
+"""What no answer has. The others may stand in what a model said: what its tools made goes back by these names."""
+_KEPT: Final = _NEVER_TOLD | frozenset(map(plain, _NAMES.split()))
 _SEARCHED: Final = ("file_search", plain("vector_store_ids"))
 """A tool whose ids are ours: they were read before, and stand there as the provider calls them."""
 _MEDIA: Final = frozenset(("image", "audio", "video", "document"))
@@ -54,7 +53,7 @@ def _in_messages(messages: Iterable[content_pb2.Message], provider: str) -> str:
 def _names(part: content_pb2.Part, provider: str, role: content_pb2.Role.ValueType) -> bool:
     kind = part.WhichOneof("kind")
     if kind == "opaque":
-        kept = _SAID if role == content_pb2.ROLE_ASSISTANT else _KEPT
+        kept = _NEVER_TOLD if role == content_pb2.ROLE_ASSISTANT else _KEPT
         return part.opaque.provider == provider and _names_kept(orjson.loads(part.opaque.json), kept)
     if kind == "tool_result":
         return any(_names(told, provider, role) for told in part.tool_result.parts)
