@@ -8,8 +8,8 @@ begin ──> upload ──> intend ──> submit ──> keep ──> poll ...
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -63,23 +63,18 @@ class BulkJob:
         found = self.items.gateway.admission.routes.find_model(f"{batch.provider}/{batch.model}", caller)
         route, bulk = _way(found)
         began = await self.operations.find(bench.job_id)
-        if began is not None and began.operation is not None:
-            await self._ask_after(batch, route, bulk, began.operation)
-            return Done(jobs_pb2.JobResult())
-        async with self._given_back(batch):
-            if began is not None:
-                raise unknown()
+        if began is None:
             await self._hand_in(batch, route, bulk, bench)
+        elif began.operation is None:
+            raise await self._in_vain(batch, unknown())
+        else:
+            await self._ask_after(batch, route, bulk, began.operation)
         return Done(jobs_pb2.JobResult())
 
-    @asynccontextmanager
-    async def _given_back(self, batch: Carried) -> AsyncIterator[None]:
-        """What was allowed for the items, where nothing comes of them; who hands them in again has it allowed again."""
-        try:
-            yield
-        except TrunklineError:
-            await self.items.give_up(batch)
-            raise
+    async def _in_vain(self, batch: Carried, error: TrunklineError) -> TrunklineError:
+        """What was allowed for the items is given back; who hands them in again has it allowed again."""
+        await self.items.give_up(batch)
+        return error
 
     async def _hand_in(self, batch: Carried, route: Route, bulk: Bulk, bench: Bench) -> None:
         """Raises NotYet once the provider has it."""
@@ -90,8 +85,8 @@ class BulkJob:
         try:
             uploaded = await bulk.upload(lines)
         except UpstreamFailure as failure:
-            raise _told(route, failure) from failure
-        await self._begun(route, bulk, lines, uploaded, bench)
+            raise await self._in_vain(batch, _told(route, failure)) from failure
+        await self._begun(batch, route, bulk, bench, lines=lines, uploaded=uploaded)
         raise NotYet(bulk.craft.poll_s)
 
     async def _lines(self, batch: Carried, route: Route, craft: BulkCraft) -> list[Line]:
@@ -102,20 +97,24 @@ class BulkJob:
             async for line in found:
                 room_bytes -= len(line.request.body)
                 if room_bytes < 0:
-                    raise invalid("items", f"have more than the {craft.body_bytes_max} bytes that the provider takes")
+                    wrong = f"have more than the {craft.body_bytes_max} bytes that the provider takes"
+                    raise await self._in_vain(batch, invalid("items", wrong))
                 lines.append(line)
         return lines
 
-    async def _begun(self, route: Route, bulk: Bulk, lines: Sequence[Line], uploaded: str, bench: Bench) -> None:
+    async def _begun(
+        self, batch: Carried, route: Route, bulk: Bulk, bench: Bench, *, lines: Sequence[Line], uploaded: str
+    ) -> None:
+        """Whoever has lost the job gives nothing back: it is another worker's."""
         if not await self.operations.intend(bench.job_id, bench.lease_token):
             raise unknown()
         try:
             operation = await bulk.submit(route.model, lines, uploaded)
         except UpstreamFailure as failure:
             if failure.kind in MAY_HAVE_BEGUN:
-                raise unknown() from failure
+                raise await self._in_vain(batch, unknown()) from failure
             await self.operations.forget(bench.job_id, bench.lease_token)
-            raise _told(route, failure) from failure
+            raise await self._in_vain(batch, _told(route, failure)) from failure
         if not await self.operations.keep(bench.job_id, bench.lease_token, operation):
             await _stop(bulk, operation)
             raise unknown()
@@ -131,8 +130,7 @@ class BulkJob:
             await self._bring_home(batch, route, bulk, operation, standing)
         except UpstreamFailure as failure:
             if failure.kind in GONE:
-                await self.items.give_up(batch)
-                raise _told(route, failure) from failure
+                raise await self._in_vain(batch, _told(route, failure)) from failure
             _log.warning("bulk.unheard batch=%s kind=%s", batch.id.hex, failure.kind.value)
             raise NotYet(bulk.craft.poll_s * 2) from failure
         await self._end_rest(batch, route, standing)
