@@ -247,6 +247,13 @@ async def test_files_expire_and_unfinished_ones_too(gateway: RunningGateway, dat
     assert [file.file_id for file in listed.files] == [kept.file_id]
 
 
+async def test_the_name_of_an_upload_is_free_once_its_file_is_over(gateway: RunningGateway, database: Database) -> None:
+    over = await upload(gateway, b"words", request_id="one", ttl={"seconds": 60})
+    await database.execute("UPDATE file SET expire_time = now()")
+    again = await upload(gateway, b"words", request_id="one", ttl={"seconds": 60})
+    assert again.file_id != over.file_id
+
+
 async def test_anothers_file_is_none(gateway: RunningGateway) -> None:
     file, metadata = await upload(gateway, b"words", request_id="one"), await another_tenant(gateway)
     calls = (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -102,3 +105,18 @@ async def test_a_folder_that_cannot_be_written_is_an_outage(tmp_path: Path) -> N
     with pytest.raises(TrunklineError) as caught:
         await FolderContents(tmp_path / "files").put(ids.new_uuid(), b"words")
     assert caught.value.reason is Reason.STORE_UNAVAILABLE
+
+
+async def test_a_disk_that_was_full_keeps_nothing_of_what_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    folder, piece_id = FolderContents(tmp_path), ids.new_uuid()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(TrunklineError):
+            await folder.put(piece_id, b"words")
+    await folder.delete(piece_id)
+    assert not await asyncio.to_thread(lambda: [path for path in tmp_path.rglob("*") if path.is_file()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -85,6 +86,21 @@ async def test_more_than_one_step_holds_is_removed_in_steps(
     assert await talks.erase_user(ada.tenant_id, "ada") == (1, 8)
     assert await count(database, "conversation_message") == 0
     assert (await talks.find(Reader(ada.tenant_id, "bob"), theirs.conversation_id)).message_count == 0
+
+
+async def test_a_user_of_many_conversations_is_erased_in_steps(
+    database: Database, talks: Conversations, ada: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trunkline_server.store.conversations.PURGE_CONVERSATIONS", 2)
+    bob = Reader(ada.tenant_id, "bob")
+    for _ in range(5):
+        await talks.create(ada, EMPTY)
+        await talks.create(bob, replace(EMPTY, participants=("ada",)))
+    deleted = (await talks.page(ada, "ada", None, 1))[0]
+    await talks.delete(ada, deleted.conversation_id)
+    assert await talks.erase_user(ada.tenant_id, "ada") == (5, 0)
+    assert await count(database) == 5
+    assert not any(talk.participants for talk in await talks.page(bob, "", None, 10))
 
 
 async def test_one_has_the_turn_until_it_is_released_or_its_lease_is_over(

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -106,6 +107,29 @@ async def test_settings_do_not_show_the_password() -> None:
 async def test_a_slow_statement_is_an_outage(hasty: Database) -> None:
     assert 0.5 < await _outage_s(hasty.fetchval("SELECT pg_sleep(30)")) < 2
     assert await hasty.fetchval("SELECT 1") == 1
+
+
+@pytest.mark.parametrize("whose", ["everybody", "a tenant"])
+async def test_a_patient_transaction_waits_here_as_the_server_does(hasty: Database, whose: str) -> None:
+    asked = hasty if whose == "everybody" else hasty.of(uuid4())
+    async with asked.patient(20) as connection:
+        await connection.execute("SELECT pg_sleep(1.1)")
+        limits = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')"
+        assert tuple(await connection.fetchrow(limits) or ()) == ("18s", "18s")
+    assert await hasty.fetchval("SELECT current_setting('statement_timeout')") == "900ms"
+
+
+async def test_a_table_that_was_changed_meanwhile_is_worth_another_try(database: Database) -> None:
+    await database.execute("CREATE TABLE thing (one integer)")
+    async with database.transaction() as connection:
+        await connection.fetch("SELECT * FROM thing")
+    await database.execute("ALTER TABLE thing ADD COLUMN two integer")
+    with pytest.raises(TrunklineError) as caught:
+        async with database.transaction() as connection:
+            await connection.fetch("SELECT * FROM thing")
+    assert caught.value.reason is Reason.STORE_UNAVAILABLE
+    async with database.transaction() as connection:
+        assert await connection.fetch("SELECT * FROM thing") == []
 
 
 async def test_who_is_cancelled_ends_although_the_database_does_not_answer(hasty: Database, database: Database) -> None:

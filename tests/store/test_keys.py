@@ -8,10 +8,12 @@ from uuid import UUID
 
 import pytest
 
+from tests.fixtures.until import until
 from trunkline_server.core import api_key
 from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.core.ids import new_uuid
-from trunkline_server.store.database import Database
+from trunkline_server.store.connection import LOCK_TIMEOUT_S
+from trunkline_server.store.database import Database, DatabaseSettings
 from trunkline_server.store.keys import CHANNEL, KeyRecord, Keys, NewKey
 from trunkline_server.store.page import Page
 from trunkline_server.store.tenants import Tenants
@@ -150,3 +152,22 @@ async def test_pages_hold_every_key_once(keys: Keys, tenant_id: UUID) -> None:
         listed += [row.key_id for row in rows]
         page = Page(2, rows[-1].create_time, rows[-1].key_id)
     assert listed == created
+
+
+async def test_who_starts_at_the_same_time_waits_for_longer_than_for_other_locks(postgres_url: str) -> None:
+    opened = await Database.open(DatabaseSettings(postgres_url))
+    keys = Keys(opened, PEPPER)
+    waits = """
+        SELECT true FROM pg_stat_activity
+        WHERE wait_event = 'advisory' AND clock_timestamp() - query_start > make_interval(secs => $1)
+        """
+
+    async def come_second() -> None:
+        async with keys.one_at_a_time():
+            pass
+
+    async with keys.one_at_a_time():
+        second = asyncio.create_task(come_second())
+        await until(lambda: second.done() or opened.fetchval(waits, 2 * LOCK_TIMEOUT_S))
+    await second
+    await opened.close()

@@ -24,12 +24,12 @@ OF_WORK: Final = (
 )
 """By the id of a job, a batch or a hold that the work itself carries; functions of the ledger look at its tenant."""
 OF_ALL: Final = (
-    "backlog.count batches.purge browser_tokens.purge collections.due conversations.due conversations.remove "
-    "files.expire files.forget_files files.gone_copies files.gone_pieces jobs.purge jobs.ready_queues "
-    "keys.note_use ledger.due outbox.purge reconciliation.collect reconciliation.collect_all reconciliation.drift "
-    "reconciliation.hold_charge reconciliation.mark reconciliation.touch reconciliation.touch_all "
-    "reconciliation.unposted reconciliation.usage search_stores.forget search_stores.gone search_stores.retire "
-    "similar_answers.forget upkeep.purge webhook_deliveries.purge wishes.purge"
+    "backlog.count batches.purge browser_tokens.purge budgets.forget collections.due conversations.due "
+    "conversations.remove files.expire files.forget_files files.gone_copies files.gone_pieces jobs.purge "
+    "jobs.ready_queues keys.note_use ledger.due outbox.purge reconciliation.collect reconciliation.collect_all "
+    "reconciliation.drift reconciliation.hold_charge reconciliation.mark reconciliation.touch reconciliation.touch_all "
+    "reconciliation.unposted reconciliation.usage repricing.first search_stores.forget search_stores.gone "
+    "search_stores.retire similar_answers.forget upkeep.purge webhook_deliveries.purge wishes.purge"
 )
 """Chores and the audit of the books, which nobody outside asks for."""
 TELLS_WHOSE: Final = "keys.find tenants.find_named"

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from trunkline_server.core.errors import store_unavailable
-from trunkline_server.worker.chores import Chore
+from trunkline_server.worker.chores import PARTS_MAX, Chore, in_parts
 
 
 async def test_what_is_done_seldom_is_done_soon_for_the_first_time() -> None:
@@ -41,3 +41,25 @@ async def test_a_chore_outlives_its_failures(error: Exception, caplog: pytest.Lo
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
     assert "sweep" in caplog.text
     assert "canary" not in caplog.text
+
+
+async def test_work_in_parts_goes_on_until_a_part_finds_nothing() -> None:
+    found = [5, 5, 2, 0, 9]
+
+    async def part() -> int:
+        return found.pop(0)
+
+    await in_parts(part)()
+    assert found == [9]
+
+
+async def test_work_in_parts_lets_others_have_their_turn() -> None:
+    done = 0
+
+    async def part() -> int:
+        nonlocal done
+        done += 1
+        return 1
+
+    await in_parts(part)()
+    assert done == PARTS_MAX

@@ -37,7 +37,7 @@ from trunkline_server.store.news import Announcer, News
 from trunkline_server.store.outbox import Outbox
 from trunkline_server.store.wishes import Wishes
 from trunkline_server.worker.attempt import Shop
-from trunkline_server.worker.chores import Chore
+from trunkline_server.worker.chores import Chore, in_parts
 from trunkline_server.worker.jobs import JobWorker, WorkerSettings
 from trunkline_server.worker.listeners import Follower, installed
 from trunkline_server.worker.webhooks import Postman
@@ -101,9 +101,9 @@ class Background:
         """Forgetting what is old."""
         jobs, events = timedelta(days=self.settings.jobs.keep_days), timedelta(days=self.settings.events.keep_days)
         return [
-            Chore("purge_jobs", 600, lambda: self.jobs.purge(jobs)),
-            Chore("purge_batches", 600, lambda: self.batches.purge(jobs)),
-            Chore("purge_events", 600, lambda: self.outbox.purge(events)),
+            Chore("purge_jobs", 600, in_parts(lambda: self.jobs.purge(jobs))),
+            Chore("purge_batches", 600, in_parts(lambda: self.batches.purge(jobs))),
+            Chore("purge_events", 600, in_parts(lambda: self.outbox.purge(events))),
             Chore("purge_wishes", 3600, self.wishes.purge),
             self.tuning.chore(),
             *self.hooks.chores(),

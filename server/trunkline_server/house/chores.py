@@ -21,7 +21,7 @@ from trunkline_server.store.idempotency import Idempotency
 from trunkline_server.store.nonces import Nonces
 from trunkline_server.store.provider_checks import ProviderChecks
 from trunkline_server.worker.bookkeeping import bookkeeping
-from trunkline_server.worker.chores import Chore
+from trunkline_server.worker.chores import Chore, in_parts
 from trunkline_server.worker.rollups import roll_ups
 from trunkline_server.worker.schedules import Runner
 
@@ -63,7 +63,7 @@ def _chores_for_all(engine: Engine, results: Idempotency) -> list[Chore]:
     """What one replica does for all of them."""
     settings = engine.ground.settings
     return [
-        Chore("purge_answers", 600, results.purge),
+        Chore("purge_answers", 600, in_parts(results.purge)),
         Chore("purge_nonces", 10, Nonces(engine.ground.database).purge),
         Chore("sign_audit", 60, engine.audit.sign_heads),
         Chore("sync_models", SYNC_EVERY_S, engine.calls.sync.all, SYNC_FIRST_WITHIN_S),
@@ -72,7 +72,7 @@ def _chores_for_all(engine: Engine, results: Idempotency) -> list[Chore]:
         *bookkeeping(engine.ground.database, settings.credits.hold_retention_days),
         *engine.actions.chores(),
         Chore("forget_similar", 600, lambda: engine.shelf.similar.forget(settings.cache.similar_entries_max)),
-        Chore("purge_conversations", 600, lambda: engine.talks.conversations.purge(*_kept(settings))),
+        Chore("purge_conversations", 600, in_parts(lambda: engine.talks.conversations.purge(*_kept(settings)))),
         Chore("sweep_copies", 60, engine.copies.sweep),
         Chore("sweep_search_stores", 60, engine.questions.stores.sweep),
         Chore("sweep_files", 60, engine.archive.sweep),

@@ -29,7 +29,7 @@ from trunkline_server.store.news import News
 from trunkline_server.store.outbox import Outbox
 from trunkline_server.store.webhook_deliveries import WebhookDeliveries
 from trunkline_server.store.webhook_endpoints import WebhookEndpoints
-from trunkline_server.worker.chores import Chore
+from trunkline_server.worker.chores import Chore, in_parts
 from trunkline_server.worker.webhooks import Postman
 
 KEYS_BYTES_MAX: Final = 256 * 1024
@@ -94,7 +94,8 @@ class Hooks:
     def chores(self) -> list[Chore]:
         """Forgetting what is old."""
         return [
-            Chore("purge_webhooks", 600, lambda: self.deliveries.purge(self.keep)),
+            Chore("give_up_webhooks", 10, in_parts(self.endpoints.give_up)),
+            Chore("purge_webhooks", 600, in_parts(lambda: self.deliveries.purge(self.keep))),
             Chore("purge_inbound_webhooks", 3600, lambda: self.inbound.purge(INBOUND_KEEP)),
         ]
 

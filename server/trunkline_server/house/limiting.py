@@ -12,7 +12,7 @@ from trunkline_server.gateway.limits.local import LocalCounters
 from trunkline_server.gateway.limits.shared import HERE_AGAIN_S, SharingCounters
 from trunkline_server.gateway.streams.streams import StreamSettings
 from trunkline_server.house.ground import Ground
-from trunkline_server.worker.chores import Chore
+from trunkline_server.worker.chores import Chore, in_parts
 
 
 async def open_limiter(ground: Ground) -> Limiter:
@@ -33,8 +33,9 @@ async def _counters(ground: Ground) -> LocalCounters | SharingCounters:
 def limit_chores(limiter: Limiter) -> list[Chore]:
     chores = [
         Chore("refresh_limits", 300, limiter.book.refresh),
-        Chore("expire_budget_holds", 60, limiter.book.budgets.expire),
-        Chore("purge_browser_tokens", 600, limiter.book.lent.purge),
+        Chore("expire_budget_holds", 60, in_parts(limiter.book.budgets.expire)),
+        Chore("forget_budget_windows", 3600, in_parts(limiter.book.budgets.forget)),
+        Chore("purge_browser_tokens", 600, in_parts(limiter.book.lent.purge)),
     ]
     if isinstance(limiter.counters, SharingCounters):
         chores.append(Chore("count_replicas", HERE_AGAIN_S, limiter.counters.count_replicas))

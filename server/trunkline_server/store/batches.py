@@ -28,6 +28,8 @@ CHUNK: Final = 200
 """Items that are made by one statement."""
 HOLD_S: Final = 300
 """How long writing a batch may take."""
+PAGE_S: Final = 20.0
+"""All items of a page of batches are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ class Batches:
 
     async def page(self, tenant_id: UUID, before: UUID | None, limit: int) -> list[BatchRow]:
         """Newest first."""
-        return [BatchRow(*row) for row in await self._database.fetch(_SQL.get, tenant_id, None, before, limit)]
+        async with self._database.patient(PAGE_S) as connection:
+            return [BatchRow(*row) for row in await connection.fetch(_SQL.get, tenant_id, None, before, limit)]
 
     async def items(self, batch_id: UUID, after: int, limit: int) -> list[JobRow]:
         """In their order, behind the item at `after`."""

@@ -54,6 +54,6 @@ RETURNING id
 
 -- name: purge
 DELETE FROM batch WHERE id IN (
-    SELECT id FROM batch WHERE created_at < clock_timestamp() - $1::interval
+    SELECT id FROM batch WHERE created_at < statement_timestamp() - $1::interval
       AND NOT EXISTS (SELECT 1 FROM job WHERE batch_id = batch.id)
     LIMIT 1000)

@@ -32,9 +32,9 @@ class BrowserSpending:
         """The call will not happen."""
         await self._database.execute(_SQL.release, completion_id)
 
-    async def purge(self) -> None:
-        """Forget what tokens spent that are over."""
-        await self._database.execute(_SQL.purge)
+    async def purge(self) -> int:
+        """Forget what some of the tokens spent that are over; how many those were."""
+        return int((await self._database.execute(_SQL.purge)).removeprefix("DELETE "))
 
 
 def _exceeded(needed_nanos: int, left_nanos: int) -> TrunklineError:

@@ -8,5 +8,5 @@ DELETE FROM browser_token_hold WHERE completion_id = $1
 
 -- name: purge
 DELETE FROM browser_token WHERE token_id IN (
-    SELECT token_id FROM browser_token WHERE expire_time < clock_timestamp() - interval '1 hour'
+    SELECT token_id FROM browser_token WHERE expire_time < statement_timestamp() - interval '1 hour'
     LIMIT 500 FOR UPDATE SKIP LOCKED)

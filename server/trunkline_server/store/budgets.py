@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +17,11 @@ from trunkline_server.store import queries
 from trunkline_server.store.database import Database
 
 _SQL = queries.load(__file__)
+
+WINDOWS_KEPT: Final = 500
+"""Hours, days or months: of the last of them it is told whether spend is unusual."""
+FORGET_ROWS: Final = 5000
+DELETE_TIMEOUT_S: Final = 30.0
 
 
 class Budgets:
@@ -37,8 +43,10 @@ class Budgets:
         await self._database.execute(_SQL.set, *chosen, *told, set_by)
 
     async def delete(self, tenant_id: UUID, name: str) -> None:
-        """Raises RESOURCE_NOT_FOUND."""
-        if await self._database.fetchval(_SQL.delete, tenant_id, name) is None:
+        """With its windows. Raises RESOURCE_NOT_FOUND."""
+        async with self._database.patient(DELETE_TIMEOUT_S) as connection:
+            deleted = await connection.fetchval(_SQL.delete, tenant_id, name)
+        if deleted is None:
             raise not_found("budget", name)
 
     async def reserve(self, tenant_id: UUID, completion_id: UUID, subject: Subject, most: Bill, ttl_s: int) -> None:
@@ -54,9 +62,13 @@ class Budgets:
         """The call will not happen."""
         await self._database.execute(_SQL.release, completion_id)
 
-    async def expire(self) -> None:
-        """Forget what calls held that never ended: it counts no more anyway."""
-        await self._database.execute(_SQL.expire)
+    async def expire(self) -> int:
+        """Forget some of what calls held that never ended, which counts no more anyway; how many those were."""
+        return int((await self._database.execute(_SQL.expire)).removeprefix("DELETE "))
+
+    async def forget(self) -> int:
+        """Some of the windows of long ago; how many those were."""
+        return int(await self._database.fetchval(_SQL.forget, WINDOWS_KEPT, FORGET_ROWS))
 
     async def windows(self, tenant_id: UUID, names: Sequence[str]) -> list[Window]:
         """What was spent until now, by budget, most first."""

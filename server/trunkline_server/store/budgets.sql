@@ -22,8 +22,23 @@ DELETE FROM budget_hold WHERE completion_id = $1
 
 -- name: expire
 DELETE FROM budget_hold WHERE (completion_id, budget_id, subject) IN (
-    SELECT completion_id, budget_id, subject FROM budget_hold WHERE expire_time < clock_timestamp() - interval '1 minute'
+    SELECT completion_id, budget_id, subject FROM budget_hold WHERE expire_time < statement_timestamp() - interval '1 minute'
     LIMIT 500 FOR UPDATE SKIP LOCKED)
+
+-- Windows of long ago, with what was noted of them. $1: how many hours, days or months of each budget stay.
+-- name: forget
+WITH gone AS (
+    DELETE FROM budget_window WHERE (budget_id, subject, start_time) IN (
+        SELECT old.budget_id, old.subject, old.start_time FROM budget AS b CROSS JOIN LATERAL (
+            SELECT w.budget_id, w.subject, w.start_time FROM budget_window AS w
+            WHERE w.budget_id = b.id AND w.start_time < statement_timestamp() - $1 * ('1 ' || b.period)::interval
+            ORDER BY w.start_time LIMIT $2 FOR UPDATE SKIP LOCKED) AS old
+        LIMIT $2)
+    RETURNING budget_id, subject, start_time
+), silent AS (
+    DELETE FROM budget_alert WHERE (budget_id, subject, start_time) IN (SELECT budget_id, subject, start_time FROM gone)
+)
+SELECT count(*) FROM gone
 
 -- The windows of now; with a name, of one budget. A counter that nothing was spent on yet has none.
 -- name: windows
@@ -36,7 +51,7 @@ SELECT b.name, w.subject, w.start_time, w.end_time, w.spent,
        EXISTS (SELECT FROM budget_alert AS a
                WHERE (a.budget_id, a.subject, a.start_time) = (b.id, w.subject, w.start_time) AND kind = 'spike') AS spiked
 FROM budget AS b
-JOIN budget_window AS w ON w.budget_id = b.id AND w.start_time = budget_start(b, clock_timestamp())
+JOIN budget_window AS w ON w.budget_id = b.id AND w.start_time = budget_start(b, statement_timestamp())
 WHERE b.tenant_id = $1 AND b.name = ANY ($2)
 ORDER BY b.name COLLATE "C", w.spent DESC, w.subject
 LIMIT 1000

@@ -92,7 +92,7 @@ class Collections:
     async def delete(self, tenant_id: UUID, collection_id: UUID) -> None:
         """With what is known of its documents; what is in its own tables is dropped before."""
         async with self._database.patient(DELETE_TIMEOUT_S) as connection:
-            await connection.execute(_SQL.delete, tenant_id, collection_id, timeout=DELETE_TIMEOUT_S)
+            await connection.execute(_SQL.delete, tenant_id, collection_id)
 
 
 def _collection(row: asyncpg.Record | None, name: str) -> Collection:

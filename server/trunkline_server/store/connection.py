@@ -29,13 +29,12 @@ class DatabaseSettings:
 
 
 def server_settings(settings: DatabaseSettings) -> dict[str, str]:
-    """Limits that the server keeps. Its statement limit strikes just before ours: an ended statement is
-    cheaper than an ended connection."""
+    """Limits that the server keeps."""
     return {
         "application_name": "trunkline",
         "timezone": "UTC",
         "jit": "off",
-        "statement_timeout": _ms(settings.command_timeout_s * 0.9),
+        "statement_timeout": statement_timeout(settings.command_timeout_s),
         "lock_timeout": _ms(min(LOCK_TIMEOUT_S, settings.command_timeout_s / 2)),
         "idle_in_transaction_session_timeout": _ms(IDLE_IN_TRANSACTION_S),
         "hnsw.ef_search": str(HNSW_EF_SEARCH),
@@ -51,6 +50,11 @@ async def connect(settings: DatabaseSettings) -> asyncpg.Connection[asyncpg.Reco
         command_timeout=settings.command_timeout_s,
         server_settings=server_settings(settings),
     )
+
+
+def statement_timeout(timeout_s: float) -> str:
+    """The server's limit strikes just before ours: an ended statement is cheaper than an ended connection."""
+    return _ms(timeout_s * 0.9)
 
 
 def _ms(seconds: float) -> str:

@@ -20,6 +20,10 @@ _SQL = queries.load(__file__)
 
 PURGE_CONVERSATIONS: Final = 100
 PURGE_MESSAGES: Final = 5000
+DUE_S: Final = 30.0
+"""All of the table is looked through for those that are idle."""
+FORK_S: Final = 30.0
+"""Ten thousand messages are copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ class Conversations:
     async def fork(self, reader: Reader, conversation_id: UUID, title: str, through: int | None) -> Conversation:
         """A new one of the reader's own with the messages up to that position; all of them without one."""
         new_id = ids.new_uuid()
-        async with self._database.of(reader.tenant_id).transaction() as connection:
+        async with self._database.of(reader.tenant_id).patient(FORK_S) as connection:
             asked = (*_who(reader, conversation_id), new_id, title, through)
             row = await connection.fetchrow(_SQL.fork, *asked)
             forked = _found(row, conversation_id)
@@ -150,13 +154,17 @@ class Conversations:
     async def purge(self, deleted_for: timedelta, idle_for: timedelta) -> int:
         """Removes some that were deleted so long ago, or idle so long, where that is not 0; says how many."""
         asked = (deleted_for.total_seconds(), idle_for.total_seconds(), PURGE_CONVERSATIONS)
-        return await self._remove([row[0] for row in await self._database.fetch(_SQL.due, *asked)])
+        async with self._database.patient(DUE_S) as connection:
+            due = [row[0] for row in await connection.fetch(_SQL.due, *asked)]
+        return await self._remove(due)
 
     async def erase_user(self, tenant_id: UUID, user_id: str) -> tuple[int, int]:
         """Removes an end user: how many conversations of theirs, and how many messages in those of others."""
-        await self._database.execute(_SQL.part_with, tenant_id, user_id)
-        doomed = [row[0] for row in await self._database.fetch(_SQL.doom_user, tenant_id, user_id)]
-        removed, unsaid = await self._remove(doomed), 0
+        whose, removed, unsaid = (tenant_id, user_id, PURGE_CONVERSATIONS), 0, 0
+        while await self._database.execute(_SQL.part_with, *whose) != "UPDATE 0":
+            pass
+        while doomed := [row[0] for row in await self._database.fetch(_SQL.doom_user, *whose)]:
+            removed += await self._remove(doomed)
         while count := await self._database.fetchval(_SQL.unsay, tenant_id, user_id, PURGE_MESSAGES):
             unsaid += int(count)
         return removed, unsaid

@@ -102,9 +102,16 @@ WHERE conversation_id IN (
 )
 RETURNING conversation_id
 
--- All of an end user, out of reach from now on.
+-- Some of an end user's, out of reach from now on. Those that are deleted already have an index of their own.
 -- name: doom_user
-UPDATE conversation SET delete_time = 'epoch' WHERE tenant_id = $1 AND user_id = $2 RETURNING conversation_id
+UPDATE conversation SET delete_time = 'epoch'
+WHERE conversation_id IN (
+    SELECT conversation_id FROM conversation WHERE tenant_id = $1 AND user_id = $2 AND delete_time IS NULL
+    UNION ALL
+    SELECT conversation_id FROM conversation WHERE tenant_id = $1 AND user_id = $2 AND delete_time IS NOT NULL
+    LIMIT $3
+)
+RETURNING conversation_id
 
 -- Messages of conversations that are out of reach.
 -- name: empty
@@ -137,6 +144,13 @@ WITH said AS (
 )
 SELECT count(*) FROM said
 
+-- From some of the conversations that it takes part in.
 -- name: part_with
 UPDATE conversation SET participants = array_remove(participants, $2)
-WHERE tenant_id = $1 AND participants @> ARRAY[$2]
+WHERE conversation_id IN (
+    SELECT conversation_id FROM conversation WHERE tenant_id = $1 AND participants @> ARRAY[$2] AND delete_time IS NULL
+    UNION ALL
+    SELECT conversation_id FROM conversation
+    WHERE tenant_id = $1 AND participants @> ARRAY[$2] AND delete_time IS NOT NULL
+    LIMIT $3
+)

@@ -43,6 +43,6 @@ class CustomEvents:
 
     async def sums(self, tenant_id: UUID, span: Span, user_id: str = "") -> list[EventSum]:
         """The most frequent first."""
-        async with self.database.of(tenant_id).transaction() as connection:
-            rows = await connection.fetch(_SQL.sums, tenant_id, *span, user_id, NAMES_MAX, timeout=SUM_S)
+        async with self.database.of(tenant_id).patient(SUM_S) as connection:
+            rows = await connection.fetch(_SQL.sums, tenant_id, *span, user_id, NAMES_MAX)
         return [EventSum(*row) for row in rows]

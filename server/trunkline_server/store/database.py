@@ -90,13 +90,6 @@ class Database(Statements):
         async with self.borrowed() as connection, connection.transaction():
             yield connection
 
-    @asynccontextmanager
-    async def patient(self, timeout_s: float) -> AsyncIterator[Connection]:
-        """A transaction whose statements may take so long at the server, and wait so long for locks."""
-        async with self.transaction() as connection:
-            await connection.execute(_SQL.be_patient, f"{timeout_s * 1000:.0f}")
-            yield connection
-
     async def dedicated(self) -> Held:
         """A connection outside the pool for one user, until `close`."""
         held = Held(self._settings)

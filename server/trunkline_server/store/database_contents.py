@@ -20,19 +20,19 @@ class DatabaseContents:
 
     async def put(self, piece_id: UUID, data: bytes) -> None:
         """The name and the bytes by one statement, or none of them."""
-        async with self._database.transaction() as connection:
-            await connection.execute(_SQL.put, piece_id, data, timeout=PUT_S_MAX)
+        async with self._database.patient(PUT_S_MAX) as connection:
+            await connection.execute(_SQL.put, piece_id, data)
 
     async def get(self, piece_id: UUID) -> bytes:
-        async with self._database.transaction() as connection:
-            data: bytes | None = await connection.fetchval(_SQL.get, piece_id, timeout=PUT_S_MAX)
+        async with self._database.patient(PUT_S_MAX) as connection:
+            data: bytes | None = await connection.fetchval(_SQL.get, piece_id)
         if data is None:
             raise store_unavailable()
         return data
 
     async def delete(self, piece_id: UUID) -> None:
-        async with self._database.transaction() as connection:
-            await connection.execute(_SQL.delete, piece_id, timeout=PUT_S_MAX)
+        async with self._database.patient(PUT_S_MAX) as connection:
+            await connection.execute(_SQL.delete, piece_id)
 
     async def close(self) -> None:
         """The database is closed by whoever opened it."""

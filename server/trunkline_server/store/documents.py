@@ -18,8 +18,8 @@ from trunkline_server.core.collections.metadata import facts_of
 from trunkline_server.core.errors import not_found
 from trunkline_server.core.moment import timestamp
 from trunkline_server.store import queries
-from trunkline_server.store.connection import Connection
 from trunkline_server.store.database import Database
+from trunkline_server.store.patient import Patient
 
 WRITE_TIMEOUT_S: Final = 60.0
 READ_TIMEOUT_S: Final = 5.0
@@ -56,7 +56,7 @@ class Documents:
 
     async def drop(self, collection_id: UUID) -> None:
         async with self._database.patient(WRITE_TIMEOUT_S) as connection:
-            await connection.execute(_own(_SQL.drop, collection_id), timeout=WRITE_TIMEOUT_S)
+            await connection.execute(_own(_SQL.drop, collection_id))
 
     async def knows_language(self, language: str) -> bool:
         return bool(await self._database.fetchval(_SQL.knows_language, language))
@@ -69,18 +69,18 @@ class Documents:
     async def put(self, collection_id: UUID, written: Sequence[Written], language: str) -> list[UUID]:
         """All or none; says which chunks are no longer there."""
         names = sorted(each.head.document_id for each in written)
-        async with self._writing(collection_id) as connection:
+        async with self._patient(collection_id, WRITE_TIMEOUT_S) as connection:
             rows = [_row(collection_id, each) for each in sorted(written, key=lambda each: each.head.document_id)]
-            await connection.executemany(_SQL.put, rows, timeout=WRITE_TIMEOUT_S)
-            gone = await connection.fetch(_own(_SQL.empty, collection_id), names, timeout=WRITE_TIMEOUT_S)
+            await connection.executemany(_SQL.put, rows)
+            gone = await connection.fetch(_own(_SQL.empty, collection_id), names)
             chunks = [row for each in written for row in _chunk_rows(each, language)]
-            await connection.executemany(_own(_SQL.put_chunk, collection_id), chunks, timeout=WRITE_TIMEOUT_S)
+            await connection.executemany(_own(_SQL.put_chunk, collection_id), chunks)
         return [row["chunk_id"] for row in gone]
 
     async def describe(self, collection_id: UUID, head: collections_pb2.Document, digest: bytes) -> list[UUID]:
         """What else is said of a document whose words stay; its chunks, or none where others changed it meanwhile."""
         name, facts = head.document_id, _facts(head)
-        async with self._writing(collection_id) as connection:
+        async with self._patient(collection_id, WRITE_TIMEOUT_S) as connection:
             if not await connection.fetchval(
                 _SQL.describe, collection_id, name, digest, head.SerializeToString(deterministic=True)
             ):
@@ -92,9 +92,9 @@ class Documents:
     async def delete(self, collection_id: UUID, document_ids: Sequence[str]) -> tuple[int, list[UUID]]:
         """How many were there, and their chunks."""
         names = sorted(set(document_ids))
-        async with self._writing(collection_id) as connection:
+        async with self._patient(collection_id, WRITE_TIMEOUT_S) as connection:
             deleted = await connection.fetch(_SQL.delete, collection_id, names)
-            gone = await connection.fetch(_own(_SQL.empty, collection_id), names, timeout=WRITE_TIMEOUT_S)
+            gone = await connection.fetch(_own(_SQL.empty, collection_id), names)
         return len(deleted), [row["chunk_id"] for row in gone]
 
     async def find(self, collection_id: UUID, document_id: str) -> collections_pb2.StoredDocument:
@@ -131,8 +131,8 @@ class Documents:
     ) -> list[collections_pb2.SearchHit]:
         """The most that a search can bring."""
         asked = (collection_id, limit, filters.jsonpath(filter))
-        async with self._writing(collection_id) as connection:
-            rows = await connection.fetch(_own(_SQL.longest, collection_id), *asked, timeout=READ_TIMEOUT_S)
+        async with self._patient(collection_id, READ_TIMEOUT_S) as connection:
+            rows = await connection.fetch(_own(_SQL.longest, collection_id), *asked)
         return [hit_of(row) for row in rows]
 
     async def by_words(
@@ -141,16 +141,15 @@ class Documents:
         """The chunks that have any of the words, with their ranks, the best first."""
         path = filters.jsonpath(filter)
         query, where = (_SQL.by_words, ()) if path is None else (_SQL.by_words_where, (path,))
-        async with self._writing(collection_id) as connection:
+        async with self._patient(collection_id, READ_TIMEOUT_S) as connection:
             asked = (words, language, limit, *where)
-            rows = await connection.fetch(_own(query, collection_id), *asked, timeout=READ_TIMEOUT_S)
+            rows = await connection.fetch(_own(query, collection_id), *asked)
         return {row["chunk_id"]: row["rank"] for row in rows}
 
     @asynccontextmanager
-    async def _writing(self, collection_id: UUID) -> AsyncIterator[Connection]:
-        """A transaction that may take longer than others."""
+    async def _patient(self, collection_id: UUID, timeout_s: float) -> AsyncIterator[Patient]:
         with gone_told(collection_id):
-            async with self._database.patient(WRITE_TIMEOUT_S) as connection:
+            async with self._database.patient(timeout_s) as connection:
                 yield connection
 
 

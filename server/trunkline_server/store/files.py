@@ -94,10 +94,11 @@ class Files:
     ) -> FileRow:
         """A new file, or the one that this request id has begun, whatever its spec."""
         given = (tenant_id, principal, request_id or None, ids.new_uuid(), spec.SerializeToString(), ttl)
-        row = await self._database.of(tenant_id).fetchrow(_SQL.begin, *given)
-        if row is None:
-            return await self.begun(tenant_id, principal, request_id)
-        return _row(row)
+        async with self._database.of(tenant_id).transaction() as connection:
+            if request_id:
+                await connection.execute(_SQL.let_go, tenant_id, principal, request_id)
+            row = await connection.fetchrow(_SQL.begin, *given)
+        return await self.begun(tenant_id, principal, request_id) if row is None else _row(row)
 
     async def begun(self, tenant_id: UUID, principal: str, request_id: str) -> FileRow:
         """By the name of its upload. Raises RESOURCE_NOT_FOUND."""
@@ -148,8 +149,12 @@ class Files:
         return [Copy(*row) for row in await self._database.fetch(_SQL.copies, file_id)]
 
     async def note_copy(self, file_id: UUID, provider: str, account_id: UUID, purpose: str, named: str) -> Copy:
-        """A copy was made; the one that counts, which may be another's."""
-        row = await self._database.fetchrow(_SQL.note_copy, file_id, provider, account_id, purpose, named)
+        """A copy was made; the one that counts, which may be another's. Raises RESOURCE_NOT_FOUND where the file is
+        forgotten meanwhile."""
+        try:
+            row = await self._database.fetchrow(_SQL.note_copy, file_id, provider, account_id, purpose, named)
+        except asyncpg.ForeignKeyViolationError:
+            raise not_found("file", ids.spell("file", file_id)) from None
         return Copy(*(row or ()))
 
     async def expire(self, unfinished: timedelta) -> None:

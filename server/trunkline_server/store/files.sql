@@ -6,6 +6,11 @@ VALUES ($1, $2, $3, $4, $5, now() + $6::interval)
 ON CONFLICT (tenant_id, principal, request_id) WHERE request_id IS NOT NULL AND NOT is_gone DO NOTHING
 RETURNING file_id, spec, received_bytes, sha256, create_time, expire_time
 
+-- The name of an upload whose file is over its time, and not swept away yet, is free again.
+-- name: let_go
+UPDATE file SET is_gone = true, touch_time = now()
+WHERE tenant_id = $1 AND principal = $2 AND request_id = $3 AND NOT is_gone AND expire_time <= now()
+
 -- name: begun
 SELECT file_id, spec, received_bytes, sha256, create_time, expire_time
 FROM file

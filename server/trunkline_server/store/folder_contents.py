@@ -28,7 +28,7 @@ class FolderContents:
         return await _apart(self._path(piece_id).read_bytes)
 
     async def delete(self, piece_id: UUID) -> None:
-        await _apart(self._path(piece_id).unlink, missing_ok=True)
+        await _apart(_remove, self._path(piece_id))
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -48,7 +48,7 @@ async def _apart(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> 
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    begun = path.with_suffix(".begun")
+    begun = _begun(path)
     with begun.open("wb") as file:
         begun.chmod(0o600)
         file.write(data)
@@ -56,6 +56,16 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     begun.rename(path)
     _keep_names(path.parent)
+
+
+def _remove(path: Path) -> None:
+    """Also what a disk that was full, or a process that died, has left of it."""
+    for each in (path, _begun(path)):
+        each.unlink(missing_ok=True)
+
+
+def _begun(path: Path) -> Path:
+    return path.with_suffix(".begun")
 
 
 def _keep_names(folder: Path) -> None:

@@ -40,12 +40,12 @@ WHERE tenant_id = $1 AND principal = $2 AND method = $3 AND key = $4 AND fence =
 
 -- name: find_result
 SELECT response, failed, trailers, completion_id FROM idempotency
-WHERE tenant_id = $1 AND completion_id = $2 AND state = 'done' AND create_time >= clock_timestamp() - $3::interval
+WHERE tenant_id = $1 AND completion_id = $2 AND state = 'done' AND create_time >= statement_timestamp() - $3::interval
 
 -- name: purge
 DELETE FROM idempotency WHERE (tenant_id, principal, method, key) IN (
     SELECT tenant_id, principal, method, key FROM idempotency
-    WHERE create_time < clock_timestamp() - $1::interval AND lease_until < clock_timestamp()
+    WHERE create_time < statement_timestamp() - $1::interval AND lease_until < statement_timestamp()
     ORDER BY create_time
     LIMIT $2
     FOR UPDATE SKIP LOCKED

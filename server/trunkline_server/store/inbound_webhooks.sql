@@ -4,4 +4,4 @@ Webhooks that providers have sent.
 SELECT inbound_webhook_take($1, $2, $3, $4)
 
 -- name: purge
-DELETE FROM inbound_webhook WHERE create_time < clock_timestamp() - $1::interval
+DELETE FROM inbound_webhook WHERE create_time < statement_timestamp() - $1::interval

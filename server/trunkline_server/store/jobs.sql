@@ -79,7 +79,7 @@ SELECT queues, next_s, rescued FROM bulk_sweep($2) CROSS JOIN job_sweep($1, $2)
 
 -- name: purge
 DELETE FROM job WHERE id IN (
-    SELECT id FROM job WHERE ended_at < clock_timestamp() - $1::interval ORDER BY ended_at LIMIT $2)
+    SELECT id FROM job WHERE ended_at < statement_timestamp() - $1::interval ORDER BY ended_at LIMIT $2)
 
 -- name: stats
 SELECT count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'delayed'),

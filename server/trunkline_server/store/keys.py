@@ -26,6 +26,8 @@ from trunkline_server.store.database import Database
 from trunkline_server.store.page import Page
 
 CHANNEL = "trunkline_keys"
+TURN_S = 30.0
+"""All processes of an installation may start at once."""
 
 _SQL = queries.load(__file__)
 
@@ -101,7 +103,7 @@ class Keys:
     @asynccontextmanager
     async def one_at_a_time(self) -> AsyncIterator[None]:
         """Nobody else is within this, in any process, until it is left."""
-        async with self._database.transaction() as connection:
+        async with self._database.patient(TURN_S) as connection:
             await connection.execute(_SQL.lock)
             yield
 

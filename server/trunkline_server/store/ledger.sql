@@ -1,7 +1,7 @@
 Holds and transfers. What is decided, is decided by the functions in the migrations.
 
 -- name: due
-SELECT id, account_id FROM hold WHERE state = 'held' AND expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1
+SELECT id, account_id FROM hold WHERE state = 'held' AND expires_at <= statement_timestamp() ORDER BY expires_at LIMIT $1
 
 -- name: get_hold
 SELECT id, tenant_id, account_id, state, amount, charged, provider, model, price_version, request_id,

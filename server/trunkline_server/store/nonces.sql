@@ -8,5 +8,5 @@ RETURNING key_id, nonce
 
 -- name: purge
 DELETE FROM request_nonce WHERE (key_id, nonce) IN (
-    SELECT key_id, nonce FROM request_nonce WHERE expire_time < clock_timestamp()
+    SELECT key_id, nonce FROM request_nonce WHERE expire_time < statement_timestamp()
     LIMIT 20000 FOR UPDATE SKIP LOCKED)

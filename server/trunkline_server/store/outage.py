@@ -23,6 +23,7 @@ _OUTAGES: tuple[type[BaseException], ...] = (
     asyncpg.DeadlockDetectedError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # the primary moved
+    asyncpg.InvalidCachedStatementError,  # a migration changed what it returns; asked again, it is prepared anew
 )
 
 

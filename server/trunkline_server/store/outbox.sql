@@ -27,13 +27,13 @@ WHERE position > $1 AND position <= $2
 ORDER BY position
 LIMIT $3
 
+-- Of the first $2, those that are old: numbers rise with time, so what is behind them need not be looked at.
 -- name: purge
 WITH old AS (
     DELETE FROM event
     WHERE number IN (
-        SELECT number FROM event
-        WHERE position IS NOT NULL AND create_time < clock_timestamp() - $1::interval
-        ORDER BY number LIMIT $2)
+        SELECT number FROM (SELECT number, position, create_time FROM event ORDER BY number LIMIT $2) AS first
+        WHERE position IS NOT NULL AND create_time < clock_timestamp() - $1::interval)
     RETURNING position
 ), told AS (
     UPDATE event_head SET forgot = greatest(forgot, (SELECT max(position) FROM old))

@@ -86,22 +86,22 @@ class PgVector(TellingStore):
             message = "the database has no pgvector 0.7 or newer: install it there, or set collections.store"
             raise TrunklineError(Reason.CAPABILITY_UNSUPPORTED, message)
         async with self._database.patient(WRITE_TIMEOUT_S) as connection:
-            await connection.execute(_spelled(_SQL.create, space), timeout=WRITE_TIMEOUT_S)
+            await connection.execute(_spelled(_SQL.create, space))
 
     async def drop(self, space: Space) -> None:
         async with self._database.patient(WRITE_TIMEOUT_S) as connection:
-            await connection.execute(_spelled(_SQL.drop, space), timeout=WRITE_TIMEOUT_S)
+            await connection.execute(_spelled(_SQL.drop, space))
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         rows = [(each.chunk_id, orjson.dumps(each.facts).decode(), _text_of(each.vector)) for each in points]
         with gone_told(space.collection_id):
             async with self._database.patient(WRITE_TIMEOUT_S) as connection:
-                await connection.executemany(_spelled(_SQL.put, space), rows, timeout=WRITE_TIMEOUT_S)
+                await connection.executemany(_spelled(_SQL.put, space), rows)
 
     async def remove(self, space: Space, chunk_ids: Sequence[UUID]) -> None:
         with gone_told(space.collection_id):
             async with self._database.patient(WRITE_TIMEOUT_S) as connection:
-                await connection.execute(_spelled(_SQL.remove, space), list(chunk_ids), timeout=WRITE_TIMEOUT_S)
+                await connection.execute(_spelled(_SQL.remove, space), list(chunk_ids))
 
     async def vectors(self, space: Space, chunk_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[float]]:
         with gone_told(space.collection_id):
@@ -132,12 +132,12 @@ class PgVector(TellingStore):
                 return await self._database.fetch(_spelled(around, space, _OF_ALL, limit), asked)
             async with self._database.patient(READ_TIMEOUT_S) as connection:
                 query = _spelled(around, space, _OF_FEW, limit)
-                rows = await connection.fetch(query, asked, path, self._few, timeout=READ_TIMEOUT_S)
+                rows = await connection.fetch(query, asked, path, self._few)
                 if not rows or rows[0]["matching"] <= self._few:
                     return rows
                 await connection.execute(_SQL.look_wider)
                 query = _spelled(around, space, _OF_SOME, limit)
-                return await connection.fetch(query, asked, path, timeout=READ_TIMEOUT_S)
+                return await connection.fetch(query, asked, path)
 
     async def page(self, space: Space, after: str, limit: int) -> tuple[list[UUID], str]:
         with gone_told(space.collection_id):

@@ -88,7 +88,7 @@ async def _examined(connection: Connection, *, whole: bool) -> Audit:
     findings = [Finding(*row) for row in rows] + await _usage(connection, whole=whole)
     if not findings:
         await connection.execute(_SQL.mark, timeout=LIMIT_S)
-    noted = await connection.fetchrow(_SQL.note, whole, len(findings))
+    noted = await connection.fetchrow(_SQL.note, whole, len(findings), timeout=LIMIT_S)
     assert noted is not None  # noqa: S101 - the row that was just written
     return Audit(findings, *noted)
 

@@ -1,5 +1,8 @@
 Calls of the past and the differences that were posted to them; `ledger_reprice` in the migrations posts one.
 
+-- name: first
+SELECT min(create_time) FROM usage WHERE create_time >= $1 AND create_time < $2
+
 -- Ordered and paged by (create_time, completion_id). What cost nothing because nothing was used stays so.
 -- name: calls
 SELECT completion_id, u.tenant_id, provider, model, u.create_time, duration_ms,

@@ -13,6 +13,8 @@ from trunkline_server.store.database import Database
 
 SCOPE_ENTRIES_MAX: Final = 1000
 """Of one scope: all of them are compared at every look."""
+FORGET_S: Final = 60.0
+"""All of the table is looked through."""
 
 _SQL = queries.load(__file__)
 
@@ -71,5 +73,6 @@ class SimilarAnswers:
 
     async def forget(self, tenant_entries_max: int) -> None:
         """What is no longer fresh, and of tenants that have too many the oldest."""
-        await self._database.execute(_SQL.forget)
-        await self._database.execute(_SQL.thin, tenant_entries_max)
+        async with self._database.patient(FORGET_S) as connection:
+            await connection.execute(_SQL.forget)
+            await connection.execute(_SQL.thin, tenant_entries_max)

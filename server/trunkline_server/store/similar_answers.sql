@@ -39,7 +39,7 @@ WITH gone AS (
 SELECT count(*) FROM gone
 
 -- name: forget
-DELETE FROM similar_answer WHERE expire_time <= clock_timestamp()
+DELETE FROM similar_answer WHERE expire_time <= statement_timestamp()
 
 -- name: thin
 DELETE FROM similar_answer AS s USING (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
 
 from trunkline_server.store.connection import Connection
+from trunkline_server.store.patient import Patient
 
 
 class Statements(ABC):
@@ -21,6 +23,12 @@ class Statements(ABC):
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """A connection within a transaction: commits at the end, rolls back on an exception."""
+
+    @asynccontextmanager
+    async def patient(self, timeout_s: float) -> AsyncIterator[Patient]:
+        """A transaction whose statements may take so long, and wait so long for locks."""
+        async with self.transaction() as connection:
+            yield await Patient.of(connection, timeout_s)
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         """All rows."""

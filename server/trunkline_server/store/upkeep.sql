@@ -10,7 +10,7 @@ UPDATE hold_purge SET closed_before = greatest(closed_before, clock_timestamp() 
 -- name: purge
 DELETE FROM hold WHERE id IN (
     SELECT id FROM hold
-    WHERE closed_at < clock_timestamp() - $1::interval
+    WHERE closed_at < statement_timestamp() - $1::interval
     LIMIT $2
     FOR UPDATE SKIP LOCKED
 )

@@ -14,7 +14,7 @@ from trunkline_server.core import ids
 from trunkline_server.core.errors import not_found
 from trunkline_server.store import queries
 from trunkline_server.store.database import Database
-from trunkline_server.store.webhook_endpoints import WebhookEndpoints
+from trunkline_server.store.webhook_endpoints import PART_ROWS, WebhookEndpoints
 
 _SQL = queries.load(__file__)
 
@@ -122,7 +122,12 @@ class WebhookDeliveries:
     async def failed_again(self, tenant_id: UUID, endpoint_id: UUID, since: datetime | None) -> int:
         """Sends what was given up again; how many those are. Raises RESOURCE_NOT_FOUND."""
         await self._endpoints.get(tenant_id, endpoint_id)
-        return _count(await self._database.of(tenant_id).execute(_SQL.failed_again, tenant_id, endpoint_id, since))
+        sent, count, behind = 0, 1, 0
+        while count:
+            asked = (tenant_id, endpoint_id, since, behind, PART_ROWS)
+            [(count, behind)] = await self._database.of(tenant_id).fetch(_SQL.failed_again, *asked)
+            sent += count
+        return sent
 
     async def purge(self, older_than: timedelta, limit: int = PURGE_ROWS) -> int:
         """Deletes up to `limit` deliveries that ended long ago; says how many."""

@@ -32,12 +32,19 @@ WHERE p.endpoint_id = d.endpoint_id AND p.enabled AND d.tenant_id = $1 AND d.del
 -- name: has
 SELECT EXISTS (SELECT 1 FROM webhook_delivery WHERE tenant_id = $1 AND delivery_id = $2)
 
+-- Some of them, in their order, behind the number $4; how many, and the last one's.
 -- name: failed_again
-UPDATE webhook_delivery AS d SET state = 'waiting', attempt = 0, next_time = clock_timestamp(), end_time = NULL
-FROM webhook_endpoint AS p
-WHERE p.endpoint_id = d.endpoint_id AND p.enabled AND d.tenant_id = $1 AND d.endpoint_id = $2 AND d.state = 'failed'
-  AND ($3::timestamptz IS NULL OR d.create_time >= $3)
+WITH sent AS (
+    UPDATE webhook_delivery SET state = 'waiting', attempt = 0, next_time = clock_timestamp(), end_time = NULL
+    WHERE number IN (
+        SELECT d.number FROM webhook_delivery AS d JOIN webhook_endpoint AS p USING (endpoint_id)
+        WHERE p.enabled AND d.tenant_id = $1 AND d.endpoint_id = $2 AND d.state = 'failed'
+          AND ($3::timestamptz IS NULL OR d.create_time >= $3) AND d.number > $4
+        ORDER BY d.number LIMIT $5 FOR UPDATE OF d)
+    RETURNING number
+)
+SELECT count(*), max(number) FROM sent
 
 -- name: purge
 DELETE FROM webhook_delivery WHERE number IN (
-    SELECT number FROM webhook_delivery WHERE end_time < clock_timestamp() - $1::interval ORDER BY end_time LIMIT $2)
+    SELECT number FROM webhook_delivery WHERE end_time < statement_timestamp() - $1::interval ORDER BY end_time LIMIT $2)

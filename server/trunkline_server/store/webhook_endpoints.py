@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +19,9 @@ from trunkline_server.store.database import Database
 from trunkline_server.store.tenant_keys import TenantKeys
 
 _SQL = queries.load(__file__)
+
+PART_ROWS: Final = 5000
+"""Deliveries that change by one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +114,11 @@ class WebhookEndpoints:
         return bool(await self._database.of(tenant_id).fetchval(_SQL.has_callbacks, tenant_id))
 
     async def update(self, tenant_id: UUID, endpoint_id: UUID, wanted: Wanted) -> Endpoint:
-        """Raises RESOURCE_NOT_FOUND."""
+        """One that is enabled gets nothing of what was given up. Raises RESOURCE_NOT_FOUND."""
         types = None if wanted.types is None else list(wanted.types)
         asked = (wanted.uri, wanted.description, types, wanted.enabled)
+        while wanted.enabled and await self._database.of(tenant_id).fetchval(_SQL.give_up, endpoint_id, PART_ROWS):
+            pass
         async with self._database.of(tenant_id).transaction() as connection:
             row = await connection.fetchrow(_SQL.update, tenant_id, endpoint_id, *asked)
             if row is not None and wanted.enabled is False:
@@ -122,9 +127,16 @@ class WebhookEndpoints:
         return _found(row, endpoint_id)
 
     async def delete(self, tenant_id: UUID, endpoint_id: UUID) -> None:
-        """Raises RESOURCE_NOT_FOUND."""
-        if await self._database.of(tenant_id).execute(_SQL.delete, tenant_id, endpoint_id) == "DELETE 0":
+        """With its deliveries. Raises RESOURCE_NOT_FOUND."""
+        asked = (tenant_id, endpoint_id)
+        while await self._database.of(tenant_id).execute(_SQL.empty, *asked, PART_ROWS) != "DELETE 0":
+            pass
+        if await self._database.of(tenant_id).execute(_SQL.delete, *asked) == "DELETE 0":
             raise _none(endpoint_id)
+
+    async def give_up(self) -> int:
+        """Some of what waits for endpoints of any tenant that are disabled; says how many."""
+        return int(await self._database.fetchval(_SQL.give_up, None, PART_ROWS))
 
     async def rotate(self, tenant_id: UUID, endpoint_id: UUID, overlap: timedelta) -> tuple[Endpoint, str]:
         """A new secret or key pair, beside which the old one signs for a while. Raises RESOURCE_NOT_FOUND."""

@@ -29,6 +29,13 @@ RETURNING *
 -- name: disable
 SELECT webhook_disable($1, $2)
 
+-- name: give_up
+SELECT webhook_give_up($1, $2)
+
+-- name: empty
+DELETE FROM webhook_delivery WHERE number IN (
+    SELECT number FROM webhook_delivery WHERE tenant_id = $1 AND endpoint_id = $2 LIMIT $3)
+
 -- name: delete
 DELETE FROM webhook_endpoint WHERE tenant_id = $1 AND endpoint_id = $2
 

@@ -12,7 +12,7 @@ from typing import Final
 from trunkline_server.store.database import Database
 from trunkline_server.store.reconciliation import examine_if_due, tell
 from trunkline_server.store.upkeep import Upkeep
-from trunkline_server.worker.chores import Chore
+from trunkline_server.worker.chores import Chore, in_parts
 
 _log = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ def bookkeeping(database: Database, hold_retention_days: int) -> list[Chore]:
     """What one replica does for all of them."""
     upkeep = Upkeep(database, timedelta(days=hold_retention_days))
     return [
-        Chore("lapse_credits", 30, upkeep.lapse_credits),
-        Chore("purge_holds", 600, upkeep.purge_holds),
+        Chore("lapse_credits", 30, in_parts(upkeep.lapse_credits)),
+        Chore("purge_holds", 600, in_parts(upkeep.purge_holds)),
         Chore("audit", AUDIT_EVERY_S, lambda: audit(database)),
     ]
 

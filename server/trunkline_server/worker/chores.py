@@ -7,10 +7,13 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from trunkline_server.core.errors import TrunklineError
 
 _log = logging.getLogger(__name__)
+
+PARTS_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,18 @@ class Chore:
 
     def _pause_s(self) -> float:
         return self.every_s * random.uniform(0.9, 1.1)
+
+
+def in_parts(part: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[None]]:
+    """Work that says how much it did, done until nothing is left, however much has come since the last time. Others get
+    their turn after so many parts."""
+
+    async def parts() -> None:
+        for _ in range(PARTS_MAX):
+            if not await part():
+                return
+
+    return parts
 
 
 def reason_of(error: Exception) -> str:
