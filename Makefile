@@ -24,7 +24,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help setup gen clients test-clients docs baseline lock run test test-fast test-real quality bench bench-collections bench-tools overload soak wheels release check check-code check-layers check-contract check-generated format clean
+.PHONY: help setup gen clients test-clients docs baseline lock run test test-fast test-real quality bench bench-collections bench-tools bench-failover overload soak soak-jobs wheels release check check-code check-layers check-contract check-generated format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

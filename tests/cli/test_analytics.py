@@ -33,6 +33,9 @@ async def test_reports_to_keep(called: Called, quiet_place: Path) -> None:
     assert (line["model"], line["charge_credits"]) == ("echo", "0.000003")
     assert (quiet_place / "report.html").read_text().startswith("<!doctype html>")
     assert (await called("analytics", "report", "--export", "table.txt")).exit_code == 2
+    nowhere = await called("analytics", "report", "--export", "nowhere/report.csv")
+    told = "trunkline: nowhere/report.csv cannot be written: No such file or directory\n"
+    assert (nowhere.exit_code, nowhere.stderr) == (1, told)
 
 
 async def test_how_calls_went_and_what_goes_on(called: Called) -> None:

@@ -82,7 +82,8 @@ async def test_a_refusal_is_one_line(called: Called, stream: str) -> None:
     result = await called("chat", stream, "--model", "sandbox/nothing-of-this-name", "hi")
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr == "trunkline: MODEL_NOT_FOUND: model 'sandbox/nothing-of-this-name' does not exist\n"
+    told = "MODEL_NOT_FOUND: model 'sandbox/nothing-of-this-name' does not exist; see `trunkline models list`"
+    assert result.stderr == f"trunkline: {told}\n"
 
 
 async def test_when_to_try_again(called: Called) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -8,12 +9,16 @@ import msgspec
 import pytest
 
 from tests.cli.conftest import Typed
+from trunkline import channels
 from trunkline_server import config
+from trunkline_server.cli import gateway
 from trunkline_server.config import Settings
+from trunkline_server.config.sections import McpServerSection
 from trunkline_server.core.preset import presets
 from trunkline_server.providers import builtin
 
 SECRET = "tell-nobody"
+ROOT = Path(__file__).parents[2]
 
 
 def _shown(text: str) -> dict[str, object]:
@@ -41,6 +46,10 @@ def test_masks_what_is_secret(typed: Typed, quiet_place: Path) -> None:
     own = [f"base_url = 'https://joe:{SECRET}@h:8/v1?key={SECRET}'"]
     own += [f"webhook_keys_uri = 'https://joe:{SECRET}@h/keys'"]
     own += [f"{table} = {{ x-key = '{SECRET}' }}" for table in ("headers", "query")]
+    own += ["[telemetry]", f"otlp_endpoint = 'http://joe:{SECRET}@h:4318'", f"otlp_headers = {{ x-key = '{SECRET}' }}"]
+    own += ["[mcp_servers.own]", "command = ['serve']", f"environment = {{ KEY = '{SECRET}' }}"]
+    own += ["[[auth.issuers]]", "issuer = 'https://i/'", "audience = 'a'", "scopes = ['chat:*']"]
+    own += [f"jwks_uri = 'https://joe:{SECRET}@i/keys'"]
     (quiet_place / "trunkline.toml").write_text("\n".join(["[providers.own]", *own]))
     given = {
         "TRUNKLINE_DATABASE_URL": f"postgresql://u:{SECRET}@h/d",
@@ -52,6 +61,7 @@ def test_masks_what_is_secret(typed: Typed, quiet_place: Path) -> None:
     assert SECRET not in result.output
     assert _shown(result.stdout)["providers.own.base_url"] == "https://***@h:8/v1?***"
     assert _shown(result.stdout)["providers.openai.api_key"] == "***"
+    assert _shown(result.stdout)["telemetry.otlp_endpoint"] == "http://***@h:4318"
 
 
 def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed: Typed) -> None:
@@ -69,7 +79,8 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
     harmless |= {"providers.own.webhook_keys_uri", "providers.own.price_list"}
     harmless |= {"routing.strategy", "routing.universal_fallback", "cache.hit_price", "cache.embedding_model"}
     harmless |= {"guard.input_harm", "guard.input_personal_data", "guard.output_harm", "guard.output_personal_data"}
-    harmless |= {"guard.action", "guard.moderation_model", "jobs.http_address"}
+    harmless |= {"guard.action", "guard.moderation_model", "jobs.http_address", "tasks.models", "routing.chains"}
+    harmless |= {"routing.weights"}
     harmless |= {f"files.{name}" for name in ("store", "folder", "bucket", "bucket_endpoint", "bucket_region")}
     harmless |= {"files.bucket_prefix"}
     harmless |= {"collections.store", "grpc.health_address", "telemetry.otlp_endpoint"}
@@ -84,24 +95,27 @@ def test_every_word_that_could_be_secret_is_masked_or_known_to_be_harmless(typed
         query={"a": SECRET},
         webhook_secret=SECRET,
     )
-    texts = {name for name, value in _texts(msgspec.to_builtins(Settings(providers={"own": own})))}
+    servers = {"own": McpServerSection(command=("serve",))}
+    told = msgspec.to_builtins(Settings(providers={"own": own}, mcp_servers=servers))
     given = {"TRUNKLINE_PROVIDERS__OWN__API_KEY": SECRET, "TRUNKLINE_PROVIDERS__OWN__BASE_URL": "http://h"}
     given["TRUNKLINE_PROVIDERS__OWN__WEBHOOK_SECRET"] = SECRET
     masked = {"database_url", "redis_url", "auth.pepper", "providers.own.api_key", "providers.own.headers.a"}
     masked |= {"providers.own.query.a", "providers.own.webhook_secret"}
     masked |= {"files.bucket_access_key", "files.bucket_secret_key"}
     masked |= {f"collections.{name}_api_key" for name in ("qdrant", "weaviate", "pinecone")}
-    assert texts == harmless | masked
+    masked |= {"secrets.kek", "telemetry.otlp_headers", "mcp_servers.own.environment"}
+    assert _texts(told) == harmless | masked
     assert SECRET not in typed("config", "check", given=given).output
 
 
-def _texts(tree: dict[str, object], path: str = "") -> list[tuple[str, str]]:
-    found = []
+def _texts(tree: dict[str, object], path: str = "") -> set[str]:
+    """The names of what is a text, or a table for words that nobody knows beforehand."""
+    found = set()
     for key, value in tree.items():
-        if isinstance(value, dict):
-            found += _texts(value, f"{path}{key}.")
-        elif isinstance(value, str):
-            found.append((f"{path}{key}", value))
+        if isinstance(value, dict) and value:
+            found |= _texts(value, f"{path}{key}.")
+        elif isinstance(value, str | dict):
+            found.add(f"{path}{key}")
     return found
 
 
@@ -146,8 +160,12 @@ def test_a_bucket_has_a_scheme() -> None:
         config.load({f"TRUNKLINE_FILES__{name}": value for name, value in given.items()})
 
 
-def test_names_of_clients_are_no_settings() -> None:
-    config.load(dict.fromkeys(config.CLIENT_NAMES, "x"))
+def test_what_clients_read_is_no_setting() -> None:
+    sources = [Path(channels.__file__), Path(gateway.__file__), *ROOT.glob("clients/*/README.md")]
+    read = {name for each in sources for name in re.findall(r"TRUNKLINE_[A-Z_]+", each.read_text("utf-8"))}
+
+    assert read == set(config.CLIENT_NAMES)
+    config.load(dict.fromkeys(read, "x"))
 
 
 NEEDED = {

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from importlib import import_module
+from threading import Thread
 
 import click
 import pytest
@@ -46,6 +48,28 @@ def test_runs_as_a_module() -> None:
         [sys.executable, "-m", "trunkline_server", "version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"trunkline {__version__}\n"
+
+
+def test_what_grpc_has_to_say_of_a_handshake_is_told_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=_answer_in_the_clear, args=(listener,), daemon=True).start()
+        address = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        command = [sys.executable, "-m", "trunkline_server", "models", "--address", address, "--key", "k"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr.splitlines()) == (1, [done.stderr.strip()])
+    assert "TLS was not agreed on" in done.stderr
+
+
+def _answer_in_the_clear(listener: socket.socket) -> None:
+    while True:
+        try:
+            with listener.accept()[0] as caller:
+                caller.recv(4096)
+                caller.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                caller.recv(1)  # until it hangs up
+        except OSError:
+            return
 
 
 @pytest.mark.parametrize("name", COMMANDS)

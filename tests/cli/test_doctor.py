@@ -11,7 +11,7 @@ from tests.fixtures.gateway import RunningGateway
 from trunkline_server.cli import checks
 from trunkline_server.cli.finding import Verdict
 
-FREE = {"TRUNKLINE_GRPC__ADDRESS": "127.0.0.1:0"}
+FREE = {"TRUNKLINE_GRPC__ADDRESS": "127.0.0.1:0", "TRUNKLINE_HTTP__ADDRESS": "127.0.0.1:0"}
 
 
 def _lines(text: str) -> dict[str, str]:
@@ -49,15 +49,17 @@ def test_wrong_settings(typed: Typed) -> None:
     assert "-> " in result.stdout
 
 
-def test_an_address_that_is_taken(typed: Typed) -> None:
+@pytest.mark.parametrize("door", ["GRPC", "HTTP"])
+def test_an_address_that_is_taken(typed: Typed, door: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("trunkline_server.cli.reach.ANSWER_TIMEOUT_S", 0.3)
-            result = typed("doctor", given={"TRUNKLINE_GRPC__ADDRESS": address})
+            result = typed("doctor", given={**FREE, f"TRUNKLINE_{door}__ADDRESS": address})
     assert result.exit_code == 1
     assert f"BAD   gateway               {address} cannot be used: Address already in use" in result.stdout
+    assert f"set TRUNKLINE_{door}__ADDRESS to another" in result.stdout
 
 
 def test_a_database_that_does_not_answer(typed: Typed) -> None:

@@ -29,6 +29,25 @@ def test_a_check_makes_nothing(typed: Typed, quiet_place: Path) -> None:
     assert list(quiet_place.iterdir()) == []
 
 
+LOOKING = ("credits audit", "prices reprice --from 2026-01-01", "schedules list", "secrets rotate-kek")
+
+
+@pytest.mark.parametrize("command", LOOKING)
+def test_whoever_looks_into_a_database_makes_none(typed: Typed, quiet_place: Path, command: str) -> None:
+    result = typed(*command.split())
+    told = f"trunkline: there is no database in {quiet_place}/.trunkline; set TRUNKLINE_DATA_DIR to where the gateway "
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"{told}has it\n")
+    assert list(quiet_place.iterdir()) == []
+
+
+async def test_an_empty_database_has_nothing_to_look_at(empty_url: str, typed: Typed) -> None:
+    given = {"TRUNKLINE_DATABASE_URL": empty_url}
+    for command in LOOKING:
+        result = await asyncio.to_thread(typed, *command.split(), given=given)
+        told = "trunkline: the database lacks tables of this version; run `trunkline migrate`\n"
+        assert (result.exit_code, result.stdout, result.stderr) == (1, "", told)
+
+
 def test_the_embedded_database(typed: Typed, quiet_place: Path) -> None:
     assert typed("migrate").stdout == NAMES
     assert typed("migrate", "--check").exit_code == 0

@@ -63,5 +63,7 @@ async def test_a_price_is_set_and_listed(called: Called) -> None:
 
 async def test_a_price_that_is_none(called: Called) -> None:
     assert (await called("prices", "set", "sandbox/echo", "--input", "much")).exit_code == 2
-    refused = await called("prices", "set", "sandbox/echo")
-    assert (refused.exit_code, "units" in refused.stderr) == (1, True)
+    nothing = await called("prices", "set", "sandbox/echo")
+    nameless = await called("prices", "set", "echo", "--input", "1")
+    assert (nothing.exit_code, "give --input" in nothing.stderr) == (2, True)
+    assert (nameless.exit_code, "MODEL is provider/model, not 'echo'" in nameless.stderr) == (2, True)

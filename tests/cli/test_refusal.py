@@ -74,6 +74,11 @@ def test_limits_attempts_and_what_was_charged() -> None:
     assert told == "X: no; account: needs 5, has 1; p/m failed (TRANSIENT, HTTP 500); cmpl_1 was charged 0.1 credits"
 
 
+def test_what_to_do_next() -> None:
+    told = _told("model 'm' does not exist", _info("MODEL_NOT_FOUND"))
+    assert told == "MODEL_NOT_FOUND: model 'm' does not exist; see `trunkline models list`"
+
+
 def test_a_refusal_cannot_steer_the_terminal() -> None:
     assert _told("no\n\x1b[2J", _info("X")) == "X: no [2J"
 

@@ -112,6 +112,7 @@ MODELS: Final = {
     "sandbox/../echo": UNKNOWN,
     "sandbox/nothing": UNKNOWN,
     "openai/gpt-4o": Refusal("FAILED_PRECONDITION", "PROVIDER_DISABLED"),
+    "gpt-4o": Refusal("FAILED_PRECONDITION", "PROVIDER_DISABLED"),
     "nobody/has-this": UNKNOWN,
     "no-such-model": UNKNOWN,
 }

@@ -14,10 +14,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from google.protobuf import json_format
 
-from tests.fixtures.gateway import StartGateway, question, text_of
+from tests.fixtures.gateway import RunningGateway, StartGateway, question, text_of
 from tests.fixtures.http import Http
 from tests.fixtures.refusal import refusal
-from trunkline.v1 import chat_pb2, credits_pb2
+from trunkline.v1 import chat_pb2, credits_pb2, jobs_pb2
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.door.issuers import FETCH_EVERY_S, KEPT_S, Claimed, Issuer, Issuers
 
@@ -107,6 +107,8 @@ BAD: Final[dict[str, Callable[[], str]]] = {
     "for nobody": lambda: token(aud=None),
     "of another issuer": lambda: token(iss="https://evil.example.com/"),
     "for ever": lambda: token(exp=None),
+    "longer than there are years": lambda: token(exp=10**18),
+    "without end": lambda: token(exp=float("inf")),
     "of the future": lambda: token(nbf=time.time() + 600),
     "of nobody": lambda: token(sub=None),
     "of a strange name": lambda: token(sub="a\nb"),
@@ -140,6 +142,8 @@ async def test_a_token_may_do_less_and_never_more() -> None:
     assert (await read(token(scope="chat:write admin:drain *"), login)).scopes == {"chat:write"}
     assert (await read(token(scope=["models:read"]), login)).scopes == {"models:read"}
     assert (await read(token(), login)).scopes == frozenset()
+    with pytest.raises(TrunklineError):
+        await read(token(scope=7), login)
 
 
 async def test_keys_are_fetched_once_and_for_new_names_once_a_minute() -> None:
@@ -186,7 +190,7 @@ async def test_both_doors_take_a_token_and_its_user_alone(start_gateway: StartGa
             "issuer": ISSUER,
             "audience": "trunkline",
             "jwks_uri": site.uri,
-            "scopes": ["chat:write"],
+            "scopes": ["chat:write", "jobs:write"],
             "algorithms": ["ES256"],
         }
         allowed = dict.fromkeys(("allow_http_hosts", "allow_private_hosts"), json.dumps([site.host]))
@@ -199,12 +203,23 @@ async def test_both_doors_take_a_token_and_its_user_alone(start_gateway: StartGa
         assert told.status == 200
         other = gateway.metadata(key=token(), user="eve")
         assert (await refusal(gateway.chat.Complete(request, metadata=other))).reason == "FIELD_FORBIDDEN"
+        job = await ended_job(gateway, "eve")
+        theirs = gateway.jobs.RetryJob(jobs_pb2.RetryJobRequest(job_id=job.job_id), metadata=metadata)
+        assert await refusal(theirs) == ("PERMISSION_DENIED", "FIELD_FORBIDDEN", "job_id")
         balance = gateway.credits.ListAccounts(credits_pb2.ListAccountsRequest(), metadata=metadata)
         assert (await refusal(balance)).reason == "SCOPE_MISSING"
         accounts = await gateway.credits.ListAccounts(
             credits_pb2.ListAccountsRequest(user_id="ada"), metadata=gateway.metadata()
         )
         assert [account.user_id for account in accounts.accounts] == ["ada"]
+
+
+async def ended_job(gateway: RunningGateway, user: str) -> jobs_pb2.Job:
+    asked = jobs_pb2.CreateJobRequest(spec=jobs_pb2.JobSpec(chat=question("hi")))
+    asked.schedule_time.FromSeconds(int(time.time()) + 3600)
+    made = await gateway.jobs.CreateJob(asked, metadata=gateway.metadata(user))
+    cancel = jobs_pb2.CancelJobRequest(job_id=made.job.job_id)
+    return (await gateway.jobs.CancelJob(cancel, metadata=gateway.metadata())).job
 
 
 class Published:

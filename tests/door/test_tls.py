@@ -48,13 +48,15 @@ class Secured:
             metadata = tuple(said.items())
             return text_of((await stub.Complete(request, metadata=metadata, timeout=20)).completion)
 
-    async def ask_http(self, path: str, shown: tuple[Path, Path] | None = None, body: bytes = b"") -> bytes:
+    async def ask_http(
+        self, path: str, shown: tuple[Path, Path] | None = None, body: bytes = b"", more: str = ""
+    ) -> bytes:
         context = ssl.create_default_context(cadata=self.authority.certificate.decode())
         if shown:
             context.load_cert_chain(*shown)
         host, _, port = self.gateway.house.http_address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port), ssl=context)
-        head = f"POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
+        head = f"POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n{more}"
         writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         async with asyncio.timeout(20):
             answer = await reader.read()
@@ -123,6 +125,11 @@ async def test_the_other_door_knows_the_same_names(secured: Secured, tmp_path: P
     shown = secured.authority.workload(SHOP).write(tmp_path, "workload")
     assert b"200 OK" in (await secured.ask_http(path, shown, body)).split(b"\r\n", 1)[0]
     assert b"401" in (await secured.ask_http(path, None, body)).split(b"\r\n", 1)[0]
+
+
+async def test_sessions_of_the_dashboard_go_no_other_way(secured: Secured) -> None:
+    told = await secured.ask_http("/dashboard/session/end", more="x-trunkline-dashboard: 1\r\n")
+    assert b"; SameSite=Strict; Secure\r\n" in told
 
 
 async def test_probes_ask_for_health_in_the_clear_and_for_nothing_else(secured: Secured) -> None:

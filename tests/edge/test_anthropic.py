@@ -196,6 +196,9 @@ async def test_keys_and_credits(start_gateway: StartGateway) -> None:
     async with client_of(gateway, api_key="wrong") as client:
         with pytest.raises(anthropic.AuthenticationError):
             await client.messages.create(model=ECHO, max_tokens=9, messages=HELLO)
+        with pytest.raises(anthropic.AuthenticationError) as wrong:
+            await client.models.retrieve(ECHO)
+        assert wrong.value.type == "authentication_error"
     async with client_of(gateway, default_headers={"x-trunkline-user": "ada"}) as client:
         with pytest.raises(anthropic.APIStatusError) as caught:
             await client.messages.create(model=ECHO, max_tokens=9, messages=HELLO)

@@ -102,6 +102,7 @@ async def test_a_key_gives_what_it_may_and_no_more(http: Http) -> None:
         {"x_trunkline_dashboard": ""},
         {"origin": "https://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"sec_fetch_site": "cross-site"},
         {"sec_fetch_site": "same-site"},
     ],

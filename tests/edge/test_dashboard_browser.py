@@ -75,6 +75,7 @@ async def overview(browser: Browser) -> None:
     await browser.until("document.getElementById('live').innerText.includes('running')")
     assert await browser.ask("document.querySelector('#view img') === null")
     assert await browser.ask("document.querySelectorAll('.chart rect.bar').length") >= 3
+    assert await browser.ask("[...document.querySelectorAll('.chart text')].every((one) => one.getBBox().x >= 0)")
     await browser.ask(
         "[...document.querySelectorAll('.segments button')].find((one) => one.textContent === '24 h').click()"
     )

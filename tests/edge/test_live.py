@@ -165,6 +165,20 @@ async def test_cancelling(http: Http) -> None:
         assert (await page.hear_all("a"))[-1]["type"] == "done"
 
 
+async def test_cancelled_in_the_same_breath(http: Http) -> None:
+    async with page_of(http) as page:
+        said = ({"type": "start", "id": "a", "request": STALLED}, {"type": "cancel", "id": "a"})
+        await page.socket.send(b"".join(page.frames.send(TextMessage(json.dumps(each))) for each in said))
+        assert (await page.hear_all("a"))[-1]["error"]["code"] == "canceled"
+
+
+async def test_an_open_socket_takes_no_place_in_the_house(http: Http) -> None:
+    async with page_of(http) as page:
+        await page.say(type="start", id="a", request=HELLO)
+        await page.hear_all("a")
+        assert b'trunkline_door_calls{state="inside"} 0\n' in (await http.get("/metrics")).body
+
+
 async def test_a_page_that_is_closed_stops_the_provider(
     books: Books, start_gateway: StartGateway, upstream: Upstream
 ) -> None:
@@ -219,6 +233,7 @@ async def test_pieces_pings_and_farewells(http: Http) -> None:
         await page.put(Ping(b"x"))
         assert isinstance(await page.event(), Pong)
         await page.put(CloseConnection(1000))
+        await page.socket.send(b"\x81\x80\0\0\0\0")  # nothing counts behind the end
         assert isinstance(await page.event(), CloseConnection)
         assert await page.socket.gone() == b""
 
@@ -253,6 +268,7 @@ async def test_who_may_open_a_socket(start_gateway: StartGateway) -> None:
     assert (await refused(http, authorization="")).status == 401
     assert (await refused(http, origin="https://evil.test")).status == 403
     assert (await refused(http, origin="null")).status == 403
+    assert (await refused(http, origin="http://[")).status == 403
     assert (await refused(http, sec_websocket_version="8")).status == 426
     assert (await refused(http, upgrade="h2c")).status == 426
     assert (await http.get("/ws")).status == 426

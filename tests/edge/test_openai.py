@@ -230,6 +230,24 @@ async def test_a_stream_that_breaks_off(client: AsyncOpenAI) -> None:
         await to_its_end(stream)
 
 
+BEYOND = [
+    ("/v1/chat/completions", b'"seed": 1' + b"0" * 40),
+    ("/v1/chat/completions", b'"tools": [{"function": {"name": "f", "parameters": "\xff"}}]'),
+    ("/v1/responses", b'"max_output_tokens": 99999999999'),
+    ("/v1/messages", b'"max_tokens": 99999999999'),
+    ("/v1/messages", b'"max_tokens": 9, "tools": [{"name": "f", "input_schema": "\xff"}]'),
+    ("/v1/images/generations", b'"n": 99999999999'),
+    ("/v1/embeddings", b'"dimensions": 99999999999'),
+]
+
+
+@pytest.mark.parametrize(("path", "field"), BEYOND)
+async def test_what_no_message_can_hold(http: Http, path: str, field: bytes) -> None:
+    body = b'{"model": "sandbox/echo", "messages": [], "input": "x", "prompt": "x", %b}' % field
+    answer = await http.post(path, body=body)
+    assert (answer.status, answer.json()["error"]["type"]) == (400, "invalid_request_error")
+
+
 async def test_what_no_client_sends(http: Http) -> None:
     for body in (b"nonsense", b"[]", b'"x"', b"{}", b"\xff", b"[" * 50_000, b'{"model": 1}'):
         answer = await http.post("/v1/chat/completions", body=body)

@@ -154,8 +154,10 @@ async def test_what_is_made_in_one_piece_is_streamed_as_one(client: AsyncOpenAI)
 
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # the client says so of this method
 async def test_a_translation(books: Books, client: AsyncOpenAI) -> None:
-    answer = await client.audio.translations.create(model="sandbox/listen", file=file(), temperature=0.5)
-    assert answer.text == WORDS
+    answer: Any = await client.audio.translations.create(
+        model="sandbox/listen", file=file(), temperature=0.5, response_format="verbose_json"
+    )
+    assert (answer.text, answer.task) == (WORDS, "translate")
     assert [row["operation"] for row in await books.usage()] == ["audio_translation"]
 
 

@@ -162,6 +162,7 @@ async def test_our_spent_account_there_is_told_as_ours(desk: Desk) -> None:
     _always(desk, status=status, json=body)
     error = await desk.failed()
     assert refusal_of(error) == Refusal("UNAVAILABLE", "PROVIDER_QUOTA")
+    assert dict(error.trailing_metadata() or ())["grpc-retry-pushback-ms"] == "-1"
     assert "secret text" not in repr(error)
     assert len(desk.upstream.requests) == 1
     await _finds_nothing_charged(desk)
@@ -170,7 +171,9 @@ async def test_our_spent_account_there_is_told_as_ours(desk: Desk) -> None:
 async def test_our_refused_key_is_told_as_ours(desk: Desk) -> None:
     for status in (401, 403):
         _always(desk, status=status)
-        assert refusal_of(await desk.failed()) == Refusal("UNAVAILABLE", "PROVIDER_CREDENTIALS")
+        error = await desk.failed()
+        assert refusal_of(error) == Refusal("UNAVAILABLE", "PROVIDER_CREDENTIALS")
+        assert dict(error.trailing_metadata() or ())["grpc-retry-pushback-ms"] == "-1"
     assert len(desk.upstream.requests) == 2
     await _finds_nothing_charged(desk)
 

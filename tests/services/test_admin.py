@@ -210,6 +210,7 @@ async def test_a_revoked_key_ends_on_every_replica(start_gateway: StartGateway) 
         await each.balance()
     first = await Office(here).revoke(made.api_key.key_id)
     assert first.HasField("revoke_time")
+    assert await refusal(used[0].balance()) == Refusal("UNAUTHENTICATED", "AUTH_REVOKED"), "at once where it was done"
     assert await Office(there).revoke(made.api_key.key_id) == first
 
     async def ended() -> bool:

@@ -102,6 +102,9 @@ async def test_each_kind_of_change_is_noted(desk: Desk) -> None:
     await gateway.credits.UpdateAccount(changed, metadata=metadata)
     await desk.alias("fast")
     await gateway.providers.TestProvider(providers_pb2.TestProviderRequest(name="sandbox"), metadata=metadata)
+    endpoint = "whep_" + "0" * 32
+    again = webhooks_pb2.RedeliverRequest(failed=webhooks_pb2.RedeliverFailed(endpoint_id=endpoint))
+    assert (await refusal(gateway.webhooks.Redeliver(again, metadata=metadata))).code == "NOT_FOUND"
     noted = [(each.action, each.resource) for each in reversed(await desk.entries(principal=gateway.key.split("_")[2]))]
     assert noted == [
         ("api_key.create", key),
@@ -111,6 +114,7 @@ async def test_each_kind_of_change_is_noted(desk: Desk) -> None:
         ("account.update", account),
         ("model_alias.set", "fast"),
         ("provider.test", "sandbox"),
+        ("webhook_delivery.send", endpoint),
     ]
 
 

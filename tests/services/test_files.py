@@ -164,11 +164,13 @@ async def test_bytes_that_are_missing_are_told_and_can_follow(gateway: RunningGa
     assert (await download(gateway, facts["fileId"]))[1] == b"0123456789"
 
 
-async def test_a_gap_is_refused(gateway: RunningGateway) -> None:
+async def test_a_gap_is_refused_whatever_follows_it(gateway: RunningGateway) -> None:
     first = files_pb2.UploadFileRequest(file=spec(b"0123456789"), offset=3, data=b"3456789")
+    sent = [first, files_pb2.UploadFileRequest(offset=-1)]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await gateway.files.UploadFile(iter([first]), metadata=gateway.metadata())
+        await gateway.files.UploadFile(iter(sent), metadata=gateway.metadata())
     assert reason_of(caught.value) == "VALIDATION"
+    assert detail_of(caught.value, error_details_pb2.ErrorInfo).metadata["receivedBytes"] == "0"
 
 
 @pytest.mark.parametrize("fields", [{"sha256": "0" * 64}, {"size_bytes": 3}], ids=("checksum", "size"))

@@ -145,6 +145,19 @@ async def test_openai_is_asked_as_it_wants(start_gateway: StartGateway, upstream
     }
 
 
+async def test_a_store_stays_where_it_was_made(start_gateway: StartGateway, upstream: Upstream) -> None:
+    """Deleted with the tenant's own key, it would be lost at the operator's."""
+    gateway = await start_gateway({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": upstream.url})
+    upstream.reply(json={"id": "vs_1"})
+    name = (await make(gateway, provider="openai")).vector_store_id
+    own = providers_pb2.CreateProviderAccountRequest(provider="openai", name="own", api_key="own", make_default=True)
+    await gateway.providers.CreateProviderAccount(own, metadata=gateway.metadata())
+    upstream.reply(json={"id": "vs_1", "deleted": True})
+    request = vector_stores_pb2.DeleteVectorStoreRequest(vector_store_id=name)
+    await gateway.vector_stores.DeleteVectorStore(request, metadata=gateway.metadata())
+    assert upstream.requests[-1].headers["authorization"] == "Bearer k"
+
+
 async def test_a_store_that_its_provider_refuses_is_not_there(start_gateway: StartGateway, upstream: Upstream) -> None:
     gateway = await start_gateway({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": upstream.url})
     upstream.reply(status=400, json={"error": {"message": "secret words", "code": "bad"}})

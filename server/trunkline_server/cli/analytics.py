@@ -9,6 +9,7 @@ import click
 from google.protobuf.duration_pb2 import Duration
 
 from trunkline.v1 import analytics_pb2, analytics_pb2_grpc
+from trunkline_server.cli.failure import Failure
 from trunkline_server.cli.gateway import Gateway, to_gateway
 from trunkline_server.cli.plain import shown
 from trunkline_server.cli.rows import amount, as_json_option, listing, show, show_fields
@@ -58,8 +59,15 @@ def report(
     elif export is None:
         click.echo(shown(told.document.decode()), nl=False)
     else:
-        export.write_bytes(told.document)
+        _write(export, told.document)
         click.echo(f"{export}: {told.all.call_count} calls, {amount(told.charge)} credits", err=True)
+
+
+def _write(file: Path, document: bytes) -> None:
+    try:
+        file.write_bytes(document)
+    except OSError as error:
+        raise Failure(f"{file} cannot be written: {error.strerror}") from None
 
 
 @command.command("performance")

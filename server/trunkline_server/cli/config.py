@@ -21,8 +21,10 @@ _SECRET: Final = (
     "bucket_access_key",
     "bucket_secret_key",
     "database_url",
+    "environment",
     "headers",
     "kek",
+    "otlp_headers",
     "pepper",
     "pinecone_api_key",
     "qdrant_api_key",
@@ -31,7 +33,6 @@ _SECRET: Final = (
     "weaviate_api_key",
     "webhook_secret",
 )
-_ADDRESSES: Final = ("base_url", "webhook_keys_uri")
 
 
 @click.group("config")
@@ -60,7 +61,8 @@ def init(preset: str, file: Path) -> None:
     A file that is there stays as it is.
     """
     begin(file, preset)
-    click.echo(f"{file} is written; whoever loses secrets in it loses what they seal")
+    warning = "; whoever loses the secrets in it loses what they seal" if presets()[preset].needs else ""
+    click.echo(f"{file} is written{warning}")
 
 
 @command.command("presets")
@@ -86,12 +88,23 @@ def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
 def _masked(key: str, value: Any) -> Any:
     if key in _SECRET and value:
         return MASK
-    return _without_login(value) if key in _ADDRESSES else value
+    match value:
+        case list() | tuple():
+            return [_masked(key, each) for each in value]
+        case dict():
+            return {name: _masked(name, each) for name, each in value.items()}
+        case str() if "://" in value:
+            return _without_login(value)
+        case _:
+            return value
 
 
 def _without_login(url: str) -> str:
     """A URL can carry a name, a password and a key in its query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return MASK
     login, at, host = parts.netloc.rpartition("@")
     query = parts.query and MASK
     return urlunsplit((parts.scheme, f"{login and MASK}{at}{host}", parts.path, query, ""))

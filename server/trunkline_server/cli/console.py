@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -38,6 +39,7 @@ class Console(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command. Ctrl-C ends it quietly."""
         _never_choke()
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what its core has to say, commands say in a line of theirs
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

@@ -12,17 +12,28 @@ from trunkline_server.store.opening import DatabaseUnusable, opening
 
 
 @asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[str]:
-    """The URL of the database of the settings; the embedded one runs until the end of the block."""
+async def database(settings: Settings, *, may_make: bool = False) -> AsyncIterator[str]:
+    """The URL of the database of the settings; the embedded one runs until the end of the block. `may_make`: it need
+    not be there yet."""
     if settings.database_url:
         yield settings.database_url
         return
-    _make(settings)
+    if may_make:
+        _make(settings)
+    elif not is_there(settings):
+        raise Failure(
+            f"there is no database in {settings.data_path}; set TRUNKLINE_DATA_DIR to where the gateway has it"
+        )
     embedded = await EmbeddedPostgres.start(settings.data_path / "postgres")
     try:
         yield embedded.url
     finally:
         await embedded.stop()
+
+
+def is_there(settings: Settings) -> bool:
+    """Whether there is a database to look into."""
+    return bool(settings.database_url) or (settings.data_path / "postgres" / "data").exists()
 
 
 @contextmanager

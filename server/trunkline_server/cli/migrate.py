@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import click
 
 from trunkline_server.cli import settings
-from trunkline_server.cli.database import connecting_told, database
+from trunkline_server.cli.database import connecting_told, database, is_there
 from trunkline_server.config import Settings
 from trunkline_server.store import migrate
 
@@ -32,14 +32,14 @@ def command(ctx: click.Context, *, check: bool) -> None:
 
 
 def _pending(given: Settings) -> list[str]:
-    if not given.database_url and not (given.data_path / "postgres" / "data").exists():
+    if not is_there(given):
         return [migration.name for migration in migrate.bundled()]  # no need to make a database to see that it is empty
     return _run(given, migrate.pending)
 
 
 def _run(given: Settings, verb: Callable[[str], Awaitable[list[str]]]) -> list[str]:
     async def run() -> list[str]:
-        async with database(given) as url:
+        async with database(given, may_make=True) as url:
             return await verb(url)
 
     return asyncio.run(run())

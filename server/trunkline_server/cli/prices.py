@@ -56,6 +56,10 @@ def set_(
     given = {"input": input_price, "output": output_price}
     units = [*(f"{unit}={price}" for unit, price in given.items() if price is not None), *others]
     provider, _, name = model.partition("/")
+    if not (provider and name):
+        raise Misuse(f"MODEL is provider/model, not {model!r}")
+    if not units:
+        raise Misuse("give --input, --output or --unit: what it costs")
     request = models_pb2.SetPriceRequest(provider=provider, model=name, units=_units(units), source=source)
     if begin is not None:
         request.effective_time.FromDatetime(begin.replace(tzinfo=UTC))

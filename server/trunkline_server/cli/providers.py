@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import click
 
 from trunkline.v1 import providers_pb2, providers_pb2_grpc
+from trunkline_server.cli.failure import Misuse
 from trunkline_server.cli.gateway import Gateway, to_gateway
 from trunkline_server.cli.rows import listing, show, when
 
@@ -107,7 +108,10 @@ def delete_account(gateway: Gateway, /, *, account_id: str) -> None:
 def _read_key() -> str:
     if sys.stdin.isatty():
         return str(click.prompt("key", hide_input=True, err=True)).strip()
-    return sys.stdin.readline().strip()
+    key = sys.stdin.readline().strip()
+    if not key:
+        raise Misuse("there is no key on standard input")
+    return key
 
 
 def _tell(account: providers_pb2.ProviderAccount) -> None:

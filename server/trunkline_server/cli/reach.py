@@ -30,12 +30,12 @@ def check_gateway(settings: Settings) -> Finding:
     address = local_address(settings)
     if settings.tls.certificate_file:
         answers = Finding.ok("gateway", f"answers over TLS at {address}")
-        return answers if _speaks_tls(address) else _check_address(settings.grpc.address)
+        return answers if _speaks_tls(address) else _check_addresses(settings)
     try:
         return Finding.ok("gateway", f"{_ask(address, settings)} at {address}")
     except grpc.RpcError as error:
         if status_of(error) is None:
-            return _check_address(settings.grpc.address)
+            return _check_addresses(settings)
     remedy = "set TRUNKLINE_DATA_DIR to its place; to start another one, set TRUNKLINE_GRPC__ADDRESS"
     return Finding.note("gateway", f"one answers at {address} that does not take the key of this place", remedy)
 
@@ -79,7 +79,17 @@ def _speaks_tls(address: str) -> bool:
     return False
 
 
-def _check_address(address: str) -> Finding:
+def _check_addresses(settings: Settings) -> Finding:
+    """Those that it would take."""
+    for name, address in (("GRPC", settings.grpc.address), ("HTTP", settings.http.address)):
+        if fault := _bind_fault(address):
+            remedy = f"end the program that has it, or set TRUNKLINE_{name}__ADDRESS to another"
+            return Finding.bad("gateway", f"{address} cannot be used: {fault}", remedy)
+    return Finding.ok("gateway", f"not running; {settings.grpc.address} is free; `trunkline serve` starts it")
+
+
+def _bind_fault(address: str) -> str:
+    """Why nobody can listen there; empty where one can."""
     host, _, port = address.rpartition(":")
     try:
         family, kind, proto, _, where = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
@@ -87,9 +97,8 @@ def _check_address(address: str) -> Finding:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(where)
     except OSError as error:
-        remedy = "end the program that has it, or set TRUNKLINE_GRPC__ADDRESS to another"
-        return Finding.bad("gateway", f"{address} cannot be used: {error.strerror}", remedy)
-    return Finding.ok("gateway", f"not running; {address} is free; `trunkline serve` starts it")
+        return error.strerror or type(error).__name__
+    return ""
 
 
 def _embedded_url(home: Path) -> str:

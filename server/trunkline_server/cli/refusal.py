@@ -17,6 +17,14 @@ DETAILS_KEY: Final = "grpc-status-details-bin"
 _HINTS: Final[Mapping[str, str]] = {
     "AUTH_MISSING": "give --key, set TRUNKLINE_API_KEY, or set TRUNKLINE_DATA_DIR to where the gateway keeps admin.key"
 }
+_NEXT: Final[Mapping[str, str]] = {
+    "AUTH_INVALID": "is --key, or TRUNKLINE_API_KEY, a key of this gateway?",
+    "MODEL_NOT_FOUND": "see `trunkline models list`",
+    "URL_NOT_ALLOWED": "it has to be public and https, unless `egress` in the gateway's settings allows it",
+    "CREDIT_INSUFFICIENT": "see `trunkline credits grant --help`, or ask for a shorter answer",
+    "ACCOUNT_SUSPENDED": "see `trunkline credits resume --help`",
+    "PROVIDER_CREDENTIALS": "mend the key in the gateway's settings, then see `trunkline providers test`",
+}
 
 Detail = TypeVar("Detail", bound=Message)
 
@@ -52,6 +60,8 @@ def _told(status: status_pb2.Status) -> Iterator[str]:
     message = _HINTS.get(reason, status.message)
     yield f"{reason}: {message}" if reason else message
     yield from (fact for fact in _facts(status) if fact not in message)
+    if reason in _NEXT:
+        yield _NEXT[reason]
 
 
 def _facts(status: status_pb2.Status) -> Iterator[str]:

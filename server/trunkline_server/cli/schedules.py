@@ -29,8 +29,9 @@ def command() -> None:
 @command.command("list")
 def list_() -> None:
     """List schedules: how often, when last, when next, how it went."""
+    rows = _asked(Schedules.all)
     click.echo(ROW.format("SCHEDULE", "EVERY", "LAST", "NEXT", "RUNS", "FAILURE"))
-    for row in _asked(Schedules.all):
+    for row in rows:
         click.echo(_line(row).rstrip())
 
 

@@ -138,6 +138,11 @@ def not_found(type_: str, name: str, reason: Reason = Reason.RESOURCE_NOT_FOUND)
     return TrunklineError(reason, f"{type_} {name!r} does not exist", resource=Resource(type_, name))
 
 
+def draining() -> TrunklineError:
+    """For streams without an end of their own."""
+    return TrunklineError(Reason.DRAINING, "this replica goes away", retry_after_s=1.0)
+
+
 def store_unavailable() -> TrunklineError:
     """The database did not answer in time; nothing was decided that was not told."""
     return TrunklineError(Reason.STORE_UNAVAILABLE, "the store does not answer, try again", retry_after_s=1.0)

@@ -7,6 +7,8 @@ import re
 import time
 from uuid import UUID
 
+from trunkline_server.core.errors import not_found
+
 # One spelling for one id: `UUID` alone would also read capitals, hyphens and braces.
 _DIGITS = re.compile(r"[0-9a-f]{32}")
 
@@ -31,3 +33,11 @@ def parse(prefix: str, text: str) -> UUID | None:
     """The UUID in a spelled id, or None where it is not one of this kind."""
     kind, _, digits = text.rpartition("_")
     return UUID(hex=digits) if kind == prefix and _DIGITS.fullmatch(digits) else None
+
+
+def require(prefix: str, type_: str, text: str) -> UUID:
+    """The UUID in the id of a thing of this type. Raises RESOURCE_NOT_FOUND where it is no such id."""
+    id_ = parse(prefix, text)
+    if id_ is None:
+        raise not_found(type_, text)
+    return id_

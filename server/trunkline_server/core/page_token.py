@@ -53,6 +53,11 @@ class Paging:
         """Where a list that is ordered by one value goes on; None at its beginning."""
         return self.cursor[0] if self.cursor else None
 
+    @property
+    def behind_id(self) -> UUID | None:
+        """The same, where that value is an id."""
+        return UUID(hex=self.cursor[0]) if self.cursor else None
+
     def cut(self, rows: Sequence[Row], cursor_of: Callable[[Row], Cursor]) -> tuple[Sequence[Row], str]:
         """The rows of this page, and the token of the next one; empty on the last."""
         page = rows[: self.size]

@@ -91,7 +91,7 @@ class _Conversation:
 
     def check(self, messages: Iterable[content_pb2.Message]) -> None:
         if not self.check_all(messages):
-            raise invalid(self._path, "has only instructions; at least one message must be someone else's")
+            raise invalid(self._path, "must have at least one message that is no instruction")
 
     def check_all(self, messages: Iterable[content_pb2.Message]) -> bool:
         """Whether there is one that is no instruction."""

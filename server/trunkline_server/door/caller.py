@@ -75,6 +75,7 @@ class Callers:
         self._cache_ttl_s = cache_ttl_s
         self._clock = clock
         self._known: dict[bytes, _Known] = {}
+        self._changes = 0
         self.used: set[str] = set()
 
     async def identify(
@@ -99,6 +100,7 @@ class Callers:
 
     def forget(self, key_id: str | None) -> None:
         """A key has changed; without an id any may have."""
+        self._changes += 1
         gone = [digest for digest, known in self._known.items() if key_id in (None, known.key_id)]
         for digest in gone:
             del self._known[digest]
@@ -111,7 +113,7 @@ class Callers:
     async def _know(self, token: str) -> _Known:
         digest = hashlib.sha256(token.encode()).digest()
         known = self._known.get(digest)
-        now = self._clock()
+        now, changes = self._clock(), self._changes
         if known is not None and now < known.fresh_until:
             return known
         try:
@@ -125,7 +127,7 @@ class Callers:
                 return known
             self._known.pop(digest, None)
             raise
-        self._remember(digest, known)
+        self._remember(digest, known, changes)
         return known
 
     async def _claimant(self, claim: Claim) -> _Known:
@@ -137,13 +139,13 @@ class Callers:
     async def _signer(self, claim: Claim) -> _Known:
         """Whose key it was signed for. Of a key nobody hears anything before they have shown that it is theirs."""
         digest = hashlib.sha256((_SIGNED + claim.key_id).encode()).digest()
-        known, now = self._known.get(digest), self._clock()
+        known, now, changes = self._known.get(digest), self._clock(), self._changes
         if known is not None and now < known.fresh_until:
             _proven(claim, known.record)
             return known
         record = _proven(claim, await self._keys.find(claim.key_id))
         known = await self._holder(record, now)
-        self._remember(digest, known)
+        self._remember(digest, known, changes)
         return known
 
     def _shown(self, certificate: object) -> str:
@@ -208,7 +210,10 @@ class Callers:
                 raise TrunklineError(Reason.AUTH_INVALID, _INVALID) from None
             raise
 
-    def _remember(self, digest: bytes, known: _Known) -> None:
+    def _remember(self, digest: bytes, known: _Known, changes: int) -> None:
+        """Unless a key has changed since it was looked up: it may be from before."""
+        if changes != self._changes:
+            return
         if len(self._known) >= _KNOWN_MAX:
             del self._known[next(iter(self._known))]
         self._known[digest] = known

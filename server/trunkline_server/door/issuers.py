@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,6 +27,7 @@ FETCH_EVERY_S: Final = 60.0
 KEPT_S: Final = 600.0
 _TOKEN_CHARS_MAX: Final = 8192
 _NAME_CHARS_MAX: Final = 255
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Issuers:
             return trusted.claimed(token, await trusted.key(str(header.get("kid", ""))))
         except jwt.ExpiredSignatureError:
             raise TrunklineError(Reason.AUTH_EXPIRED, "the token's time is over") from None
-        except (jwt.PyJWTError, KeyError, ValueError):
+        except (jwt.PyJWTError, KeyError, OverflowError, TypeError, ValueError):
             raise TrunklineError(Reason.AUTH_INVALID, "the token is not valid") from None
 
 
@@ -115,7 +116,7 @@ class _Trusted:
             tenant=given.tenant,
             scopes=self._scopes(claims),
             user_id=_name(str(claims[given.user_claim])) if given.user_claim else "",
-            expire_time=datetime.fromtimestamp(claims["exp"] + LEEWAY_S, UTC),
+            expire_time=_EPOCH + timedelta(seconds=int(claims["exp"]) + LEEWAY_S),
         )
 
     def _scopes(self, claims: dict[str, Any]) -> frozenset[str]:

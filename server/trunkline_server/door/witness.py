@@ -5,7 +5,7 @@ Changes of tables are noted by triggers, in the transaction of the change. What 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -30,7 +30,7 @@ WITHOUT_ROWS: Final = {
     f"{_SERVICES}WebhookService/SendTestEvent": "webhook_endpoint.test",
 }
 """Actions by method."""
-_NAMING: Final = ("delivery_id", "endpoint_id", "provider_account_id", "provider", "model", "name")
+_NAMING: Final = frozenset(("account_id", "delivery_id", "endpoint_id", "model", "name", "provider"))
 
 
 class Witness:
@@ -55,7 +55,14 @@ class Witness:
 
 
 def _named(request: Message) -> str:
-    """What the request is about, by the ids and names in it."""
-    fields = request.DESCRIPTOR.fields_by_name
-    named = [getattr(request, name) for name in _NAMING if name in fields]
-    return legible("/".join(each for each in named if isinstance(each, str) and each)[:_NAMES_MAX])
+    """What the request is about."""
+    return legible("/".join(_names(request))[:_NAMES_MAX])
+
+
+def _names(message: Message) -> Iterator[str]:
+    """The ids and names in it, in their order."""
+    for field, value in message.ListFields():
+        if field.name in _NAMING:
+            yield value
+        elif isinstance(value, Message):
+            yield from _names(value)

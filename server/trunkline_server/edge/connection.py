@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.certificate: object = transport.get_extra_info("peercert")
+        self.is_secure = transport.get_extra_info("sslcontext") is not None
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         if self._host.opened(self):
             self._wait(self._limits.head_s)
@@ -112,6 +113,8 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._head_bytes = 0
+        if self._wishes_in_vain():
+            return
         exchange = self._incoming = Exchange(self, self._head())
         self._waiting.append(exchange)
         if len(self._waiting) > _AHEAD_MAX:
@@ -182,14 +185,36 @@ class Connection(asyncio.Protocol):
         if self._incoming is None:
             self._head_bytes += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # what comes before the protocol is changed, is of neither
-            self._deaf = True
+            self._feed(data)
         except httptools.HttpParserError:
             self._refuse(400)
         else:
             if self._incoming is None and self._head_bytes > self._limits.head_bytes_max:
                 self._refuse(431)
+
+    def _feed(self, data: bytes) -> None:
+        """The parser stops behind a head that wishes for another protocol, and has passed over the body."""
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as pause:
+                self._deaf = not self._wishes_in_vain()  # what comes before the protocol is changed, is of neither
+                data = b"" if self._deaf else self._without_wish() + data[pause.args[0] :]
+            else:
+                return
+
+    def _wishes_in_vain(self) -> bool:
+        """For a protocol that is not spoken here. Nobody has to change it (RFC 9110, 7.8): the head is read again."""
+        wished = [value.strip().lower() for name, value in self._fields if name == "upgrade"]
+        return self._parser.should_upgrade() and bool(wished) and "websocket" not in wished
+
+    def _without_wish(self) -> bytes:
+        """The head again, for a parser that does not stop."""
+        method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
+        self._parser = httptools.HttpRequestParser(self)
+        kept = (f"{name}: {value}" for name, value in self._fields if name != "upgrade")
+        head = [f"{method} {self._target.decode('latin-1')} HTTP/{version}", *kept]
+        return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n"
 
     def _next(self) -> None:
         if self._current is None and self._waiting:

@@ -27,10 +27,14 @@ class Reply:
 
 
 class Port(Protocol):
-    """What an exchange needs of its connection. `certificate` is the caller's; None or empty where none was shown."""
+    """What an exchange needs of its connection. `certificate` is the caller's; None or empty where none was shown.
+    `is_secure`: it speaks TLS with us."""
 
     @property
     def certificate(self) -> object: ...
+
+    @property
+    def is_secure(self) -> bool: ...
 
     def write(self, data: bytes) -> None: ...
 
@@ -103,6 +107,12 @@ class Exchange:
         return self._port.certificate
 
     @property
+    def is_secure(self) -> bool:
+        """Whether the caller came over TLS: to us, or as the proxy before us says."""
+        forwarded = self.header("x-forwarded-proto").partition(",")[0].strip().lower()
+        return self._port.is_secure or forwarded == "https"
+
+    @property
     def path(self) -> str:
         return self.head.path
 
@@ -169,7 +179,9 @@ class Exchange:
         self.begun = True
 
     async def write(self, data: bytes) -> None:
-        """Waits while the caller does not read."""
+        """Waits while the caller does not read. What comes behind the end (a heartbeat) would spoil the next answer."""
+        if self.ended:
+            raise asyncio.CancelledError
         self._port.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunks else data)
         await self._port.drained()
 

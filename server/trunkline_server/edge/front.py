@@ -14,6 +14,7 @@ from trunkline_server.edge.dashboard.sessions import Sessions
 from trunkline_server.edge.limits import Limits, Traffic
 from trunkline_server.edge.live.door import LiveDoor
 from trunkline_server.edge.live.places import Places
+from trunkline_server.edge.models import ModelsDoor
 from trunkline_server.edge.openai.door import OpenAIDoor
 from trunkline_server.edge.probes import probes
 from trunkline_server.edge.router import Route, Router
@@ -53,6 +54,7 @@ def front(
         *(DashboardDoor(calls, rpcs, settings.sessions).routes() if settings.sessions else ()),
         *OpenAIDoor(calls).routes(),
         *AnthropicDoor(calls).routes(),
+        *ModelsDoor(calls).routes(),
         *LiveDoor(
             calls, Places(settings.streams_per_key_max, traffic), settings.limits, settings.allowed_origins
         ).routes(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 from google.protobuf import json_format
@@ -14,6 +14,10 @@ from trunkline_server.core.errand import InputT
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 
 Shape = TypeVar("Shape")
+
+Int32: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""Numbers that a message can hold; what JSON calls one may be longer than any."""
 
 EXTENSION: Final = "trunkline"
 """Where such a request may carry fields of the input that its API has no word for."""
@@ -27,7 +31,7 @@ def decode(data: bytes, shape: type[Shape]) -> Shape:
         what, _, where = str(error).partition(" - at `")
         raise invalid(where.rstrip("`").removeprefix("$.") or "body", f"{what[:1].lower()}{what[1:200]}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise TrunklineError(Reason.MALFORMED_MESSAGE, "the body is not JSON") from None
+        raise _no_json() from None
 
 
 def extended(extension: msgspec.Raw, model: str) -> chat_pb2.ChatInput:
@@ -54,8 +58,11 @@ def word(table: Mapping[str, int], given: str, path: str) -> int:
 
 
 def raw_text(raw: msgspec.Raw) -> str:
-    """JSON as it came, in text; empty where there was none."""
-    spelled = bytes(raw).decode()
+    """JSON as it came, in text; empty where there was none. Raises MALFORMED_MESSAGE."""
+    try:
+        spelled = bytes(raw).decode()
+    except UnicodeDecodeError:  # nobody has looked into it yet
+        raise _no_json() from None
     return "" if spelled == "null" else spelled
 
 
@@ -81,3 +88,7 @@ def unbase64(data: str, path: str) -> bytes:
         return b64decode(data, validate=True)
     except ValueError:
         raise invalid(path, "is not base64", Reason.MEDIA_INVALID) from None
+
+
+def _no_json() -> TrunklineError:
+    return TrunklineError(Reason.MALFORMED_MESSAGE, "the body is not JSON")

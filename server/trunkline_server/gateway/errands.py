@@ -36,6 +36,12 @@ class Errands:
         work: ErrandWork[InputT, Any] = ErrandWork(whole, kind=operation, journal=journal)
         return await self.gateway.perform(call, work)
 
+    async def answer(self, call: Call, operation: Operation, input: InputT) -> Any:
+        """The same, as the RPC of the operation answers it: with its receipt."""
+        run = await self.do(call, operation, input)
+        run.product.body.receipt.CopyFrom(run.receipt())
+        return run.product.body
+
     def speak(
         self, call: Call, input: audio_pb2.SpeechInput
     ) -> AsyncGenerator[audio_pb2.SynthesizeSpeechResponse, None]:

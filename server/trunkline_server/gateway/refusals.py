@@ -61,6 +61,8 @@ def told(
         return TrunklineError(reason, message, failures=failures)
     accounts = _CALLERS if own_key else _OURS
     reason, message = accounts.get(failure.kind, _EXHAUSTED)
+    if failure.kind in accounts:  # nobody mends a key or pays a bill within a second
+        retry_after_s = retry_after_s and failure.retry_after_s
     return TrunklineError(reason, message, retry_after_s=retry_after_s, failures=failures, partial=partial)
 
 

@@ -182,7 +182,11 @@ class Routes:
         listed = [each.name for each in self.registry.listing()]
         if name in listed or name in self.catalogue.aliases or self.catalogue.candidates(name, self.registry.enabled):
             return True
-        return any((entry := self.catalogue.find(each, name)) and not entry.is_any for each in listed)
+        return any(self._is_known_at(each, name) for each in listed)
+
+    def _is_known_at(self, provider: str, model: str) -> bool:
+        entry = self.catalogue.find(provider, model)
+        return entry is not None and not entry.is_any
 
     def _forget(self) -> None:
         self._found.clear()
@@ -239,12 +243,19 @@ class Routes:
 
     def _missing(self, name: str, pairs: Iterable[tuple[str, str]], caller: Caller) -> TrunklineError:
         """Why a name leads nowhere."""
-        for provider, model in pairs:
+        for provider, model in (*pairs, *self._off(name, caller)):
             if not caller.may_use(provider, model):
                 return not_allowed(name)
             if provider not in self._upstreams(caller):
                 return self.registry.disabled(provider)
         return not_found("model", name, Reason.MODEL_NOT_FOUND)
+
+    def _off(self, name: str, caller: Caller) -> Iterator[tuple[str, str]]:
+        """Where a bare name would lead if the provider were on."""
+        foreign = self._tuned.is_foreign if self._tuned else None
+        for provider in (each for each in self.registry.names if each not in self._upstreams(caller)):
+            if self._is_known_at(provider, name) and not (foreign and foreign(caller.tenant_id, provider, name)):
+                yield provider, name
 
     def _entry(self, entry: str, model: str, enabled: Sequence[str]) -> Iterator[tuple[str, str]]:
         """What an entry of a chain means now: a provider that model there, an alias its models, another name a model.

@@ -146,6 +146,7 @@ class Offered:
                 engine.shelf,
                 self.vitals(),
                 BrowserTokens.derive(engine.ground.secret),
+                self._entrance.callers.forget,
             ),
         }
 

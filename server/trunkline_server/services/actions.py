@@ -13,7 +13,7 @@ from trunkline_server.core.action import TYPES
 from trunkline_server.core.action_proposal import TOOL
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import invalid, not_found
+from trunkline_server.core.errors import invalid
 from trunkline_server.core.moment import timestamp
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.question import check_name
@@ -84,9 +84,7 @@ class ActionService:
     async def delete_action_handler(
         self, call: Call, request: actions_pb2.DeleteActionHandlerRequest
     ) -> actions_pb2.DeleteActionHandlerResponse:
-        handler_id = ids.parse("acth", request.handler_id)
-        if handler_id is None:
-            raise not_found("action_handler", request.handler_id)
+        handler_id = ids.require("acth", "action_handler", request.handler_id)
         await self.desk.handlers.delete(call.caller.tenant_id, handler_id)
         return actions_pb2.DeleteActionHandlerResponse()
 

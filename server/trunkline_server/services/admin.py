@@ -53,7 +53,8 @@ class Replica:
 
 @dataclass(frozen=True)
 class AdminService:
-    """A key acts on its own tenant; with the scope `admin:tenants` on all of them."""
+    """A key acts on its own tenant; with the scope `admin:tenants` on all of them. `forget` ends what this replica
+    believes of a key; others hear of its change."""
 
     tenants: Tenants
     keys: Keys
@@ -62,6 +63,7 @@ class AdminService:
     shelf: Shelf
     vitals: Vitals
     pages: BrowserTokens
+    forget: Callable[[str], None]
 
     async def create_tenant(self, call: Call, request: admin_pb2.CreateTenantRequest) -> admin_pb2.CreateTenantResponse:
         return admin_pb2.CreateTenantResponse(tenant=_tenant(await self.tenants.create(request.name)))
@@ -114,7 +116,9 @@ class AdminService:
         self, call: Call, request: admin_pb2.RevokeApiKeyRequest
     ) -> admin_pb2.RevokeApiKeyResponse:
         found = await self._key(call.caller, request.key_id)
-        return admin_pb2.RevokeApiKeyResponse(api_key=_api_key(await self.keys.revoke(found.tenant_id, found.key_id)))
+        revoked = await self.keys.revoke(found.tenant_id, found.key_id)
+        self.forget(found.key_id)
+        return admin_pb2.RevokeApiKeyResponse(api_key=_api_key(revoked))
 
     async def rotate_api_key(
         self, call: Call, request: admin_pb2.RotateApiKeyRequest
@@ -126,6 +130,7 @@ class AdminService:
             raise invalid("public_key", "a key that signs gets its next one, a key with a secret gets none")
         overlap = request.overlap.ToTimedelta().total_seconds() if request.HasField("overlap") else OVERLAP_S_DEFAULT
         record, secret = await self.keys.rotate(found.tenant_id, found.key_id, overlap, public_key)
+        self.forget(found.key_id)
         return admin_pb2.RotateApiKeyResponse(api_key=_api_key(record), secret=secret)
 
     async def create_browser_token(

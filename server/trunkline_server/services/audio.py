@@ -41,17 +41,15 @@ class AudioService:
     async def transcribe(
         self, call: Call, requests: AsyncIterator[audio_pb2.TranscribeRequest]
     ) -> audio_pb2.TranscribeResponse:
-        run = await self.errands.do(call, Operation.TRANSCRIPTION, await _gathered(requests))
-        response: audio_pb2.TranscribeResponse = run.product.body
-        response.receipt.CopyFrom(run.receipt())
+        input = await _gathered(requests)
+        response: audio_pb2.TranscribeResponse = await self.errands.answer(call, Operation.TRANSCRIPTION, input)
         return response
 
     async def translate_audio(
         self, call: Call, requests: AsyncIterator[audio_pb2.TranslateAudioRequest]
     ) -> audio_pb2.TranslateAudioResponse:
-        run = await self.errands.do(call, Operation.AUDIO_TRANSLATION, await _gathered(requests))
-        response: audio_pb2.TranslateAudioResponse = run.product.body
-        response.receipt.CopyFrom(run.receipt())
+        input = await _gathered(requests)
+        response: audio_pb2.TranslateAudioResponse = await self.errands.answer(call, Operation.AUDIO_TRANSLATION, input)
         return response
 
     async def list_voices(self, call: Call, request: audio_pb2.ListVoicesRequest) -> audio_pb2.ListVoicesResponse:

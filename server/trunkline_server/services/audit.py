@@ -25,8 +25,7 @@ class AuditService:
         tenant_id = call.caller.tenant_id
         paging = self.tokens.paging(tenant_id, request)
         sought = Sought(*(readable(name, getattr(request, name)) for name in ("principal", "action", "resource")))
-        before = int(paging.cursor[0]) if paging.cursor else None
-        rows = await self.log.list(tenant_id, before, paging.limit, sought)
+        rows = await self.log.list(tenant_id, paging.behind, paging.limit, sought)
         page, token = paging.cut(rows, lambda row: (row.sequence,))
         return audit_pb2.ListEntriesResponse(entries=map(_entry, page), next_page_token=token)
 

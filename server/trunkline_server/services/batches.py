@@ -14,7 +14,7 @@ import msgspec
 from trunkline.v1 import batches_pb2, events_pb2, jobs_pb2
 from trunkline_server.core import ids, money
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import Describe, FieldViolation, Reason, TrunklineError, invalid, not_found
+from trunkline_server.core.errors import Describe, FieldViolation, Reason, TrunklineError, draining, invalid
 from trunkline_server.core.moment import timestamp
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
@@ -63,8 +63,7 @@ class BatchService:
         self, call: Call, request: batches_pb2.ListBatchesRequest
     ) -> batches_pb2.ListBatchesResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        before = UUID(paging.cursor[0]) if paging.cursor else None
-        rows = await self.batches.page(call.caller.tenant_id, before, paging.limit)
+        rows = await self.batches.page(call.caller.tenant_id, paging.behind_id, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.id.hex,))
         return batches_pb2.ListBatchesResponse(batches=map(_message, page), next_page_token=token)
 
@@ -83,7 +82,7 @@ class BatchService:
                     return
                 await asyncio.sleep(PAUSE_S)
                 await heard(news, LOOK_S)
-        raise TrunklineError(Reason.DRAINING, "this replica goes away", retry_after_s=1.0)
+        raise draining()
 
     async def cancel_batch(
         self, call: Call, request: batches_pb2.CancelBatchRequest
@@ -180,10 +179,7 @@ def _new_batch(call: Call, request: batches_pb2.CreateBatchRequest) -> NewBatch:
 
 
 def _batch_id(text: str) -> UUID:
-    batch_id = ids.parse("batch", text)
-    if batch_id is None:
-        raise not_found("batch", text)
-    return batch_id
+    return ids.require("batch", "batch", text)
 
 
 def _message(row: BatchRow) -> batches_pb2.Batch:

@@ -56,8 +56,9 @@ class ConversationService:
     ) -> conversations_pb2.ListConversationsResponse:
         reader = _reader(call)
         paging = self.tokens.paging(reader.tenant_id, request, _named(reader))
-        before = UUID(paging.cursor[0]) if paging.cursor else None
-        rows = await self.conversations.page(reader, readable("user_id", request.user_id), before, paging.limit)
+        rows = await self.conversations.page(
+            reader, readable("user_id", request.user_id), paging.behind_id, paging.limit
+        )
         page, token = paging.cut(rows, lambda row: (row.conversation_id.hex,))
         return conversations_pb2.ListConversationsResponse(
             conversations=map(_conversation, page), next_page_token=token
@@ -66,7 +67,7 @@ class ConversationService:
     async def update_conversation(
         self, call: Call, request: conversations_pb2.UpdateConversationRequest
     ) -> conversations_pb2.UpdateConversationResponse:
-        conversation_id = conversation_id_of(request.conversation_id)
+        conversation_id = _conversation_id(request.conversation_id)
         draft = _changes(request)
         if draft.participants is not None:
             await self._require_owner(call, conversation_id)
@@ -76,14 +77,14 @@ class ConversationService:
     async def delete_conversation(
         self, call: Call, request: conversations_pb2.DeleteConversationRequest
     ) -> conversations_pb2.DeleteConversationResponse:
-        await self.conversations.delete(_reader(call), conversation_id_of(request.conversation_id))
+        await self.conversations.delete(_reader(call), _conversation_id(request.conversation_id))
         await self.tails.forget(call.caller.tenant_id)
         return conversations_pb2.DeleteConversationResponse()
 
     async def clear_conversation(
         self, call: Call, request: conversations_pb2.ClearConversationRequest
     ) -> conversations_pb2.ClearConversationResponse:
-        removed = await self.conversations.clear(_reader(call), conversation_id_of(request.conversation_id))
+        removed = await self.conversations.clear(_reader(call), _conversation_id(request.conversation_id))
         await self.tails.forget(call.caller.tenant_id)
         return conversations_pb2.ClearConversationResponse(removed_count=removed)
 
@@ -125,7 +126,7 @@ class ConversationService:
     ) -> conversations_pb2.ForkConversationResponse:
         forked = await self.conversations.fork(
             _reader(call),
-            conversation_id_of(request.conversation_id),
+            _conversation_id(request.conversation_id),
             readable("title", request.title),
             request.through_position or None,
         )
@@ -151,7 +152,7 @@ class ConversationService:
         return conversations_pb2.GetConversationStatsResponse(stats=stats)
 
     async def _find(self, call: Call, conversation_id: str) -> Conversation:
-        return await self.conversations.find(_reader(call), conversation_id_of(conversation_id))
+        return await self.conversations.find(_reader(call), _conversation_id(conversation_id))
 
     async def _require_owner(self, call: Call, conversation_id: UUID) -> None:
         found = await self.conversations.find(_reader(call), conversation_id)
@@ -168,12 +169,8 @@ class ConversationService:
         question.check_messages(messages, call_ids, self.policy)
 
 
-def conversation_id_of(text: str) -> UUID:
-    """Raises RESOURCE_NOT_FOUND where it is none."""
-    conversation_id = ids.parse("conv", text)
-    if conversation_id is None:
-        raise not_found("conversation", text)
-    return conversation_id
+def _conversation_id(text: str) -> UUID:
+    return ids.require("conv", "conversation", text)
 
 
 def _reader(call: Call) -> Reader:

@@ -164,8 +164,7 @@ class CreditService:
     ) -> credits_pb2.ListLedgerEntriesResponse:
         account = await self._kept(call, request)
         paging = self.tokens.paging(account.tenant_id, request, account.id)
-        before = int(paging.cursor[0]) if paging.cursor else None
-        rows = await self.ledger.list_entries(account.tenant_id, account.id, before, paging.limit)
+        rows = await self.ledger.list_entries(account.tenant_id, account.id, paging.behind, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.id,))
         return credits_pb2.ListLedgerEntriesResponse(entries=map(_entry, page), next_page_token=token)
 
@@ -215,10 +214,7 @@ def _account_id(call: Call, request: Selector) -> UUID | None:
     """The account that is named by its id: in the request, or, where that names none, in the metadata."""
     silent = not (request.user_id or request.provider or request.model)
     text = request.account_id or (call.account_id if silent else "")
-    account_id = ids.parse("acct", text)
-    if text and account_id is None:
-        raise not_found("account", text)
-    return account_id
+    return ids.require("acct", "account", text) if text else None
 
 
 def _asked(call: Call, request: Selector) -> tuple[Owner, str, str]:

@@ -17,13 +17,9 @@ class EmbeddingService:
     errands: Errands
 
     async def embed(self, call: Call, request: embeddings_pb2.EmbedRequest) -> embeddings_pb2.EmbedResponse:
-        run = await self.errands.do(call, Operation.EMBED, request.input)
-        response: embeddings_pb2.EmbedResponse = run.product.body
-        response.receipt.CopyFrom(run.receipt())
+        response: embeddings_pb2.EmbedResponse = await self.errands.answer(call, Operation.EMBED, request.input)
         return response
 
     async def rerank(self, call: Call, request: embeddings_pb2.RerankRequest) -> embeddings_pb2.RerankResponse:
-        run = await self.errands.do(call, Operation.RERANK, request.input)
-        response: embeddings_pb2.RerankResponse = run.product.body
-        response.receipt.CopyFrom(run.receipt())
+        response: embeddings_pb2.RerankResponse = await self.errands.answer(call, Operation.RERANK, request.input)
         return response

@@ -8,7 +8,7 @@ from typing import Final
 
 from trunkline.v1 import events_pb2
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import Reason, TrunklineError, invalid
+from trunkline_server.core.errors import Reason, TrunklineError, draining, invalid
 from trunkline_server.core.event import TYPES
 from trunkline_server.store.news import News, heard
 from trunkline_server.store.outbox import Outbox
@@ -50,7 +50,7 @@ class EventService:
                 place.position = batch.position
                 if len(batch.events) < READ_MAX:
                     await heard(news, LOOK_S)
-        raise TrunklineError(Reason.DRAINING, "this replica goes away", retry_after_s=1.0)
+        raise draining()
 
     async def list_event_types(
         self, call: Call, request: events_pb2.ListEventTypesRequest

@@ -62,8 +62,7 @@ class FileService:
 
     async def list_files(self, call: Call, request: files_pb2.ListFilesRequest) -> files_pb2.ListFilesResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        before = UUID(hex=paging.cursor[0]) if paging.cursor else None
-        rows = await self.archive.files.page(call.caller.tenant_id, before, paging.limit)
+        rows = await self.archive.files.page(call.caller.tenant_id, paging.behind_id, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.id.hex,))
         return files_pb2.ListFilesResponse(files=[row.message() for row in page], next_page_token=token)
 
@@ -195,8 +194,11 @@ class _Intake:
 
 
 async def _hear_out(requests: AsyncIterator[object]) -> None:
-    """What is still on its way is read for a moment: some clients take no answer while they send."""
-    with suppress(TimeoutError):
+    """What is still on its way is read for a moment: some clients take no answer while they send.
+
+    What is wrong with it is not told any more: there is an answer already.
+    """
+    with suppress(TimeoutError, TrunklineError):
         async with asyncio.timeout(LINGER_S):
             async for _ in requests:
                 pass

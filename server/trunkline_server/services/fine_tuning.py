@@ -80,8 +80,7 @@ class FineTuningService:
         self, call: Call, request: fine_tuning_pb2.ListFineTunesRequest
     ) -> fine_tuning_pb2.ListFineTunesResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        before = UUID(hex=paging.cursor[0]) if paging.cursor else None
-        rows = await self.desk.tunes.page(call.caller.tenant_id, before, paging.limit)
+        rows = await self.desk.tunes.page(call.caller.tenant_id, paging.behind_id, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.id.hex,))
         return fine_tuning_pb2.ListFineTunesResponse(fine_tunes=map(_message, page), next_page_token=token)
 
@@ -97,8 +96,8 @@ class FineTuningService:
     ) -> fine_tuning_pb2.ListFineTuneEventsResponse:
         row = await self._find(call, request.fine_tune_id)
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        after = int(paging.cursor[0]) if paging.cursor else 0
-        page, token = paging.cut(await self.desk.tunes.events(row.id, after, paging.limit), lambda placed: (placed[0],))
+        placed = await self.desk.tunes.events(row.id, paging.behind or 0, paging.limit)
+        page, token = paging.cut(placed, lambda each: (each[0],))
         return fine_tuning_pb2.ListFineTuneEventsResponse(events=[event for _, event in page], next_page_token=token)
 
     async def deploy_model(
@@ -119,8 +118,7 @@ class FineTuningService:
         self, call: Call, request: fine_tuning_pb2.ListDeployedModelsRequest
     ) -> fine_tuning_pb2.ListDeployedModelsResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        behind = str(paging.cursor[0]) if paging.cursor else None
-        rows = await self.models.tables.page(call.caller.tenant_id, behind, paging.limit)
+        rows = await self.models.tables.page(call.caller.tenant_id, paging.behind, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.name,))
         told = [row.message(self.models.price_version(call.caller, row.provider, row.model)) for row in page]
         return fine_tuning_pb2.ListDeployedModelsResponse(models=told, next_page_token=token)
@@ -185,28 +183,18 @@ def _sought_conversations(source: fine_tuning_pb2.ConversationSource) -> Sought:
         user_id=readable("conversations.user_id", source.user_id),
         start_time=_moment("conversations.start_time", source, "start_time"),
         end_time=_moment("conversations.end_time", source, "end_time"),
-        conversation_ids=[_conversation_id(name) for name in source.conversation_ids],
+        conversation_ids=[ids.require("conv", "conversation", name) for name in source.conversation_ids],
     )
 
 
 def _sought_jobs(source: fine_tuning_pb2.JobSource) -> Sought:
-    batch_id = ids.parse("batch", source.batch_id)
-    if source.batch_id and batch_id is None:
-        raise not_found("batch", readable("jobs.batch_id", source.batch_id))
     return Sought(
         user_id=readable("jobs.user_id", source.user_id),
         start_time=_moment("jobs.start_time", source, "start_time"),
         end_time=_moment("jobs.end_time", source, "end_time"),
-        batch_id=batch_id,
+        batch_id=ids.require("batch", "batch", source.batch_id) if source.batch_id else None,
         labels={readable("jobs.labels", name): readable("jobs.labels", each) for name, each in source.labels.items()},
     )
-
-
-def _conversation_id(name: str) -> UUID:
-    found = ids.parse("conv", name)
-    if found is None:
-        raise not_found("conversation", readable("conversations.conversation_ids", name))
-    return found
 
 
 def _moment(path: str, source: Message, field: str) -> datetime | None:

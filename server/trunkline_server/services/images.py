@@ -22,15 +22,11 @@ class ImageService:
     ) -> images_pb2.GenerateImagesResponse:
         if request.input.images:
             raise invalid("input.images", "are for EditImages")
-        run = await self.errands.do(call, Operation.IMAGE, request.input)
-        response: images_pb2.GenerateImagesResponse = run.product.body
-        response.receipt.CopyFrom(run.receipt())
+        response: images_pb2.GenerateImagesResponse = await self.errands.answer(call, Operation.IMAGE, request.input)
         return response
 
     async def edit_images(self, call: Call, request: images_pb2.EditImagesRequest) -> images_pb2.EditImagesResponse:
         if not request.input.images:
             raise invalid("input.images", "is empty: there is nothing to change")
-        run = await self.errands.do(call, Operation.IMAGE_EDIT, request.input)
-        response: images_pb2.EditImagesResponse = run.product.body
-        response.receipt.CopyFrom(run.receipt())
+        response: images_pb2.EditImagesResponse = await self.errands.answer(call, Operation.IMAGE_EDIT, request.input)
         return response

@@ -12,7 +12,7 @@ from uuid import UUID
 from trunkline.v1 import chat_pb2, jobs_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import Describe, Reason, TrunklineError, invalid, not_found
+from trunkline_server.core.errors import Describe, Reason, draining, invalid
 from trunkline_server.core.moment import moment_of
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
@@ -57,14 +57,14 @@ class JobService:
         return jobs_pb2.CreateJobResponse(job=await self._make(call, request.spec, wish))
 
     async def get_job(self, call: Call, request: jobs_pb2.GetJobRequest) -> jobs_pb2.GetJobResponse:
-        return jobs_pb2.GetJobResponse(job=await self._job(call, job_id_of(request.job_id)))
+        return jobs_pb2.GetJobResponse(job=await self._job(call, _job_id(request.job_id)))
 
     async def list_jobs(self, call: Call, request: jobs_pb2.ListJobsRequest) -> jobs_pb2.ListJobsResponse:
         tenant_id = call.caller.tenant_id
         paging = self.tokens.paging(tenant_id, request)
         rows = await self.jobs.page(
             tenant_id,
-            before=UUID(paging.cursor[0]) if paging.cursor else None,
+            before=paging.behind_id,
             state=jobs_pb2.JobState.Name(request.state).removeprefix("JOB_STATE_").lower() if request.state else "",
             queue=readable("queue", request.queue),
             user_id=readable("user_id", request.user_id),
@@ -76,7 +76,7 @@ class JobService:
     async def watch_job(
         self, call: Call, request: jobs_pb2.WatchJobRequest
     ) -> AsyncGenerator[jobs_pb2.WatchJobResponse, None]:
-        tenant_id, job_id = call.caller.tenant_id, job_id_of(request.job_id)
+        tenant_id, job_id = call.caller.tenant_id, _job_id(request.job_id)
         revision, place = request.after_revision, request.after_chat_event
         with self.news.watched() as news:
             while not self.draining():
@@ -93,17 +93,19 @@ class JobService:
                     return
                 await heard(news, LOOK_S)
                 await asyncio.sleep(PAUSE_S)
-        raise TrunklineError(Reason.DRAINING, "this replica goes away", retry_after_s=1.0)
+        raise draining()
 
     async def cancel_job(self, call: Call, request: jobs_pb2.CancelJobRequest) -> jobs_pb2.CancelJobResponse:
-        job_id = job_id_of(request.job_id)
+        job_id = _job_id(request.job_id)
         await self.jobs.cancel(call.caller.tenant_id, job_id)
         return jobs_pb2.CancelJobResponse(job=await self._job(call, job_id))
 
     async def retry_job(self, call: Call, request: jobs_pb2.RetryJobRequest) -> jobs_pb2.RetryJobResponse:
-        row = await self.jobs.get(call.caller.tenant_id, job_id_of(request.job_id))
+        row = await self.jobs.get(call.caller.tenant_id, _job_id(request.job_id))
         if not row.is_over:
             raise invalid("job_id", "has not ended yet")
+        if call.caller.user_id not in ("", row.user_id):
+            raise invalid("job_id", "is of another user than your credential", Reason.FIELD_FORBIDDEN)
         call.user_id, call.account_id = row.user_id, row.account
         uri, with_progress = await self.jobs.callback(row.id)
         wish = Wish(
@@ -138,12 +140,8 @@ class JobService:
         return job_message(await self.jobs.get(call.caller.tenant_id, job_id), self.describe)
 
 
-def job_id_of(text: str) -> UUID:
-    """Raises RESOURCE_NOT_FOUND where it is none."""
-    job_id = ids.parse("job", text)
-    if job_id is None:
-        raise not_found("job", text)
-    return job_id
+def _job_id(text: str) -> UUID:
+    return ids.require("job", "job", text)
 
 
 def _wait_s(request: jobs_pb2.CreateJobRequest) -> float:

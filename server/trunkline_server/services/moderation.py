@@ -20,9 +20,7 @@ class ModerationService:
     policies: Policies
 
     async def moderate(self, call: Call, request: moderation_pb2.ModerateRequest) -> moderation_pb2.ModerateResponse:
-        run = await self.errands.do(call, Operation.MODERATION, request.input)
-        response: moderation_pb2.ModerateResponse = run.product.body
-        response.receipt.CopyFrom(run.receipt())
+        response: moderation_pb2.ModerateResponse = await self.errands.answer(call, Operation.MODERATION, request.input)
         return response
 
     async def get_guard_policy(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -13,7 +12,7 @@ from uuid import UUID
 from trunkline.v1 import providers_pb2
 from trunkline_server.core import ids
 from trunkline_server.core.call import Call, Caller
-from trunkline_server.core.errors import Reason, TrunklineError, invalid, not_found
+from trunkline_server.core.errors import Reason, draining, invalid, not_found
 from trunkline_server.core.failure import FailureKind, UpstreamFailure
 from trunkline_server.core.moment import timestamp
 from trunkline_server.core.page_token import PageTokens
@@ -25,6 +24,7 @@ from trunkline_server.gateway.own_accounts import OwnAccounts
 from trunkline_server.gateway.reports import breaker_of, health_of
 from trunkline_server.providers.provider import Upstream
 from trunkline_server.providers.registry import Listed, Registry
+from trunkline_server.store.news import heard
 from trunkline_server.store.page import Page
 from trunkline_server.store.provider_accounts import Actor, ProviderAccount, ProviderAccounts
 
@@ -129,13 +129,11 @@ class ProviderService:
         watch = _Watch(self.lines, names)
         with self.lines.watched() as news:
             while not self.draining():
+                news.clear()
                 for told in watch.changes():
                     yield providers_pb2.WatchProviderHealthResponse(health=told)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_S):
-                        await news.wait()
-                news.clear()
-        raise TrunklineError(Reason.DRAINING, "this replica goes away", retry_after_s=1.0)
+                await heard(news, LOOK_S)
+        raise draining()
 
     async def reset_breaker(
         self, call: Call, request: providers_pb2.ResetBreakerRequest
@@ -262,10 +260,7 @@ def _account(account: ProviderAccount) -> providers_pb2.ProviderAccount:
 
 
 def _account_id(text: str) -> UUID:
-    account_id = ids.parse("pacc", text)
-    if account_id is None:
-        raise not_found("provider_account", text)
-    return account_id
+    return ids.require("pacc", "provider_account", text)
 
 
 def _actor(call: Call) -> Actor:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from trunkline.v1 import vector_stores_pb2
 from trunkline_server.core.call import Call
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.page_token import PageTokens
 from trunkline_server.core.text import readable
-from trunkline_server.gateway.abroad import Abroad, abroad
+from trunkline_server.gateway.abroad import Abroad, abroad, way_back
 from trunkline_server.gateway.copies import Copies
 from trunkline_server.store.files import Copy
 from trunkline_server.store.vector_stores import StoreRow, VectorStores
@@ -48,7 +47,7 @@ class VectorStoreService:
         self, call: Call, request: vector_stores_pb2.GetVectorStoreRequest
     ) -> vector_stores_pb2.GetVectorStoreResponse:
         row = await self._find(call, request.vector_store_id)
-        there = self._there(call, row)
+        there = self._there(row)
         told = row.message()
         told.standing.CopyFrom(there.stores.shown(await there.ask(there.stores.show(row.provider_store_id))))
         return vector_stores_pb2.GetVectorStoreResponse(vector_store=told)
@@ -57,8 +56,7 @@ class VectorStoreService:
         self, call: Call, request: vector_stores_pb2.ListVectorStoresRequest
     ) -> vector_stores_pb2.ListVectorStoresResponse:
         paging = self.tokens.paging(call.caller.tenant_id, request)
-        before = UUID(hex=paging.cursor[0]) if paging.cursor else None
-        rows = await self.stores.page(call.caller.tenant_id, before, paging.limit)
+        rows = await self.stores.page(call.caller.tenant_id, paging.behind_id, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.id.hex,))
         told = [row.message() for row in page]
         return vector_stores_pb2.ListVectorStoresResponse(vector_stores=told, next_page_token=token)
@@ -67,7 +65,7 @@ class VectorStoreService:
         self, call: Call, request: vector_stores_pb2.DeleteVectorStoreRequest
     ) -> vector_stores_pb2.DeleteVectorStoreResponse:
         row = await self._find(call, request.vector_store_id)
-        there = self._there(call, row)
+        there = self._there(row)
         await there.discard(there.stores.delete(row.provider_store_id))
         await self.stores.forget(row.id)
         return vector_stores_pb2.DeleteVectorStoreResponse()
@@ -76,7 +74,7 @@ class VectorStoreService:
         self, call: Call, request: vector_stores_pb2.AddFilesRequest
     ) -> vector_stores_pb2.AddFilesResponse:
         row = await self._find(call, request.vector_store_id)
-        there = self._there(call, row)
+        there = self._there(row)
         for file_id in request.file_ids:
             copy = await self._copy(call, there, file_id)
             if file_id not in row.files:
@@ -89,7 +87,7 @@ class VectorStoreService:
         self, call: Call, request: vector_stores_pb2.RemoveFilesRequest
     ) -> vector_stores_pb2.RemoveFilesResponse:
         row = await self._find(call, request.vector_store_id)
-        there = self._there(call, row)
+        there = self._there(row)
         for file_id in row.files.keys() & set(request.file_ids):
             await there.discard(there.stores.remove(row.provider_store_id, row.files[file_id]))
             await self.stores.remove(row.id, file_id)
@@ -100,7 +98,7 @@ class VectorStoreService:
         self, call: Call, request: vector_stores_pb2.SearchVectorStoreRequest
     ) -> vector_stores_pb2.SearchVectorStoreResponse:
         row = await self._find(call, request.vector_store_id)
-        there = self._there(call, row)
+        there = self._there(row)
         passages = there.stores.found(await there.ask(there.stores.search(row.provider_store_id, request)))
         ours = {name: file_id for file_id, name in row.files.items()}
         for passage in passages:
@@ -110,8 +108,9 @@ class VectorStoreService:
     async def _find(self, call: Call, name: str) -> StoreRow:
         return await self.stores.find(call.caller.tenant_id, readable("vector_store_id", name))
 
-    def _there(self, call: Call, row: StoreRow) -> Abroad:
-        return abroad(self.copies.routes, call.caller, row.provider)
+    def _there(self, row: StoreRow) -> Abroad:
+        """Whoever has a key of its own by now: a store is where it was made."""
+        return way_back(self.copies.routes, row.provider, row.account_id)
 
     async def _copy(self, call: Call, there: Abroad, file_id: str) -> Copy:
         purpose = there.stores.purpose

@@ -15,7 +15,7 @@ from trunkline.v1 import events_pb2, webhooks_pb2
 from trunkline_server.core import address, ids
 from trunkline_server.core.address import EgressPolicy
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import invalid, not_found
+from trunkline_server.core.errors import invalid
 from trunkline_server.core.event import TYPES, type_of
 from trunkline_server.core.moment import moment_of, timestamp
 from trunkline_server.core.page_token import PageTokens
@@ -63,7 +63,7 @@ class WebhookService:
     ) -> webhooks_pb2.ListEndpointsResponse:
         tenant_id = call.caller.tenant_id
         paging = self.tokens.paging(tenant_id, request)
-        rows = await self.endpoints.list(tenant_id, int(paging.cursor[0]) if paging.cursor else 0, paging.limit)
+        rows = await self.endpoints.list(tenant_id, paging.behind or 0, paging.limit)
         page, token = paging.cut(rows, lambda row: (row.number,))
         return webhooks_pb2.ListEndpointsResponse(endpoints=map(_endpoint, page), next_page_token=token)
 
@@ -118,10 +118,10 @@ class WebhookService:
         paging = self.tokens.paging(tenant_id, request)
         rows = await self.deliveries.list(
             tenant_id,
-            before=int(paging.cursor[0]) if paging.cursor else None,
+            before=paging.behind,
             endpoint_id=_endpoint_id(request.endpoint_id) if request.endpoint_id else None,
             state=next((name for name, number in _STATES.items() if number == request.state), ""),
-            event_id=_id("evt", "event", request.event_id) if request.event_id else None,
+            event_id=ids.require("evt", "event", request.event_id) if request.event_id else None,
             limit=paging.limit,
         )
         page, token = paging.cut(rows, lambda row: (row.number,))
@@ -134,7 +134,7 @@ class WebhookService:
 
     async def _again(self, tenant_id: UUID, request: webhooks_pb2.RedeliverRequest) -> int:
         if request.HasField("delivery_id"):
-            return await self.deliveries.again(tenant_id, _id("whdl", "webhook_delivery", request.delivery_id))
+            return await self.deliveries.again(tenant_id, ids.require("whdl", "webhook_delivery", request.delivery_id))
         failed = request.failed
         since = moment_of("failed.since_time", failed.since_time) if failed.HasField("since_time") else None
         return await self.deliveries.failed_again(tenant_id, _endpoint_id(failed.endpoint_id), since)
@@ -163,16 +163,8 @@ def _types(path: str, names: Iterable[str]) -> list[str]:
     return known
 
 
-def _id(prefix: str, kind: str, text: str) -> UUID:
-    """Raises RESOURCE_NOT_FOUND where it is none."""
-    parsed = ids.parse(prefix, text)
-    if parsed is None:
-        raise not_found(kind, text)
-    return parsed
-
-
 def _endpoint_id(text: str) -> UUID:
-    return _id("whep", "webhook_endpoint", text)
+    return ids.require("whep", "webhook_endpoint", text)
 
 
 def _endpoint(row: Endpoint) -> webhooks_pb2.WebhookEndpoint:

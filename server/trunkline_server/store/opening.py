@@ -27,6 +27,8 @@ def opening() -> Iterator[None]:
         if error.reason is not Reason.STORE_UNAVAILABLE:
             raise
         raise DatabaseUnusable("database_url: no database answers there; start it, or correct the address") from error
+    except asyncpg.UndefinedTableError as error:
+        raise DatabaseUnusable("the database lacks tables of this version; run `trunkline migrate`") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         remedy = "check user, password, database name and rights"
         raise DatabaseUnusable(f"database_url: the database refuses ({type(error).__name__}); {remedy}") from error

@@ -21,10 +21,11 @@ _SQL = queries.load(__file__)
 
 @dataclass(frozen=True, slots=True)
 class StoreRow:
-    """A vector store. `files`: what its provider calls each, by our id."""
+    """A vector store. `account_id`: whose account it is in; `files`: what its provider calls each, by our id."""
 
     id: UUID
     provider: str
+    account_id: UUID
     name: str
     provider_store_id: str
     create_time: datetime
@@ -82,6 +83,6 @@ class VectorStores:
 
 
 def _row(row: asyncpg.Record) -> StoreRow:
-    store_id, provider, name, provider_store_id, create_time, file_ids, names = row
+    store_id, provider, account_id, name, provider_store_id, create_time, file_ids, names = row
     files = {ids.spell("file", each): named for each, named in zip(file_ids, names, strict=True)}
-    return StoreRow(store_id, provider, name, provider_store_id, create_time, files)
+    return StoreRow(store_id, provider, account_id, name, provider_store_id, create_time, files)

@@ -7,7 +7,7 @@ INSERT INTO vector_store (vector_store_id, tenant_id, provider, account_id, name
 UPDATE vector_store SET provider_store_id = $2 WHERE vector_store_id = $1
 
 -- name: find
-SELECT vector_store_id, provider, name, provider_store_id, create_time, file_ids, names
+SELECT vector_store_id, provider, account_id, name, provider_store_id, create_time, file_ids, names
 FROM vector_store, LATERAL (
     SELECT coalesce(array_agg(file_id ORDER BY file_id), '{}') AS file_ids,
            coalesce(array_agg(provider_file_id ORDER BY file_id), '{}') AS names
@@ -17,7 +17,7 @@ FROM vector_store, LATERAL (
 WHERE tenant_id = $1 AND vector_store_id = $2 AND provider_store_id IS NOT NULL
 
 -- name: page
-SELECT vector_store_id, provider, name, provider_store_id, create_time, file_ids, names
+SELECT vector_store_id, provider, account_id, name, provider_store_id, create_time, file_ids, names
 FROM vector_store, LATERAL (
     SELECT coalesce(array_agg(file_id ORDER BY file_id), '{}') AS file_ids,
            coalesce(array_agg(provider_file_id ORDER BY file_id), '{}') AS names

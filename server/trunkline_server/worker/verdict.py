@@ -16,7 +16,15 @@ LIMIT_S: Final = 5.0
 
 _LIMITS: Final = frozenset((Reason.RATE_LIMITED, Reason.CONCURRENCY_LIMITED, Reason.OVERLOADED, Reason.CIRCUIT_OPEN))
 _OURS: Final = frozenset((Reason.DRAINING, Reason.STORE_UNAVAILABLE))
-_PASSING: Final = frozenset((Reason.DEADLINE, Reason.INTERNAL, Reason.STREAM_INTERRUPTED))
+_PASSING: Final = frozenset(
+    (
+        Reason.DEADLINE,
+        Reason.INTERNAL,
+        Reason.STREAM_INTERRUPTED,
+        Reason.PROVIDER_CREDENTIALS,
+        Reason.PROVIDER_QUOTA,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,8 +119,8 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetryJob(self, request, context):
-        """Makes a new job with the spec of one that has ended. Errors: as CreateJob; RESOURCE_NOT_FOUND; VALIDATION where
-        it has not ended.
+        """Makes a new job with the spec of one that has ended, for the same user. Errors: as CreateJob; RESOURCE_NOT_FOUND;
+        VALIDATION where it has not ended; FIELD_FORBIDDEN where the credential is for another user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -54,8 +54,8 @@ class JobServiceStub:
     charged, and it ends a little later: watch it. Errors: RESOURCE_NOT_FOUND, JOB_FINAL.
     """
     RetryJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.RetryJobRequest, _jobs_pb2.RetryJobResponse]
-    """Makes a new job with the spec of one that has ended. Errors: as CreateJob; RESOURCE_NOT_FOUND; VALIDATION where
-    it has not ended.
+    """Makes a new job with the spec of one that has ended, for the same user. Errors: as CreateJob; RESOURCE_NOT_FOUND;
+    VALIDATION where it has not ended; FIELD_FORBIDDEN where the credential is for another user.
     """
     GetJobStats: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.GetJobStatsRequest, _jobs_pb2.GetJobStatsResponse]
     """How jobs did: counts, times and success, of a user, of a queue, or of all."""
@@ -86,8 +86,8 @@ class JobServiceAsyncStub(JobServiceStub):
     charged, and it ends a little later: watch it. Errors: RESOURCE_NOT_FOUND, JOB_FINAL.
     """
     RetryJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.RetryJobRequest, _jobs_pb2.RetryJobResponse]  # type: ignore[assignment]
-    """Makes a new job with the spec of one that has ended. Errors: as CreateJob; RESOURCE_NOT_FOUND; VALIDATION where
-    it has not ended.
+    """Makes a new job with the spec of one that has ended, for the same user. Errors: as CreateJob; RESOURCE_NOT_FOUND;
+    VALIDATION where it has not ended; FIELD_FORBIDDEN where the credential is for another user.
     """
     GetJobStats: _aio.UnaryUnaryMultiCallable[_jobs_pb2.GetJobStatsRequest, _jobs_pb2.GetJobStatsResponse]  # type: ignore[assignment]
     """How jobs did: counts, times and success, of a user, of a queue, or of all."""
@@ -151,8 +151,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_pb2.RetryJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.RetryJobResponse, _abc.Awaitable[_jobs_pb2.RetryJobResponse]]:
-        """Makes a new job with the spec of one that has ended. Errors: as CreateJob; RESOURCE_NOT_FOUND; VALIDATION where
-        it has not ended.
+        """Makes a new job with the spec of one that has ended, for the same user. Errors: as CreateJob; RESOURCE_NOT_FOUND;
+        VALIDATION where it has not ended; FIELD_FORBIDDEN where the credential is for another user.
         """
 
     @_abc_1.abstractmethod

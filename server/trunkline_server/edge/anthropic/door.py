@@ -1,4 +1,4 @@
-"""The paths of Anthropic's API; its list of models is also OpenAI's."""
+"""The paths of Anthropic's API, but for its list of models, which is also OpenAI's."""
 
 from __future__ import annotations
 

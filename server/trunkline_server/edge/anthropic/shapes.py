@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
+from trunkline_server.edge.reading import Int32
+
 
 class CacheControl(Struct):
     ttl: str | None = None
@@ -60,7 +62,7 @@ class Choice(Struct):
 
 class Thinking(Struct):
     type: str
-    budget_tokens: int | None = None
+    budget_tokens: Int32 | None = None
 
 
 class Format(Struct):
@@ -89,12 +91,12 @@ class MessagesRequest(Struct):
 
     model: str
     messages: list[Message]
-    max_tokens: int | None = None
+    max_tokens: Int32 | None = None
     system: str | list[Block] | None = None
     stream: bool | None = None
     temperature: float | None = None
     top_p: float | None = None
-    top_k: int | None = None
+    top_k: Int32 | None = None
     stop_sequences: list[str] | None = None
     tools: list[Tool] | None = None
     tool_choice: Choice | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 import orjson
@@ -19,6 +18,7 @@ from trunkline_server.edge.calls import Calls
 from trunkline_server.edge.dashboard.files import INDEX, SAFE, File, bundled
 from trunkline_server.edge.dashboard.sessions import PATH, Sessions
 from trunkline_server.edge.exchange import Exchange, Reply
+from trunkline_server.edge.origin import is_own
 from trunkline_server.edge.reading import decode
 from trunkline_server.edge.router import JSON, Route
 from trunkline_server.edge.rpc.door import RpcDoor
@@ -86,7 +86,7 @@ class DashboardDoor:
         except TrunklineError as error:
             exchange.respond(_told(error))
         else:
-            exchange.respond(_with_cookie(self.sessions.begin(given, secure=_is_secure(exchange))))
+            exchange.respond(_with_cookie(self.sessions.begin(given, secure=exchange.is_secure)))
 
     async def sign_out(self, exchange: Exchange) -> None:
         try:
@@ -94,7 +94,7 @@ class DashboardDoor:
         except TrunklineError as error:
             exchange.respond(_told(error))
         else:
-            exchange.respond(_with_cookie(self.sessions.end(secure=_is_secure(exchange))))
+            exchange.respond(_with_cookie(self.sessions.end(secure=exchange.is_secure)))
 
     async def call(self, exchange: Exchange) -> None:
         """Any method of the contract."""
@@ -122,15 +122,9 @@ class DashboardDoor:
 
 def _require_own_page(exchange: Exchange) -> None:
     """Raises SCOPE_MISSING for requests that are not from these pages."""
-    origin = exchange.header("origin")
-    is_own = not origin or urlsplit(origin).netloc == exchange.header("host")
-    if not exchange.header(MARK) or not is_own or exchange.header("sec-fetch-site") not in ("", "same-origin"):
+    site = exchange.header("sec-fetch-site")
+    if not exchange.header(MARK) or not is_own(exchange) or site not in ("", "same-origin"):
         raise TrunklineError(Reason.SCOPE_MISSING, "only pages of the dashboard may ask this")
-
-
-def _is_secure(exchange: Exchange) -> bool:
-    """Whether the browser came over TLS, as the proxy before us says."""
-    return exchange.header("x-forwarded-proto").partition(",")[0].strip().lower() == "https"
 
 
 def _with_cookie(cookie: str) -> Reply:

@@ -85,7 +85,7 @@ class Conversation:
         match said.type:
             case "cancel":
                 if running := self._running.get(said.id):
-                    running.cancel()
+                    asyncio.get_running_loop().call_soon(running.cancel)  # behind its first step, or nobody would tell
             case kind if procedure := self._kinds.get(kind):
                 self._start(said, procedure)
             case _:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 import orjson
 from wsproto.utilities import generate_accept_token
@@ -22,6 +21,7 @@ from trunkline_server.edge.live.events import Events
 from trunkline_server.edge.live.pages import metadata_of_page
 from trunkline_server.edge.live.places import Places
 from trunkline_server.edge.live.socket import WebSocket
+from trunkline_server.edge.origin import is_own
 from trunkline_server.edge.router import JSON, Route
 from trunkline_server.edge.rpc.errors import spell
 from trunkline_server.edge.status import http_status
@@ -72,6 +72,7 @@ class LiveDoor:
                 return
             socket = WebSocket(exchange, self.limits)
             exchange.switch(_accepted(exchange), socket)
+            visit.answered()  # the place in the house is for calls, and each on this socket takes its own
             await socket.run(
                 Conversation(self.calls.boundary, self._kinds(), metadata, exchange.certificate, socket.send)
             )
@@ -87,8 +88,7 @@ class LiveDoor:
             return _refused(426, "this path is a WebSocket", ("upgrade", "websocket"))
         if exchange.header("sec-websocket-version") != "13":
             return _refused(426, "only version 13 is spoken", ("sec-websocket-version", "13"))
-        origin = exchange.header("origin")
-        if origin and origin not in self.allowed_origins and urlsplit(origin).netloc != exchange.header("host"):
+        if exchange.header("origin") not in self.allowed_origins and not is_own(exchange):
             return _refused(403, "pages of this origin may not call; see http.allowed_origins")
         return None
 

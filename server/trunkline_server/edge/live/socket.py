@@ -47,7 +47,9 @@ class WebSocket:
             await self._exchange.send_raw(self._frames.send(TextMessage(data.decode())))
 
     def received(self, data: bytes) -> None:
-        """What the connection has read."""
+        """What the connection has read; behind the end nothing counts."""
+        if self._over.is_set():
+            return
         self._heard = True
         self._frames.receive_data(data)
         for event in self._frames.events():

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from trunkline_server.edge.calls import Calls
 from trunkline_server.edge.chat_call import COMPLETE
 from trunkline_server.edge.exchange import Exchange
-from trunkline_server.edge.openai import embeddings, images, models, moderations, speech, transcripts
+from trunkline_server.edge.openai import embeddings, images, moderations, speech, transcripts
 from trunkline_server.edge.openai.chat import ChatCompletions
 from trunkline_server.edge.openai.responses import Responses
 from trunkline_server.edge.router import Route
-
-_MODELS: Final = "/v1/models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +30,6 @@ class OpenAIDoor:
             Route("POST", "/v1/audio/transcriptions", self.transcriptions),
             Route("POST", "/v1/audio/translations", self.translations),
             Route("POST", "/v1/moderations", self.moderations),
-            Route("GET", _MODELS, self.list_models),
-            Route("GET", f"{_MODELS}/*", self.get_model),
         ]
 
     async def chat_completions(self, exchange: Exchange) -> None:
@@ -63,9 +58,3 @@ class OpenAIDoor:
 
     async def moderations(self, exchange: Exchange) -> None:
         await self.calls.serve(exchange, moderations.MODERATE, moderations.Moderations())
-
-    async def list_models(self, exchange: Exchange) -> None:
-        await self.calls.serve(exchange, models.LIST, models.ListModels())
-
-    async def get_model(self, exchange: Exchange) -> None:
-        await self.calls.serve(exchange, models.GET, models.GetModel(exchange.path.removeprefix(f"{_MODELS}/")))

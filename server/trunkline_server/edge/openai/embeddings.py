@@ -16,7 +16,7 @@ from trunkline_server.core.errors import invalid
 from trunkline_server.door.boundary import Procedure, Visit
 from trunkline_server.edge.exchange import Reply
 from trunkline_server.edge.openai.errand import Errand, told
-from trunkline_server.edge.reading import decode, extend
+from trunkline_server.edge.reading import Int32, decode, extend
 
 EMBED: Final = "/trunkline.v1.EmbeddingService/Embed"
 
@@ -24,7 +24,7 @@ EMBED: Final = "/trunkline.v1.EmbeddingService/Embed"
 class EmbeddingsRequest(Struct):
     model: str
     input: str | list[str | int | list[int]]
-    dimensions: int | None = None
+    dimensions: Int32 | None = None
     encoding_format: str | None = None
     trunkline: Raw = Raw()
 

@@ -14,7 +14,7 @@ from trunkline_server.door.boundary import Procedure, Visit
 from trunkline_server.edge.exchange import Reply
 from trunkline_server.edge.forms import File, Form
 from trunkline_server.edge.openai.errand import Errand, FormErrand, extension, in_events, tokens, told
-from trunkline_server.edge.reading import decode, extend
+from trunkline_server.edge.reading import Int32, decode, extend
 
 GENERATE: Final = "/trunkline.v1.ImageService/GenerateImages"
 EDIT: Final = "/trunkline.v1.ImageService/EditImages"
@@ -25,7 +25,7 @@ _UNTOLD: Final = "application/octet-stream"
 class ImagesRequest(Struct):
     prompt: str
     model: str = ""
-    n: int | None = None
+    n: Int32 | None = None
     size: str | None = None
     quality: str | None = None
     style: str | None = None

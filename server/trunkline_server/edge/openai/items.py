@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
+from trunkline_server.edge.reading import Int32
+
 
 class Part(Struct):
     type: str = "input_text"
@@ -75,7 +77,7 @@ class ResponseRequest(Struct):
     prompt: Raw = Raw()
     temperature: float | None = None
     top_p: float | None = None
-    max_output_tokens: int | None = None
+    max_output_tokens: Int32 | None = None
     tools: list[Tool] | None = None
     tool_choice: str | Choice | None = None
     parallel_tool_calls: bool | None = None

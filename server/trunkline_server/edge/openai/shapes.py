@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
+from trunkline_server.edge.reading import Int32, Int64
+
 
 class ImageUrl(Struct):
     url: str
@@ -94,16 +96,16 @@ class ChatRequest(Struct):
     stream_options: StreamOptions | None = None
     temperature: float | None = None
     top_p: float | None = None
-    top_k: int | None = None
-    n: int | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
+    top_k: Int32 | None = None
+    n: Int32 | None = None
+    max_tokens: Int32 | None = None
+    max_completion_tokens: Int32 | None = None
     stop: str | list[str] | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
-    seed: int | None = None
+    seed: Int64 | None = None
     logprobs: bool | None = None
-    top_logprobs: int | None = None
+    top_logprobs: Int32 | None = None
     tools: list[Tool] | None = None
     tool_choice: str | Choice | None = None
     parallel_tool_calls: bool | None = None

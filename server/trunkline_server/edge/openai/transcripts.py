@@ -45,6 +45,7 @@ class Transcriptions(FormErrand):
     """The recording comes in one request, so it has its part in how large that may be."""
 
     request: Callable[..., Message] = audio_pb2.TranscribeRequest
+    task = "transcribe"
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange)
@@ -66,13 +67,15 @@ class Transcriptions(FormErrand):
         if self.streamed:
             text = transcript.text
             return in_events(visit, response, {"type": _TEXT_DELTA, "delta": text}, {"type": _TEXT_DONE, "text": text})
-        return told(visit, response, _verbose(transcript) if self._shape == "verbose_json" else _brief(transcript))
+        verbose = self._shape == "verbose_json"
+        return told(visit, response, {"task": self.task, **_verbose(transcript)} if verbose else _brief(transcript))
 
 
 class Translations(Transcriptions):
     """The same in English."""
 
     request = audio_pb2.TranslateAudioRequest
+    task = "translate"
 
 
 def _input_of(form: Form, shape: str) -> audio_pb2.TranscriptionInput:
@@ -110,7 +113,6 @@ def _brief(transcript: audio_pb2.Transcript) -> dict[str, Any]:
 
 def _verbose(transcript: audio_pb2.Transcript) -> dict[str, Any]:
     return {
-        "task": "transcribe",
         "text": transcript.text,
         "language": transcript.language,
         "duration": _length_s(transcript),

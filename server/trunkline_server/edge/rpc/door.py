@@ -93,5 +93,5 @@ def _fits(procedure: Procedure, content_type: str) -> bool:
 
 
 def _unsupported() -> Reply:
-    told = {"code": "unknown", "message": "this content type is not taken here"}
+    told = {"code": "unknown", "message": "this content type is not taken here; send application/json"}
     return Reply(415, (*JSON, ("accept-post", ", ".join(_SPELLINGS))), orjson.dumps(told))

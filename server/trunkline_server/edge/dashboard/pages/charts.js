@@ -3,7 +3,8 @@
 import { el, svg } from "./elements.js";
 
 const HEIGHT = 190;
-const LEFT = 46;
+const LEFT_MIN = 46;
+const LETTER = 6.6;
 const TOP = 6;
 const BOTTOM = 22;
 const INNER = HEIGHT - TOP - BOTTOM;
@@ -18,19 +19,21 @@ function roundUp(value) {
 
 function frame(width, top, format, times) {
   const y = (value) => TOP + INNER * (1 - value / top);
-  const parts = [0, 0.5, 1].flatMap((part) => [
-    svg("line", { class: "rule", x1: LEFT, x2: width, y1: y(top * part), y2: y(top * part) }),
-    svg("text", { x: LEFT - 8, y: y(top * part) + 4, "text-anchor": "end" }, format(top * part)),
+  const steps = [0, 0.5, 1].map((part) => [y(top * part), format(top * part)]);
+  const left = Math.max(LEFT_MIN, 10 + LETTER * Math.max(...steps.map(([, told]) => told.length)));
+  const parts = steps.flatMap(([at, told]) => [
+    svg("line", { class: "rule", x1: left, x2: width, y1: at, y2: at }),
+    svg("text", { x: left - 8, y: at + 4, "text-anchor": "end" }, told),
   ]);
-  const room = (width - LEFT) / times.length;
-  const every = Math.ceil(times.length / Math.max(1, Math.floor((width - LEFT) / 72)));
+  const room = (width - left) / times.length;
+  const every = Math.ceil(times.length / Math.max(1, Math.floor((width - left) / 72)));
   times.forEach((time, place) => {
     if (place % every) return;
-    const x = LEFT + room * (place + 0.5);
+    const x = left + room * (place + 0.5);
     const last = x > width - 30;
     parts.push(svg("text", { x: last ? width : x, y: HEIGHT - 5, "text-anchor": last ? "end" : "middle" }, time.label));
   });
-  return { y, room, parts };
+  return { y, left, room, parts };
 }
 
 function show(event, title, rows) {
@@ -45,9 +48,9 @@ function show(event, title, rows) {
 const hide = () => { tip.hidden = true; };
 window.addEventListener("scroll", hide, { passive: true });
 
-function places(times, room, rowsOf) {
+function places(times, left, room, rowsOf) {
   return times.map((time, place) => svg("rect", {
-    class: "here", x: LEFT + room * place, y: TOP, width: room, height: INNER,
+    class: "here", x: left + room * place, y: TOP, width: room, height: INNER,
     pointermove: (event) => show(event, time.name, rowsOf(place)), pointerleave: hide,
   }));
 }
@@ -68,18 +71,18 @@ function drawn(title, draw) {
 export function bars(title, times, series, format, told = format) {
   const top = roundUp(Math.max(0, ...times.map((_, place) => series.reduce((sum, one) => sum + one.values[place], 0))));
   const box = drawn(title, (width) => {
-    const { y, room, parts } = frame(width, top, format, times);
+    const { y, left, room, parts } = frame(width, top, format, times);
     const thick = Math.max(1, Math.min(room * 0.72, 44));
     times.forEach((_, place) => {
       let below = 0;
       series.forEach(({ kind, values }) => {
         const high = (values[place] / top) * INNER;
-        if (high > 0) parts.push(svg("rect", { class: `bar ${kind}`, x: LEFT + room * (place + 0.5) - thick / 2, y: y(below) - high, width: thick, height: high, rx: Math.min(1, high / 2) }));
+        if (high > 0) parts.push(svg("rect", { class: `bar ${kind}`, x: left + room * (place + 0.5) - thick / 2, y: y(below) - high, width: thick, height: high, rx: Math.min(1, high / 2) }));
         below += values[place];
       });
     });
     const rows = (place) => series.filter(({ values }) => values[place] > 0).map(({ name, kind, values }) => [name, kind, told(values[place])]);
-    return [...parts, ...places(times, room, rows)];
+    return [...parts, ...places(times, left, room, rows)];
   });
   return [legend(series), box];
 }
@@ -88,8 +91,8 @@ export function bars(title, times, series, format, told = format) {
 export function lines(title, times, series, format) {
   const top = roundUp(Math.max(0, ...series.flatMap(({ values }) => values.filter((value) => value !== null))));
   const box = drawn(title, (width) => {
-    const { y, room, parts } = frame(width, top, format, times);
-    const x = (place) => LEFT + room * (place + 0.5);
+    const { y, left, room, parts } = frame(width, top, format, times);
+    const x = (place) => left + room * (place + 0.5);
     series.forEach(({ kind, values }) => {
       let path = "";
       values.forEach((value, place) => {
@@ -101,7 +104,7 @@ export function lines(title, times, series, format) {
       if (path) parts.push(svg("path", { class: `line ${kind}`, d: path }));
     });
     const rows = (place) => series.filter(({ values }) => values[place] !== null).map(({ name, kind, values }) => [name, kind, format(values[place])]);
-    return [...parts, ...places(times, room, rows)];
+    return [...parts, ...places(times, left, room, rows)];
   });
   return [legend(series), box];
 }
