@@ -13,6 +13,7 @@ class Wire:
     """What goes out on a connection."""
 
     certificate: object = None
+    is_secure = False
 
     def __init__(self) -> None:
         self.sent = b""
