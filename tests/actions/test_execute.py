@@ -16,8 +16,10 @@ from tests.fixtures.gateway import RunningGateway, StartGateway, reason_of
 from tests.fixtures.upstream import RESET, Upstream
 from tests.providers.thirdparty.distribution import install, on_the_path
 from trunkline.v1 import actions_pb2, admin_pb2
+from trunkline_server.core.errors import store_unavailable
 from trunkline_server.core.webhook import is_signed
 from trunkline_server.gateway.actions.plugins import GROUP
+from trunkline_server.store.outbox import Outbox
 
 SUCCEEDED, FAILED = actions_pb2.ACTION_STATUS_SUCCEEDED, actions_pb2.ACTION_STATUS_FAILED
 DECLINED = actions_pb2.ACTION_STATUS_DECLINED
@@ -65,6 +67,18 @@ async def test_an_address_gets_a_signed_invocation_and_says_what_came_of_it(
         made.secret, sent["webhook-id"], int(sent["webhook-timestamp"]), request.body, sent["webhook-signature"]
     )
     assert made.secret not in str(made.handler)
+
+
+async def test_what_was_done_is_answered_though_it_cannot_be_told(
+    desk: RunningGateway, clerk: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise store_unavailable()
+
+    await register(desk, "clerk", f"{clerk.url}/act")
+    clerk.reply(json={"message": "done"})
+    monkeypatch.setattr(Outbox, "emit", away)
+    assert (await execute(desk, CITY, '{"city": "Oslo"}')).message == "done"
 
 
 async def test_the_higher_priority_is_asked_first_and_who_declines_lets_the_next_one(

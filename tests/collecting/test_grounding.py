@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import pytest
 
+from tests.fixtures.books import Books
 from tests.fixtures.gateway import RunningGateway, question, text_of
 from tests.fixtures.jobs import create
 from tests.fixtures.library import HARBOUR, Reader, town
 from tests.fixtures.refusal import Refusal, invalid, refusal
 from tests.fixtures.talks import Speaker
-from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, jobs_pb2, retrieval_pb2
+from trunkline.v1 import admin_pb2, chat_pb2, content_pb2, guard_pb2, jobs_pb2, retrieval_pb2
 from trunkline_server.core import money
 from trunkline_server.core.collections import citing
 
@@ -54,6 +55,16 @@ async def test_sources_are_told_cited_and_paid_for(gateway: RunningGateway) -> N
     assert read.charge.nanos > 0
     told = money.from_decimal_text(str(trailers["x-trunkline-charge"]))
     assert told == completion.charge.nanos + read.charge.nanos
+
+
+async def test_a_search_is_guarded_as_its_call_is(books: Books, gateway: RunningGateway) -> None:
+    await town(gateway)
+    before = await books.charges()
+    input = asking(query="What does ann@example.org owe?")
+    rule = guard_pb2.GuardRule(personal_data=guard_pb2.GUARD_LEVEL_STANDARD, action=guard_pb2.GUARD_ACTION_REFUSE)
+    input.guard.input.CopyFrom(rule)
+    assert (await refusal(complete(gateway, input))).reason == "PII_DETECTED"
+    assert await books.charges() == before, "nobody has made a vector of it"
 
 
 async def test_the_model_reads_the_sources_before_the_question(gateway: RunningGateway) -> None:

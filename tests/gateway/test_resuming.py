@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
@@ -16,6 +18,10 @@ from tests.fixtures.until import until
 from tests.fixtures.upstream import Upstream
 from tests.fixtures.valkey import valkey_server, valkey_url
 from trunkline.v1 import chat_pb2
+from trunkline_server.core import ids
+from trunkline_server.core.call import Call, Caller
+from trunkline_server.gateway.streams.recording import Recording
+from trunkline_server.gateway.streams.streams import Streams, StreamSettings
 
 __all__ = ["desk", "valkey_server", "valkey_url"]
 
@@ -124,6 +130,25 @@ async def test_what_has_no_more_room_is_gone(books: Books, start_gateway: StartG
     assert said.kinds[-1] == "completed"
     assert refused((await heard(resumed(desk.gateway, said.events[0].resume_token))).error) == EXPIRED
     assert (await heard(resumed(desk.gateway, said.events[-2].resume_token))).kinds == ["completed"]
+
+
+async def test_what_is_forgotten_takes_no_memory() -> None:
+    async def run(_: Call) -> AsyncGenerator[chat_pb2.StreamResponse, None]:
+        started = chat_pb2.GenerationStarted(completion_id=ids.spell("cmpl", ids.new_uuid()))
+        yield chat_pb2.StreamResponse(event=chat_pb2.ChatEvent(sequence=1, started=started))
+
+    before, streams = recordings(), Streams(StreamSettings(memory_bytes_max=1))
+    deadline = asyncio.get_running_loop().time() + 60
+    for _ in range(3):
+        call = Call("", Caller(ids.new_uuid(), "", frozenset()), "", deadline)
+        assert len([event async for event in streams.recorded(call, run)]) == 1
+    await streams.ended()
+    assert recordings() <= before
+
+
+def recordings() -> int:
+    gc.collect()
+    return sum(isinstance(each, Recording) for each in gc.get_objects())
 
 
 async def test_a_named_stream_that_was_left_is_not_asked_again(desk: Desk) -> None:

@@ -304,19 +304,42 @@ async def test_a_batch_that_is_gone_fails(books: Books, busy: RunningGateway, of
     assert (await watched(busy, made.batch_id))[-1].progress.failed_count == 3
 
 
-async def test_a_hard_budget_holds_here_too(books: Books, busy: RunningGateway, office: Office) -> None:
+async def limit(gateway: RunningGateway, nanos: int) -> None:
+    """Nobody may spend more in a day."""
     budget = limits_pb2.Budget(
         name="small",
         selector=limits_pb2.LimitSelector(user_id="*"),
         period=limits_pb2.BUDGET_PERIOD_DAY,
-        amount=usage_pb2.Amount(unit="CREDIT", nanos=1),
+        amount=usage_pb2.Amount(unit="CREDIT", nanos=nanos),
         hard=True,
     )
-    await busy.limits.SetBudget(limits_pb2.SetBudgetRequest(budget=budget), metadata=busy.metadata())
+    await gateway.limits.SetBudget(limits_pb2.SetBudgetRequest(budget=budget), metadata=gateway.metadata())
+
+
+async def test_a_hard_budget_holds_here_too(books: Books, busy: RunningGateway, office: Office) -> None:
+    await limit(busy, 1)
     made = await hand_in(busy)
     done = (await watched(busy, made.batch_id))[-1]
     assert (done.progress.failed_count, office.upstream.requests) == (3, [])
     assert "BUDGET_EXCEEDED" in str((await items(busy, made.batch_id))[0].error)
+
+
+@pytest.mark.parametrize("end", ["gone", "unanswered", "too large"])
+async def test_a_batch_that_comes_to_nothing_takes_nothing_from_a_budget(
+    books: Books, busy: RunningGateway, office: Office, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    await limit(busy, 10**12)
+    if end == "unanswered":
+        office.upstream.reply(json={"id": "file-1"})
+        office.upstream.raw(RESET)
+    elif end == "too large":
+        monkeypatch.setattr(OpenAIBulk, "body_bytes_max", 200)
+    made = await hand_in(busy)
+    if end == "gone":
+        await until_asked(office)
+        office.upstream.respond(lambda _: office.upstream.whole(status=404, json={"error": {"code": "not_found"}}))
+    assert (await watched(busy, made.batch_id))[-1].progress.failed_count == 3
+    assert await books.database.fetchval("SELECT count(*) FROM budget_hold") == 0
 
 
 async def test_who_runs_at_a_provider_takes_no_place_of_those_who_work(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.fixtures.refusal import send, wording
 from tests.fixtures.talks import another_tenant
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import jobs_pb2
+from trunkline_server.store.jobs import Jobs
 
 NOBODYS = "job_00000000000070008000000000000000"
 LONG: dict[str, Any] = {"text": "one two three four", "first_token_ms": 30_000}
@@ -88,6 +90,21 @@ async def test_a_failure_that_passes_is_tried_again(books: Books, gateway: Runni
     done = await ended(gateway, job.job_id)
     assert (done.state, done.attempt_count) == (jobs_pb2.JOB_STATE_SUCCEEDED, 2)
     assert await books.charges() == [done.charge.nanos]
+
+
+async def test_a_worker_goes_on_after_what_nobody_foresaw(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready_queues, failures = Jobs.ready_queues, [ValueError("canary")]
+
+    async def failing(self: Jobs) -> Sequence[str]:
+        if failures:
+            raise failures.pop()
+        return await ready_queues(self)
+
+    monkeypatch.setattr(Jobs, "ready_queues", failing)
+    job = await ended(gateway, (await create(gateway, spec())).job_id)
+    assert (job.state, failures) == (jobs_pb2.JOB_STATE_SUCCEEDED, [])
 
 
 async def test_a_failure_that_stays_ends_the_job(books: Books, gateway: RunningGateway) -> None:

@@ -214,6 +214,13 @@ async def test_429_is_obeyed_by_all_that_goes_there(gateway: RunningGateway, sin
     assert other.event_id in {request.headers["webhook-id"] for request in sink.requests[1:]}
 
 
+async def test_a_date_that_nobody_can_reckon_with_is_none(gateway: RunningGateway, sink: Upstream) -> None:
+    made = await endpoint(gateway, sink.url)
+    sink.reply(status=503, headers={"retry-after": "Fri, 31 Dec 9999 23:59:59 -2359"})
+    await send_test(gateway, made.endpoint.endpoint_id)
+    assert (await attempted(gateway)).error == "HTTP_STATUS"
+
+
 async def test_a_slow_one_a_broken_one_and_a_flood_fail_without_harm(
     gateway: RunningGateway, sink: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:

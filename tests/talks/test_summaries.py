@@ -10,7 +10,8 @@ from tests.fixtures.desk import USER, Desk
 from tests.fixtures.gateway import user
 from tests.fixtures.streams import OPENAI, desk
 from tests.fixtures.talks import Speaker, reply, settings
-from trunkline.v1 import chat_pb2, conversations_pb2
+from tests.fixtures.until import until
+from trunkline.v1 import chat_pb2, conversations_pb2, guard_pb2
 
 __all__ = ["desk"]
 
@@ -60,6 +61,21 @@ async def test_a_call_does_without_where_none_can_be_made(desk: Desk, eve: Speak
     answer = await eve.ask(talk, "and?", "sandbox/echo")
     assert [each.code for each in answer.warnings] == [chat_pb2.WARNING_CODE_HISTORY_TRIMMED]
     assert (await eve.look(talk)).summary == ""
+
+
+async def test_what_a_call_keeps_from_the_provider_is_kept_from_it_beside_the_call_too(
+    desk: Desk, eve: Speaker
+) -> None:
+    long = await eve.begin(settings=settings(max_messages=2, summarize=True))
+    await eve.append(long, *(each("write to ann@example.org") for _ in range(3) for each in (user, reply)))
+    new = await eve.begin(settings=settings(auto_title=conversations_pb2.AUTO_TITLE_MODEL))
+    for _ in range(4):
+        desk.upstream.reply(json=OPENAI.whole("ok", 1))
+    guard = guard_pb2.Guard(input=guard_pb2.GuardRule(personal_data=guard_pb2.GUARD_LEVEL_STANDARD))
+    for talk in (long, new):
+        await eve.ask(talk, "is ann@example.org right?", OPENAI.name, guard=guard)
+    await until(lambda: len(desk.upstream.requests) == 4)
+    assert not any(b"ann@example.org" in each.body for each in desk.upstream.requests)
 
 
 async def test_counting_and_pricing_make_none(desk: Desk, eve: Speaker) -> None:

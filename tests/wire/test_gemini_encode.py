@@ -195,6 +195,14 @@ def test_bytes_without_a_media_type_are_refused() -> None:
     assert caught.value.violations[0].field == "input.messages[0].parts[0].image.blob.media_type"
 
 
+@pytest.mark.parametrize("host", ["generativelanguage.googleapis.com", "GenerativeLanguage.googleapis.com.:443"])
+def test_what_the_provider_keeps_is_named_by_its_id(host: str) -> None:
+    blob = content_pb2.Blob(uri=f"https://{host}/v1/files/x")
+    with pytest.raises(TrunklineError) as caught:
+        parts(content_pb2.Part(document=content_pb2.DocumentPart(blob=blob)))
+    assert caught.value.violations[0].field == "input.messages[0].parts[0].document.blob.uri"
+
+
 def test_titles_stand_before_documents() -> None:
     document = content_pb2.DocumentPart(text="body", title="Title", context="from the archive")
     assert parts(content_pb2.Part(document=document)) == [

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.fixtures.until import until
-from trunkline_server.store.database import Database
+from trunkline_server.store.database import Database, Held
 from trunkline_server.store.schedules import ScheduleRow, Schedules
 from trunkline_server.worker.chores import Chore
 from trunkline_server.worker.schedules import Runner
@@ -65,6 +65,24 @@ async def test_only_one_runs_at_a_time(database: Database) -> None:
         go.set()
         await until(lambda: known(database, lambda row: row.run_count == 2))
     assert most == 1
+
+
+async def test_after_what_nobody_foresaw_it_has_its_turn_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, failures = Schedules.lock, [ValueError("canary")]
+
+    async def locked(self: Schedules, held: Held, name: str) -> bool:
+        if failures:
+            raise failures.pop()
+        return await lock(self, held, name)
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Schedules, "lock", locked)
+    async with runners(database, Chore("sweep", DAY_S, work, first_within_s=0.01), 1):
+        await until(lambda: known(database, lambda row: row.run_count == 1))
 
 
 async def test_a_failure_is_told_and_forgotten(database: Database, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
+from trunkline.v1 import guard_pb2
 from trunkline_server.core.browser_token import BrowserToken
 from trunkline_server.core.priority import Priority
 from trunkline_server.core.trace import Trace
@@ -55,6 +56,8 @@ class Call:
     idempotency_key: str = ""
     trailers: dict[str, str] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)
+    guard: guard_pb2.Guard | None = None
+    """What it keeps out of what is asked on its behalf, beside the question that says so itself."""
     template: str = ""
     """The version of a prompt that went into the question; empty where none did."""
     is_inside: bool = False

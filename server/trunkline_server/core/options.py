@@ -33,14 +33,15 @@ _BILLED: Final = """
 """
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """As providers read it."""
     return name.lower().replace("_", "").replace("-", "")
 
 
-_DENIED: Final = frozenset(map(_plain, f"{_DESTINATION} {_CREDENTIALS} {_SAID_BY_THE_GATEWAY} {_BILLED}".split()))
+_DENIED: Final = frozenset(map(plain, f"{_DESTINATION} {_CREDENTIALS} {_SAID_BY_THE_GATEWAY} {_BILLED}".split()))
 _NESTED: Final[Mapping[str, frozenset[str]]] = {
-    "generationconfig": frozenset(map(_plain, _BILLED.split())),
-    "options": frozenset(map(_plain, _BILLED.split())),
+    "generationconfig": frozenset(map(plain, _BILLED.split())),
+    "options": frozenset(map(plain, _BILLED.split())),
 }
 """Objects in which providers keep their limits."""
 
@@ -58,13 +59,13 @@ def check_options(options: Mapping[str, str], path: str) -> None:
 
 def _check_nested(fields: Mapping[str, object], place: str) -> None:
     for name, value in fields.items():
-        if isinstance(value, dict) and _plain(name) in _NESTED:
-            _check_names(value, _NESTED[_plain(name)], f"{place}.{name}")
+        if isinstance(value, dict) and plain(name) in _NESTED:
+            _check_names(value, _NESTED[plain(name)], f"{place}.{name}")
 
 
 def _check_names(fields: Mapping[str, object], denied: frozenset[str], place: str) -> None:
     for name in fields:
-        if _plain(name) in denied:
+        if plain(name) in denied:
             raise _denied(place, name)
 
 

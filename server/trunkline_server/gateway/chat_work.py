@@ -19,6 +19,7 @@ from trunkline_server.gateway.journal import UNWRITTEN, Journal
 from trunkline_server.gateway.limits.sizing import tokens_of
 from trunkline_server.gateway.needs import Needs, needs_of
 from trunkline_server.gateway.routes import Route
+from trunkline_server.gateway.shared_account import require_own
 from trunkline_server.gateway.terms import Offer, Terms
 from trunkline_server.gateway.work import Work
 
@@ -49,6 +50,7 @@ class ChatWork(Work[chat_pb2.ChatInput, ChatRun]):
         return input_tokens(self.input)
 
     def offer(self, route: Route, terms: Terms, *, charged: bool) -> Offer:
+        require_own(self.input, route)
         tokens = input_tokens(self.input)
         length, cap = self._length(route, terms)
         bill = FREE_OF_CHARGE

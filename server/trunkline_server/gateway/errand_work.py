@@ -20,6 +20,7 @@ from trunkline_server.gateway.errand_run import ErrandRun
 from trunkline_server.gateway.journal import UNWRITTEN, Journal
 from trunkline_server.gateway.needs import Needs
 from trunkline_server.gateway.routes import Route
+from trunkline_server.gateway.shared_account import require_own
 from trunkline_server.gateway.speech_run import SpeechRun
 from trunkline_server.gateway.terms import Offer, Terms
 from trunkline_server.gateway.work import RunT_co, Work
@@ -38,6 +39,7 @@ class _Errand(Work[InputT, RunT_co], Generic[InputT, RunT_co]):
 
     def offer(self, route: Route, terms: Terms, *, charged: bool) -> Offer:
         require_craft(self.operation, route)
+        require_own(self.input, route)
         counts = COUNTS[self.operation]
         usage = counts.most(self.input)
         if route.price is not None:

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from trunkline_server.core.errors import TrunklineError
 from trunkline_server.store.database import Database
 from trunkline_server.store.jobs import CANCELLED, NOBODY, QUEUED, Caps
 from trunkline_server.store.news import heard
 from trunkline_server.worker.attempt import Attempt, Shop, Stop
+from trunkline_server.worker.chores import reason_of
 
 _log = logging.getLogger(__name__)
 
@@ -78,8 +78,8 @@ class JobWorker:
             took = False
             try:
                 took = await self._take()
-            except TrunklineError as error:
-                _log.warning("worker.no_claim reason=%s", error.reason.value)
+            except Exception as error:  # noqa: BLE001 - a worker that ends leaves its queue to nobody
+                _log.warning("worker.no_claim reason=%s", reason_of(error))
             if not took:
                 await heard(self._news, self._settings.look_s)
 
@@ -117,8 +117,8 @@ class JobWorker:
             if attempts:
                 try:
                     await self._renew(attempts, began)
-                except TrunklineError as error:
-                    _log.warning("worker.no_heartbeat reason=%s", error.reason.value)
+                except Exception as error:  # noqa: BLE001 - as above
+                    _log.warning("worker.no_heartbeat reason=%s", reason_of(error))
             for attempt in attempts:
                 if self._loop.time() > attempt.leased_until - self._settings.margin_s:
                     attempt.stop(Stop.LOST)
@@ -140,8 +140,8 @@ class JobWorker:
             next_s = None
             try:
                 next_s = (await self._jobs.sweep(self._settings.rescues_max)).next_s
-            except TrunklineError as error:
-                _log.warning("worker.no_sweep reason=%s", error.reason.value)
+            except Exception as error:  # noqa: BLE001 - as above
+                _log.warning("worker.no_sweep reason=%s", reason_of(error))
             look_s = self._settings.look_s
             await asyncio.sleep(look_s if next_s is None else min(max(next_s, 0.01), look_s))
 

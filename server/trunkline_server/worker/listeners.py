@@ -14,7 +14,6 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from trunkline.v1 import events_pb2
-from trunkline_server.core.errors import TrunklineError
 from trunkline_server.core.ids import new_uuid
 from trunkline_server.core.plugins import brought
 from trunkline_server.store.news import News, heard
@@ -60,7 +59,7 @@ class Follower:
                 news.clear()
                 try:
                     took = await self._took()
-                except TrunklineError as error:
+                except Exception as error:  # noqa: BLE001 - nobody else begins it again
                     _log.warning("listener.waits name=%s reason=%s", self._name, reason_of(error))
                     took = False
                 if not took:

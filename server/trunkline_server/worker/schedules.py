@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from trunkline_server.core.errors import TrunklineError
 from trunkline_server.store.database import Database, Held
 from trunkline_server.store.news import News, heard
 from trunkline_server.store.schedules import CHANNEL, Schedules
@@ -42,8 +41,8 @@ class Runner:
             for chore in self._chores:
                 await self._schedules.know(chore.name, chore.every_s, chore.first_within_s or chore.every_s)
             await self._news.follow(self._database, CHANNEL)
-        except TrunklineError as error:
-            _log.warning("schedule.unknown reason=%s", error.reason.value)
+        except Exception as error:  # noqa: BLE001 - nobody else begins it again
+            _log.warning("schedule.unknown reason=%s", reason_of(error))
             return False
         return True
 
@@ -56,8 +55,8 @@ class Runner:
                     await self._schedules.end(chore.name, await _failure(chore))
             finally:
                 await self._schedules.unlock(held, chore.name)
-        except TrunklineError as error:
-            _log.warning("schedule.no_turn name=%s reason=%s", chore.name, error.reason.value)
+        except Exception as error:  # noqa: BLE001 - the others have their turn, and this one has it again
+            _log.warning("schedule.no_turn name=%s reason=%s", chore.name, reason_of(error))
 
 
 async def _failure(chore: Chore) -> str:

@@ -13,12 +13,11 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.core.pause import wait_s
 from trunkline_server.core.webhook import RETRY_AFTER_S_MAX, pause_s, signature
 from trunkline_server.providers.egress import Answered, Egress
 from trunkline_server.store.news import News, heard
@@ -129,17 +128,17 @@ class Postman:
 
     def _refused(self, claimed: Claimed, began: float, error: str, answered: Answered | None = None) -> Sent:
         status = answered.status if answered else 0
-        wait_s = retry_after_s(answered) if answered and status in PAUSING else None
+        told_s = retry_after_s(answered) if answered and status in PAUSING else None
         again_s = pause_s(claimed.attempt, self._postage.chance())
-        if again_s is not None and wait_s is not None:
-            again_s = max(again_s, wait_s)
+        if again_s is not None and told_s is not None:
+            again_s = max(again_s, told_s)
         return Sent(
             ok=False,
             http_status=status,
             error=error,
             took_ms=_ms_since(began),
             again_s=again_s,
-            pause_s=wait_s,
+            pause_s=told_s,
             is_gone=status == GONE,
         )
 
@@ -156,15 +155,9 @@ def headers_of(claimed: Claimed, now_s: int) -> dict[str, str]:
 
 
 def retry_after_s(answered: Answered) -> float | None:
-    """How long somebody wants to be left alone, seconds or a date; at most a day."""
-    told = answered.headers.get("retry-after", "").strip()
-    if told.isascii() and told.isdigit():
-        return min(float(told), RETRY_AFTER_S_MAX)
-    try:
-        wait_s = (parsedate_to_datetime(told).astimezone(UTC) - datetime.now(UTC)).total_seconds()
-    except ValueError:
-        return None
-    return min(max(wait_s, 0.0), RETRY_AFTER_S_MAX)
+    """How long somebody wants to be left alone; at most a day."""
+    told_s = wait_s(answered.headers.get("retry-after"), time.time())
+    return None if told_s is None else min(max(told_s, 0.0), RETRY_AFTER_S_MAX)
 
 
 def _ms_since(began: float) -> int:

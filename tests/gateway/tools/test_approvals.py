@@ -90,6 +90,30 @@ async def test_a_missing_word_is_asked_for(gateway: RunningGateway, upstream: Up
     assert upstream.requests == []
 
 
+async def test_a_call_that_is_said_to_be_broken_does_not_run_unasked(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    said = await paused(gateway)
+    said.parts[0].tool_call.state = content_pb2.TOOL_CALL_STATE_INVALID
+    input = using("add")
+    input.messages.append(said)
+    answer = await complete(gateway, input)
+    assert "VALIDATION" in text_of(answer)
+    assert upstream.requests == []
+
+
+async def test_a_word_is_not_used_up_while_another_is_missing(gateway: RunningGateway, upstream: Upstream) -> None:
+    call = ("add", {"a": 1, "b": 2})
+    said = (await complete(gateway, scripted(call, call))).candidates[0].message
+    again = using("add")
+    again.messages.append(said)
+    for part in said.parts:
+        assert await refusal(complete(gateway, again)) == invalid("input.tool_approvals")
+        called = part.tool_call
+        again.tool_approvals.add(call_id=called.call_id, approval_token=called.approval_token, approved=True)
+    assert len(results(await complete(gateway, again))) == len(upstream.requests) == 2
+
+
 async def test_a_stream_pauses_too(gateway: RunningGateway, upstream: Upstream) -> None:
     events = await streamed(gateway, using("add"))
     (done,) = [event.part_completed.part for event in events if event.HasField("part_completed")]

@@ -18,6 +18,8 @@ from tests.fixtures.tooling import ADD, complete, invoke, kinds, register, resul
 from trunkline.v1 import chat_pb2, content_pb2, jobs_pb2, tools_pb2
 from trunkline_server.core.errors import TrunklineError
 from trunkline_server.gateway.tools.installed import GROUP, NativeTool, installed, tool_of
+from trunkline_server.gateway.tools.runner import Runner, ToolSettings
+from trunkline_server.gateway.tools.tool import Ask
 
 
 async def _add(arguments: Mapping[str, Any]) -> object:
@@ -76,6 +78,16 @@ async def test_it_runs(books: Books, gateway: RunningGateway) -> None:
     assert await refusal(invoke(gateway, "add", a=1)) == invalid("arguments_json")
     answer = await complete(gateway, using("add"))
     assert kinds(answer) == ["tool_call", "tool_result", "text"]
+
+
+async def test_what_no_text_can_have_is_left_out() -> None:
+    async def odd(_: Mapping[str, Any]) -> object:
+        return "a\ud800\0b"
+
+    runner = Runner(ToolSettings(rounds_max=1, parallel_max=1, timeout_s=30.0, result_bytes_max=100))
+    deadline = asyncio.get_running_loop().time() + 30
+    ran = await runner.insist(tool_of(NativeTool("odd", "", "", odd)), Ask("call_1", ""), deadline)
+    assert (ran.result.parts[0].text.text, ran.run.result_byte_count) == ("a?b", 4)
 
 
 async def test_what_its_code_raises_is_kept_from_callers(gateway: RunningGateway) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.fixtures.books import Books
 from tests.fixtures.gateway import RunningGateway, StartGateway, detail_of, reason_of, text_of, user
 from tests.fixtures.refusal import Refusal, invalid, refusal
+from tests.fixtures.streams import OPENAI, read_words, rest
 from tests.fixtures.tooling import complete, kinds, near, register, results, scripted, streamed, using
 from tests.fixtures.until import until
 from tests.fixtures.upstream import Upstream
@@ -182,6 +183,35 @@ async def test_a_call_can_be_stopped_while_a_tool_runs(
     assert reason_of(ended.value) == "CANCELLED"
     assert detail_of(ended.value, errors_pb2.PartialResult).charge.nanos > 0
     await answer.client_left()
+
+
+async def test_a_round_that_is_stopped_tells_what_all_were_charged(
+    books: Books, start_gateway: StartGateway, upstream: Upstream
+) -> None:
+    gateway = await near(start_gateway, upstream, environment=OPENAI.environment(upstream.url))
+    await register(gateway, f"{upstream.url}/add")
+    called = {
+        "index": 0,
+        "id": "one",
+        "type": "function",
+        "function": {"name": "add", "arguments": json.dumps(CALL[1])},
+    }
+    choice = {"index": 0, "delta": {"tool_calls": [called]}, "finish_reason": "tool_calls"}
+    calling = f"data: {json.dumps({'choices': [choice]})}\n\n".encode()
+    upstream.stream([calling, b"data: [DONE]\n\n"])
+    upstream.reply(json={"sum": 3})
+    upstream.stream([OPENAI.opening(), OPENAI.delta("word "), asyncio.Event()])
+    request = chat_pb2.StreamRequest(input=using("add", model=OPENAI.name))
+    call = gateway.chat.Stream(request, metadata=gateway.metadata("ada"))
+    said = await read_words(call, 1)
+    stop = chat_pb2.CancelCompletionRequest(completion_id=said.events[0].started.completion_id)
+    await gateway.chat.CancelCompletion(stop, metadata=gateway.metadata("ada"))
+    ended = (await rest(call)).error
+    assert ended is not None
+    assert reason_of(ended) == "CANCELLED"
+    charges = await books.charges()
+    assert len(charges) == 2
+    assert detail_of(ended, errors_pb2.PartialResult).charge.nanos == sum(charges)
 
 
 async def test_a_round_that_fails_tells_what_was_used(

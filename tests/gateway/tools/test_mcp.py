@@ -122,6 +122,28 @@ async def test_a_server_that_forgets_is_greeted_again_and_looked_at(
     assert await refusal(call(gateway)) == CHANGED
 
 
+async def test_who_comes_at_once_asks_for_the_tools_once(gateway: RunningGateway, scripted: ScriptedMcp) -> None:
+    await call(gateway)
+    scripted.forget()
+    await call(gateway)
+    before = scripted.listings
+    await asyncio.gather(*(call(gateway) for _ in range(5)))
+    assert scripted.listings == before + 1
+
+
+async def test_a_slow_server_is_waited_for_by_all_at_once(start_gateway: StartGateway, scripted: ScriptedMcp) -> None:
+    gateway = await near(start_gateway, scripted.upstream, timeout_s=1.5)
+    await create(gateway, scripted.url)
+    await call(gateway)
+    scripted.forget()
+    await call(gateway)
+    asked = len(scripted.upstream.requests)
+    scripted.upstream.hang()
+    await asyncio.gather(*(call(gateway) for _ in range(5)))
+    methods = [each.json()["method"] for each in scripted.upstream.requests[asked:]]
+    assert methods.count("tools/list") == 2, "once in vain, and once before the tool runs"
+
+
 async def test_what_a_model_cannot_be_offered_is_left_out(gateway: RunningGateway, scripted: ScriptedMcp) -> None:
     odd = [definition("a b"), definition("x" * 64), definition("ä"), definition(description="x" * 20_000)]
     scripted.tools = [*odd, {"name": "bad", "inputSchema": {"type": 7}}, definition("ok"), definition("ok")]

@@ -439,7 +439,9 @@ class Blob(_message.Message):
     uri: _builtins.str
     """An https address. Private and local addresses are refused."""
     file_id: _builtins.str
-    """A file that was uploaded to FileService (`file_...`), or one that the provider already has."""
+    """A file that was uploaded to FileService (`file_...`); or, for tenants with an account of their own at the provider,
+    one that the provider already has.
+    """
     media_type: _builtins.str
     """IANA media type, such as `image/png`. Found from the bytes of an image when left out."""
     filename: _builtins.str

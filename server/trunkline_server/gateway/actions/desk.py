@@ -6,6 +6,7 @@ validate ──▶ token                  execute ──▶ token used up ──
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from trunkline_server.gateway.actions.by_tool import ByTool
 from trunkline_server.gateway.actions.performer import Performer
 from trunkline_server.store.action_handlers import ActionHandlers, Handler
 from trunkline_server.store.outbox import Outbox
+
+_log = logging.getLogger(__name__)
 
 DECLINED: Final = actions_pb2.ActionAnswer(status=actions_pb2.ACTION_STATUS_DECLINED)
 
@@ -67,9 +70,17 @@ class Desk:
         invocation = _invocation(call, request)
         answer, handler = await self._performed(handlers, invocation)
         result = _result(invocation.execution_id, handler, answer)
-        told = asyncio.ensure_future(self.outbox.emit(call.caller.tenant_id, _executed(invocation, request, result)))
+        told = asyncio.ensure_future(self._tell(call, _executed(invocation, request, result)))
         await asyncio.shield(told)  # what was done is told, also where its caller has left
         return result
+
+    async def _tell(self, call: Call, event: events_pb2.Event) -> None:
+        """With the database away nobody hears of it but the caller, who must not take it for undone."""
+        try:
+            await self.outbox.emit(call.caller.tenant_id, event)
+        except TrunklineError as error:
+            execution_id = event.action_executed.execution_id
+            _log.error("action.untold execution=%s reason=%s", execution_id, error.reason.value)
 
     async def _handlers(self, call: Call, action: actions_pb2.Action) -> Sequence[Handler]:
         return await self.handlers.for_action(call.caller.tenant_id, action.name, rules.type_of(action))

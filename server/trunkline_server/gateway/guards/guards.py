@@ -35,7 +35,7 @@ class Guards:
 
     def of(self, call: Call, work: Work[Any, Any]) -> Armed | None:
         """What guards this work; None for nothing. Moderation is asked about what others keep out."""
-        standing, own = self.policies.of(call.caller.tenant_id), work.guard
+        standing, own = self.policies.of(call.caller.tenant_id), work.guard or call.guard
         if (own is None and standing.armed is None) or work.operation is Operation.MODERATION:
             return None
         return standing.armed if own is None else standing.with_own(own)

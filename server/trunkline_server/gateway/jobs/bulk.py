@@ -66,36 +66,55 @@ class BulkJob:
         if began is None:
             await self._hand_in(batch, route, bulk, bench)
         elif began.operation is None:
-            raise unknown()
+            raise await self._in_vain(batch, unknown())
         else:
             await self._ask_after(batch, route, bulk, began.operation)
         return Done(jobs_pb2.JobResult())
 
+    async def _in_vain(self, batch: Carried, error: TrunklineError) -> TrunklineError:
+        """What was allowed for the items is given back; who hands them in again has it allowed again."""
+        await self.items.give_up(batch)
+        return error
+
     async def _hand_in(self, batch: Carried, route: Route, bulk: Bulk, bench: Bench) -> None:
         """Raises NotYet once the provider has it."""
         await self.items.carriage.begin(batch.id, bench.lease_token)
-        async with aclosing(self.items.lines(batch, route)) as found:
-            lines = [line async for line in found]
+        lines = await self._lines(batch, route, bulk.craft)
         if not lines:
             return
-        _check_size(bulk.craft, lines)
         try:
             uploaded = await bulk.upload(lines)
         except UpstreamFailure as failure:
-            raise _told(route, failure) from failure
-        await self._begun(route, bulk, lines, uploaded, bench)
+            raise await self._in_vain(batch, _told(route, failure)) from failure
+        await self._begun(batch, route, bulk, bench, lines=lines, uploaded=uploaded)
         raise NotYet(bulk.craft.poll_s)
 
-    async def _begun(self, route: Route, bulk: Bulk, lines: Sequence[Line], uploaded: str, bench: Bench) -> None:
+    async def _lines(self, batch: Carried, route: Route, craft: BulkCraft) -> list[Line]:
+        """As many as the provider takes at once: with files in them they could be any size."""
+        lines: list[Line] = []
+        room_bytes = craft.body_bytes_max
+        async with aclosing(self.items.lines(batch, route)) as found:
+            async for line in found:
+                room_bytes -= len(line.request.body)
+                if room_bytes < 0:
+                    wrong = f"have more than the {craft.body_bytes_max} bytes that the provider takes"
+                    raise await self._in_vain(batch, invalid("items", wrong))
+                lines.append(line)
+        return lines
+
+    async def _begun(
+        self, batch: Carried, route: Route, bulk: Bulk, bench: Bench, *, lines: Sequence[Line], uploaded: str
+    ) -> None:
+        """Whoever has lost the job gives nothing back: it is another worker's."""
         if not await self.operations.intend(bench.job_id, bench.lease_token):
             raise unknown()
         try:
             operation = await bulk.submit(route.model, lines, uploaded)
         except UpstreamFailure as failure:
             if failure.kind in MAY_HAVE_BEGUN:
-                raise unknown() from failure
+                raise await self._in_vain(batch, unknown()) from failure
             await self.operations.forget(bench.job_id, bench.lease_token)
-            raise _told(route, failure) from failure
+            raise await self._in_vain(batch, _told(route, failure)) from failure
         if not await self.operations.keep(bench.job_id, bench.lease_token, operation):
             await _stop(bulk, operation)
             raise unknown()
@@ -111,7 +130,7 @@ class BulkJob:
             await self._bring_home(batch, route, bulk, operation, standing)
         except UpstreamFailure as failure:
             if failure.kind in GONE:
-                raise _told(route, failure) from failure
+                raise await self._in_vain(batch, _told(route, failure)) from failure
             _log.warning("bulk.unheard batch=%s kind=%s", batch.id.hex, failure.kind.value)
             raise NotYet(bulk.craft.poll_s * 2) from failure
         await self._end_rest(batch, route, standing)
@@ -151,12 +170,6 @@ def _require_taken(craft: BulkCraft, operation: Operation, route: Route) -> None
     if operation not in craft.operations:
         what = operation.value.replace("_", " ")
         raise invalid("input.model", f"{route.provider} takes no batches of {what}", Reason.CAPABILITY_UNSUPPORTED)
-
-
-def _check_size(craft: BulkCraft, lines: Sequence[Line]) -> None:
-    size = sum(len(line.request.body) for line in lines)
-    if size > craft.body_bytes_max:
-        raise invalid("items", f"have {size} bytes together, and the provider takes {craft.body_bytes_max}")
 
 
 def _told(route: Route, failure: UpstreamFailure) -> TrunklineError:

@@ -54,6 +54,8 @@ class _Reading:
     name: Name | None = None
     leaving: asyncio.Task[None] | None = None
     beat: asyncio.TimerHandle | None = None
+    end: asyncio.TimerHandle | None = None
+    """When it is forgotten; a timer holds all of it, and so goes with it."""
     waits: bool = False
     """For one who listens; its provider has more to say."""
 
@@ -154,7 +156,7 @@ class Streams:
         reading.recording.end(error)
         if reading.name is not None and self._readings.get(reading.name) is reading:
             self._kept_bytes += reading.recording.size_bytes
-            asyncio.get_running_loop().call_later(self._settings.keep_s, self._forget, reading)
+            reading.end = asyncio.get_running_loop().call_later(self._settings.keep_s, self._forget, reading)
             self._make_room()
 
     def _make_room(self) -> None:
@@ -167,6 +169,8 @@ class Streams:
         if reading.name is not None and self._readings.get(reading.name) is reading:
             del self._readings[reading.name]
             self._kept_bytes -= reading.recording.size_bytes
+        if reading.end is not None:
+            reading.end.cancel()
 
     # listening
 

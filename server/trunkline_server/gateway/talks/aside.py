@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trunkline.v1 import chat_pb2
@@ -30,6 +30,7 @@ class Aside:
             deadline=asyncio.get_running_loop().time() + TIMEOUT_S,
             user_id=call.user_id,
             account_id=call.account_id,
+            guard=call.guard,
         )
         question = chat_pb2.ChatInput(
             model=model,
@@ -40,3 +41,8 @@ class Aside:
         with apart():
             (await self.gateway.complete(own, question)).write(completion)
         return " ".join(history.words(candidate.message) for candidate in completion.candidates[:1])
+
+
+def guarded(call: Call, input: chat_pb2.ChatInput) -> Call:
+    """The call as it asks beside its question: what that keeps from providers is kept from them there as well."""
+    return replace(call, guard=input.guard) if input.HasField("guard") else call

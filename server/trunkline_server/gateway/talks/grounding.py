@@ -17,6 +17,7 @@ from trunkline_server.core.collections import citing
 from trunkline_server.core.errors import Reason, TrunklineError, invalid
 from trunkline_server.gateway.collections.finding import Finding, check
 from trunkline_server.gateway.settlement import CHARGE_TRAILER
+from trunkline_server.gateway.talks.aside import guarded
 from trunkline_server.gateway.talks.turn import Turn
 
 SCOPE: Final = "collections:read"
@@ -51,7 +52,7 @@ class Grounding:
         return _with_sources(input, retrieval_pb2.Retrieved(sources=sources))
 
     async def _retrieved(self, call: Call, input: chat_pb2.ChatInput) -> retrieval_pb2.Retrieved:
-        inner = replace(call, trailers={}, facts={})
+        inner = replace(guarded(call, input), trailers={}, facts={})
         found = await self.finding.search(inner, _search(input))
         charge_nanos = sum(receipt.charge.nanos for receipt in found.receipts)
         sources = [_source(number, hit) for number, hit in enumerate(found.hits, start=1)]

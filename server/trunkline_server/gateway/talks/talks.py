@@ -20,7 +20,7 @@ from trunkline_server.core.call import Call
 from trunkline_server.core.errors import Reason, TrunklineError, not_found
 from trunkline_server.gateway.collections.finding import Finding
 from trunkline_server.gateway.gateway import Gateway
-from trunkline_server.gateway.talks.aside import Aside
+from trunkline_server.gateway.talks.aside import Aside, guarded
 from trunkline_server.gateway.talks.cast import Cast
 from trunkline_server.gateway.talks.grounding import Grounding
 from trunkline_server.gateway.talks.recollection import Recollection
@@ -120,15 +120,15 @@ class Talks:
         self, call: Call, input: chat_pb2.ChatInput, prompt: chat_pb2.PromptUse | None, minutes: Minutes
     ) -> AsyncIterator[Talk]:
         async with self.turns.taken(_reader(call), _conversation_id(input), minutes.turn_id) as (turn_id, kept):
-            talk = Talk(call, input, kept, turn_id, minutes, prompt=prompt)
+            talk, beside = Talk(call, input, kept, turn_id, minutes, prompt=prompt), guarded(call, input)
             try:
-                talk.input, talk.warning, talk.tail = await self.recollection.whole(call, input, kept)
+                talk.input, talk.warning, talk.tail = await self.recollection.whole(beside, input, kept)
                 yield talk
             except BaseException as error:
                 await talk.end(error)
                 raise
             await talk.end(None)
-        self.titles.want(call, talk)
+        self.titles.want(beside, talk)
 
     async def _filled(
         self, call: Call, input: chat_pb2.ChatInput

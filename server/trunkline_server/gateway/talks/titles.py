@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -47,4 +48,5 @@ class Titles:
             title = await self.aside.ask(call, model, WISH, text[:EXCERPT_CHARS], TOKENS_MAX)
         except TrunklineError:
             title = ""
-        await self.conversations.give_title(talk.conversation_id, history.shortened(title or text))
+        with suppress(TrunklineError):  # with the database away it stays without
+            await self.conversations.give_title(talk.conversation_id, history.shortened(title or text))

@@ -34,15 +34,15 @@ class Approvals:
         until = (int(time.time()) + GOOD_S).to_bytes(8)
         return urlsafe_b64encode(until + self._seal(tenant_id, call, until)).decode()
 
-    async def take(self, tenant_id: UUID, call: content_pb2.ToolCallPart, given: chat_pb2.ToolApproval) -> bool:
-        """Whether the call may run. Raises VALIDATION."""
-        self._check(tenant_id, call, given.approval_token)
+    async def take(self, given: chat_pb2.ToolApproval) -> bool:
+        """Whether a call with this word may run, which has been checked. Raises VALIDATION."""
         digest = hashlib.sha256(given.approval_token.encode()).digest()
         if not await self.tools.use_approval(digest, timedelta(seconds=GOOD_S)):
             raise _refused("was used before")
         return given.approved
 
-    def _check(self, tenant_id: UUID, call: content_pb2.ToolCallPart, token: str) -> None:
+    def check(self, tenant_id: UUID, call: content_pb2.ToolCallPart, token: str) -> None:
+        """Whether it is a token of this call. Raises VALIDATION."""
         try:
             told = urlsafe_b64decode(token)
         except ValueError:

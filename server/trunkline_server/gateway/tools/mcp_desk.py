@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -36,13 +36,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Contact:
-    """What this replica knows of a server. `failure` is the reason why it could not be reached last."""
+    """What this replica knows of a server. `error` is why it could not be reached when it was tried last."""
 
     link: Link
     looked_at: float = -LOOK_S
     session: int = -1
-    failure: str = ""
+    tried_at: float = -LOOK_S
+    error: TrunklineError | None = None
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def failure(self) -> str:
+        """Its reason."""
+        return self.error.reason.value if self.error else ""
 
     def is_fresh(self, now: float) -> bool:
         return self.session == self.link.session and now - self.looked_at < LOOK_S
@@ -80,14 +86,7 @@ class McpDesk:
         """Ask for its tools, and keep what it says. Raises TOOL_FAILED, URL_NOT_ALLOWED, DEADLINE."""
         contact = self.contact(server)
         async with contact.looking:
-            try:
-                tools = await self._asked(contact.link)
-            except TrunklineError as error:
-                contact.failure = error.reason.value
-                raise
-            await self.servers.told(server.server_id, _usable(server.spec.name, tools), approve=approve)
-            contact.session, contact.looked_at = contact.link.session, asyncio.get_running_loop().time()
-            contact.failure = ""
+            await self._tried(server, contact, approve=approve)
 
     async def meet(self, server: ServerRow) -> None:
         """One of the operator's that nobody has used so far is asked for its tools. Raises what `refresh` does."""
@@ -150,11 +149,31 @@ class McpDesk:
         if contact.is_fresh(asyncio.get_running_loop().time()):
             return
         try:
-            await self.refresh(server)
+            await self._looked(server, contact)
         except TrunklineError as error:
             if server.refresh_time is None:
                 raise
             _log.warning("mcp.unreachable server=%s reason=%s", server.spec.name, error.reason.value)
+
+    async def _looked(self, server: ServerRow, contact: Contact) -> None:
+        """Whoever comes while another asks waits for what comes of that: a slow server is not asked once for each."""
+        came_at = asyncio.get_running_loop().time()
+        async with contact.looking:
+            if contact.tried_at < came_at:
+                await self._tried(server, contact)
+            elif contact.error is not None:
+                raise replace(contact.error)
+
+    async def _tried(self, server: ServerRow, contact: Contact, *, approve: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            tools, contact.error = await self._asked(contact.link), None
+        except TrunklineError as error:
+            contact.tried_at, contact.error = loop.time(), replace(error)  # without what hangs on it
+            raise
+        await self.servers.told(server.server_id, _usable(server.spec.name, tools), approve=approve)
+        contact.session = contact.link.session
+        contact.looked_at = contact.tried_at = loop.time()
 
     async def _asked(self, link: Link) -> list[mcp.Definition]:
         try:

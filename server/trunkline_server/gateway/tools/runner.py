@@ -64,7 +64,8 @@ class Runner:
         return self._ran(tool, ask, said, loop.time() - began)
 
     def _ran(self, tool: Tool, ask: Ask, said: Said, took_s: float) -> Ran:
-        text, truncated = _cut(said.text, self._bytes_max(tool))
+        spelled = said.text.encode("utf-8", "replace")
+        text, truncated = _cut(spelled, self._bytes_max(tool))
         name = tool.spec.name
         result = content_pb2.ToolResultPart(call_id=ask.call_id, name=name, is_error=said.is_error)
         result.parts.add().text.text = text
@@ -74,7 +75,7 @@ class Runner:
         run = chat_pb2.ToolRun(call_id=ask.call_id, name=name, state=state, truncated=truncated)
         run.failure_reason = Reason.TOOL_FAILED.value if said.is_error else ""
         run.duration.FromNanoseconds(round(took_s * 1e9))
-        run.result_byte_count = len(said.text.encode())
+        run.result_byte_count = len(spelled)
         return Ran(result, run)
 
     def _timeout_s(self, tool: Tool) -> float:
@@ -149,9 +150,9 @@ def declined(call: content_pb2.ToolCallPart) -> Ran:
     return ran
 
 
-def _cut(text: str, bytes_max: int) -> tuple[str, bool]:
+def _cut(spelled: bytes, bytes_max: int) -> tuple[str, bool]:
     """Its beginning, without the NULs that no store keeps, and whether that is not all."""
-    spelled = text.replace("\0", "").encode("utf-8", "replace")
-    if len(spelled) <= bytes_max:
-        return spelled.decode(), False
-    return spelled[:bytes_max].decode("utf-8", "ignore"), True
+    kept = spelled.replace(b"\0", b"")
+    if len(kept) <= bytes_max:
+        return kept.decode(), False
+    return kept[:bytes_max].decode("utf-8", "ignore"), True

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from trunkline.v1 import chat_pb2, content_pb2
+from trunkline.v1 import chat_pb2, content_pb2, errors_pb2
 from trunkline_server.core import money
 from trunkline_server.core.call import Call
-from trunkline_server.core.errors import TrunklineError
+from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.gateway import refusals
 from trunkline_server.gateway.cache.hits import CACHE_TRAILER
 from trunkline_server.gateway.gateway import COMPLETION_TRAILER
 from trunkline_server.gateway.settlement import CHARGE_TRAILER
@@ -166,6 +167,11 @@ class ToolTurn:
         if self.tally.whole.tool_rounds:
             error.partial = self.tally.partial(error.partial, sequence)
         return error
+
+    def stopped(self, reason: Reason, sequence: int) -> TrunklineError:
+        """Somebody has ended it: with what was charged, also for a round of which nothing was heard."""
+        unheard = errors_pb2.PartialResult(charge=money.credits(self.charged_nanos - self.tally.charge_nanos))
+        return refusals.stopped(reason, self.tally.partial(unheard, sequence))
 
 
 def outstanding(messages: Sequence[content_pb2.Message], kit: Kit) -> Iterator[content_pb2.ToolCallPart]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from typing import Final
+from urllib.parse import urlsplit
 
 from trunkline.v1 import content_pb2
 from trunkline_server.core.errors import Reason, invalid
@@ -14,11 +15,15 @@ _URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 def encode_blob(blob: content_pb2.Blob, path: str, files_url: str) -> dict[str, object]:
-    """Bytes need a media type; a file is named by its whole address, which `files_url` completes."""
+    """Bytes need a media type; a file is named by its whole address, which `files_url` completes. One that the provider
+    keeps is named by its id, for who may name it was judged by that.
+    """
     if blob.WhichOneof("source") == "data":
         if not blob.media_type:
             raise invalid(f"input.{path}.media_type", "this provider must be told the media type", Reason.MEDIA_INVALID)
         return {"inlineData": {"mimeType": blob.media_type, "data": base64.b64encode(blob.data).decode()}}
+    if blob.uri and _host(blob.uri) == _host(files_url):
+        raise invalid(f"input.{path}.uri", "leads to what the provider keeps: name it by file_id")
     place: dict[str, object] = {"fileUri": blob.uri or file_address(blob.file_id, files_url)}
     return {"fileData": {**place, "mimeType": blob.media_type} if blob.media_type else place}
 
@@ -26,6 +31,10 @@ def encode_blob(blob: content_pb2.Blob, path: str, files_url: str) -> dict[str, 
 def file_address(file_id: str, files_url: str) -> str:
     """`abc`, `files/abc` and the address itself name the same file."""
     return file_id if "://" in file_id else files_url + file_id.removeprefix("files/")
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").rstrip(".")
 
 
 def read_inline(inline: InlineData) -> content_pb2.Part:
