@@ -202,10 +202,8 @@ async def test_both_doors_take_a_token_and_its_user_alone(start_gateway: StartGa
         path, body = "/trunkline.v1.ChatService/Complete", json_format.MessageToJson(request).encode()
         told = await Http(gateway).post(path, body=body, authorization=metadata[0][1])
         assert told.status == 200
-        other, payer = (
-            gateway.metadata(key=token(), user="eve"),
-            ("x-trunkline-account", ids.spell("acct", ids.new_uuid())),
-        )
+        other = gateway.metadata(key=token(), user="eve")
+        payer = ("x-trunkline-account", ids.spell("acct", ids.new_uuid()))
         for asking in (other, (*metadata, payer)):
             assert (await refusal(gateway.chat.Complete(request, metadata=asking))).reason == "FIELD_FORBIDDEN"
         job = await ended_job(gateway, "eve")
