@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 import grpc
 import pytest
@@ -13,11 +15,14 @@ from tests.fixtures.gateway import RunningGateway, StartGateway, question, reaso
 from tests.fixtures.talks import another_tenant
 from tests.fixtures.upstream import Upstream
 from trunkline.v1 import chat_pb2, content_pb2, files_pb2, providers_pb2, vector_stores_pb2
+from trunkline_server.core.errors import Reason, TrunklineError
+from trunkline_server.gateway.abroad import way_back
 from trunkline_server.gateway.copies import Copies
 from trunkline_server.store.archive import Archive
 from trunkline_server.store.database import Database
 from trunkline_server.store.database_contents import DatabaseContents
-from trunkline_server.store.files import Files
+from trunkline_server.store.files import OPERATORS, Copy, Files
+from trunkline_server.store.vector_stores import VectorStores
 
 BOOK = b"cats sleep all day\ndogs run in the park\ncats and dogs are friends\n"
 
@@ -113,6 +118,34 @@ async def test_copies_go_behind_their_file(start_gateway: StartGateway, upstream
     await copies.sweep()
     assert await database.fetchval("SELECT count(*) FROM file_copy") == 0
     assert (upstream.requests[-1].method, upstream.requests[-1].path) == ("DELETE", "/files/file-1")
+
+
+async def test_no_copy_stays_of_a_file_that_goes_meanwhile(
+    start_gateway: StartGateway, upstream: Upstream, database: Database
+) -> None:
+    class GoneMeanwhile(Files):
+        async def note_copy(self, file_id: UUID, *about: Any) -> Copy:
+            await database.execute("DELETE FROM file_piece WHERE file_id = $1", file_id)
+            await database.execute("DELETE FROM file WHERE file_id = $1", file_id)
+            return await super().note_copy(file_id, *about)
+
+    gateway = await start_gateway({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": upstream.url})
+    book, tenant_id = await upload(gateway), await database.fetchval("SELECT tenant_id FROM tenant")
+    routes = gateway.house.gateway.admission.routes
+    copies = Copies(Archive(GoneMeanwhile(database), DatabaseContents(database)), routes)
+    upstream.reply(json={"id": "file-1"})
+    upstream.reply(json={"id": "file-1", "deleted": True})
+    with pytest.raises(TrunklineError) as told:
+        await copies.at(way_back(routes, "openai", OPERATORS), tenant_id, book, "assistants")
+    assert told.value.reason is Reason.RESOURCE_NOT_FOUND
+    assert (upstream.requests[-1].method, upstream.requests[-1].path) == ("DELETE", "/files/file-1")
+
+
+async def test_a_store_that_goes_meanwhile_takes_no_file(database: Database) -> None:
+    copy = Copy(uuid4(), "openai", OPERATORS, "assistants", "file-1", datetime.now(UTC))
+    with pytest.raises(TrunklineError) as told:
+        await VectorStores(database).add(uuid4(), copy)
+    assert told.value.reason is Reason.RESOURCE_NOT_FOUND
 
 
 async def test_openai_is_asked_as_it_wants(start_gateway: StartGateway, upstream: Upstream) -> None:
@@ -228,8 +261,10 @@ async def test_a_providers_file_search_looks_into_our_stores(at_openai: RunningG
     store = await make(at_openai, provider="openai")
     tool = await sent(at_openai, upstream, searching(store.vector_store_id, max_num_results=3))
     assert tool == {"type": "file_search", "vector_store_ids": ["vs_theirs"], "max_num_results": 3}
+    named_otherwise = searching(type_="web_search", type="file_search")
+    assert (await sent(at_openai, upstream, named_otherwise))["type"] == "web_search"
     hidden = searching("vs_foreign", type_="web_search", type="file_search")
-    assert (await sent(at_openai, upstream, hidden))["type"] == "web_search"
+    assert await refused(at_openai.chat.Complete(hidden, metadata=at_openai.metadata())) == "CAPABILITY_UNSUPPORTED"
 
 
 async def test_another_tenant_does_not_search_our_stores(at_openai: RunningGateway, upstream: Upstream) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from trunkline_server.core.errors import TrunklineError
+from trunkline_server.core.errors import Reason, TrunklineError
 from trunkline_server.gateway.abroad import Abroad, way_back
 from trunkline_server.gateway.routes import Routes
 from trunkline_server.store.archive import Archive
@@ -40,7 +40,12 @@ class Copies:
             data = await self.archive.whole(file, bytes_max=there.files.bytes_max, field="file_ids")
             request = there.files.upload(file.spec.filename, file.spec.media_type, purpose, data)
             made = there.files.uploaded(await there.ask(request))
-        kept = await self.archive.files.note_copy(file.id, *wanted, made)
+        try:
+            kept = await self.archive.files.note_copy(file.id, *wanted, made)
+        except TrunklineError as error:
+            if error.reason is Reason.RESOURCE_NOT_FOUND:  # the file is gone meanwhile
+                await there.discard(there.files.delete(made))
+            raise
         if kept.provider_file_id != made:  # somebody else was faster
             await there.discard(there.files.delete(made))
         return kept

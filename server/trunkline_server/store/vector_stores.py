@@ -74,8 +74,11 @@ class VectorStores:
         await self._database.execute(_SQL.forget, store_id)
 
     async def add(self, store_id: UUID, copy: Copy) -> None:
-        """The provider has this file in it."""
-        await self._database.execute(_SQL.add, store_id, copy.file_id, copy.provider_file_id)
+        """The provider has this file in it. Raises RESOURCE_NOT_FOUND where one of them is deleted meanwhile."""
+        try:
+            await self._database.execute(_SQL.add, store_id, copy.file_id, copy.provider_file_id)
+        except asyncpg.ForeignKeyViolationError:
+            raise not_found("vector store", ids.spell("vs", store_id)) from None
 
     async def remove(self, store_id: UUID, file_id: str) -> None:
         """The provider does not have it in it any more."""
