@@ -19,6 +19,7 @@ from tests.fixtures.sinks import attempted, deliveries, endpoint, gateway_to, le
 from tests.fixtures.until import until
 from tests.fixtures.upstream import CLOSE, Upstream
 from trunkline.v1 import admin_pb2, events_pb2, jobs_pb2, webhooks_pb2
+from trunkline_server.core import ids
 from trunkline_server.core.webhook import PAUSES_S
 from trunkline_server.store.webhook_deliveries import Sent
 
@@ -118,6 +119,17 @@ async def test_a_secret_is_shown_once_and_lies_sealed(gateway: RunningGateway, s
     assert made.secret not in str(listed)
     lies = await gateway.house.background.database.fetchval("SELECT secret FROM webhook_endpoint")
     assert made.secret.removeprefix("whsec_").encode() not in lies
+
+
+async def test_a_secret_that_cannot_be_read_holds_up_nobody_else(gateway: RunningGateway, sink: Upstream) -> None:
+    broken, sound = await endpoint(gateway, f"{sink.url}/broken"), await endpoint(gateway, f"{sink.url}/sound")
+    database = gateway.house.background.database
+    spoiled = ids.parse("whep", broken.endpoint.endpoint_id)
+    await database.execute("UPDATE webhook_endpoint SET secret = 'spoiled' WHERE endpoint_id = $1", spoiled)
+    await send_test(gateway, broken.endpoint.endpoint_id)
+    assert (await attempted(gateway)).error == "SECRET_UNREADABLE"
+    await send_test(gateway, sound.endpoint.endpoint_id)
+    await until(lambda: [request.path for request in sink.requests] == ["/sound"])
 
 
 @pytest.mark.parametrize("status", [302, 400, 500])

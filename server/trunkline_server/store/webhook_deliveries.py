@@ -45,7 +45,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery to be sent now, under a lease."""
+    """A delivery to be sent now, under a lease. Without `secrets`: they cannot be read."""
 
     tenant_id: UUID
     delivery_id: UUID

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Self
@@ -12,7 +13,7 @@ import asyncpg
 
 from trunkline_server.core import ids
 from trunkline_server.core.errors import Reason, Resource, TrunklineError, not_found
-from trunkline_server.core.sealing import Place, seal, unseal
+from trunkline_server.core.sealing import Place, SealBroken, seal, unseal
 from trunkline_server.core.webhook import new_key_pair, new_secret
 from trunkline_server.store import queries
 from trunkline_server.store.database import Database
@@ -149,10 +150,13 @@ class WebhookEndpoints:
         return _found(row, endpoint_id), new.told
 
     async def signing(self, rows: Sequence[asyncpg.Record]) -> Sequence[Sequence[str]]:
-        """Of rows with secrets of endpoints, those that sign: the present one, and the old one while it counts."""
-        sealed_with = {(row["tenant_id"], version) for row in rows for version in _versions(row)}
-        keys = {each: (await self._keys.find(*each)).key for each in sealed_with}
-        return [_unsealed(row, keys) for row in rows]
+        """Of rows with secrets of endpoints, those that sign: the present one, and the old one while it counts; none
+        where they cannot be read."""
+        keys: dict[tuple[UUID, int], bytes] = {}
+        for each in {(row["tenant_id"], version) for row in rows for version in _versions(row)}:
+            with suppress(SealBroken):
+                keys[each] = (await self._keys.find(*each)).key
+        return [_signing(row, keys) for row in rows]
 
     async def _sealed(self, tenant_id: UUID, endpoint_id: UUID, secret: str) -> tuple[int, bytes]:
         newest = await self._keys.newest(tenant_id)
@@ -163,6 +167,13 @@ def _versions(row: asyncpg.Record) -> list[int]:
     """Of the keys that the row's secrets are sealed with: the present one's, and the old one's while that counts."""
     versions = (row["key_version"], row["old_key_version"])
     return [version for version in versions if version is not None]
+
+
+def _signing(row: asyncpg.Record, keys: Mapping[tuple[UUID, int], bytes]) -> list[str]:
+    try:
+        return _unsealed(row, keys)
+    except (KeyError, SealBroken):
+        return []
 
 
 def _unsealed(row: asyncpg.Record, keys: Mapping[tuple[UUID, int], bytes]) -> list[str]:

@@ -111,6 +111,8 @@ class Postman:
 
     async def _posted(self, claimed: Claimed) -> Sent:
         began = time.perf_counter()
+        if not claimed.secrets:
+            return self._refused(claimed, began, "SECRET_UNREADABLE")
         try:
             answered = await self._egress.post(
                 claimed.uri,

@@ -161,7 +161,9 @@ class WebhookDelivery(_message.Message):
     http_status: _builtins.int
     """What the last attempt was answered with; 0 where there was no answer."""
     error: _builtins.str
-    """Why the last attempt failed: `HTTP_STATUS`, `TIMEOUT`, `URL_NOT_ALLOWED` (or not to be reached), `ENDPOINT_DISABLED`."""
+    """Why the last attempt failed: `HTTP_STATUS`, `TIMEOUT`, `URL_NOT_ALLOWED` (or not to be reached), `ENDPOINT_DISABLED`,
+    `SECRET_UNREADABLE` (the installation lacks the key that it is sealed with).
+    """
     @_builtins.property
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
         """When it is sent next, while it waits."""
