@@ -28,7 +28,7 @@ func client(t *testing.T) *trunkline.Client {
 	if address == "" {
 		t.Skip("TRUNKLINE_ADDRESS says where a gateway runs")
 	}
-	made, err := trunkline.New(address, trunkline.Options{Key: os.Getenv("TRUNKLINE_KEY"), User: "go"})
+	made, err := trunkline.New(address, trunkline.Options{Key: os.Getenv("TRUNKLINE_API_KEY"), User: "go"})
 	if err != nil {
 		t.Fatal(err)
 	}

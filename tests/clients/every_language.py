@@ -101,7 +101,7 @@ def where(served: Served) -> dict[str, str]:
         "TRUNKLINE": str(ROOT),
         "TRUNKLINE_ADDRESS": addresses["grpc"],
         "TRUNKLINE_URL": f"http://{addresses['http']}",
-        "TRUNKLINE_KEY": served.key,
+        "TRUNKLINE_API_KEY": served.key,
         "CARGO_TARGET_DIR": str(ROOT / "clients" / "rust" / "target"),  # the quickstart need not build all again
     }
 

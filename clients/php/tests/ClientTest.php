@@ -17,7 +17,7 @@ final class ClientTest extends TestCase
 
     protected function setUp(): void
     {
-        $this->client = new Client(getenv('TRUNKLINE_URL'), getenv('TRUNKLINE_KEY'), 'php');
+        $this->client = new Client(getenv('TRUNKLINE_URL'), getenv('TRUNKLINE_API_KEY'), 'php');
     }
 
     public function testAnswersInOnePiece(): void

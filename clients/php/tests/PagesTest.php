@@ -20,7 +20,7 @@ final class PagesTest extends TestCase
             self::markTestSkipped('no Laravel here');
         }
         $app = new Container();
-        $app->instance(Gateway::class, new Gateway(['url' => getenv('TRUNKLINE_URL'), 'key' => getenv('TRUNKLINE_KEY')]));
+        $app->instance(Gateway::class, new Gateway(['url' => getenv('TRUNKLINE_URL'), 'key' => getenv('TRUNKLINE_API_KEY')]));
         Facade::setFacadeApplication($app);
     }
 

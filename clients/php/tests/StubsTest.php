@@ -49,7 +49,7 @@ namespace Trunkline\Tests {
             $asked = new CompleteRequest(['input' => new ChatInput(['model' => 'sandbox/echo', 'messages' => [$said]])]);
 
             $stub = new ChatServiceClient(getenv('TRUNKLINE_URL'), []);
-            $answer = $stub->Complete($asked, ['authorization' => ['Bearer ' . getenv('TRUNKLINE_KEY')]]);
+            $answer = $stub->Complete($asked, ['authorization' => ['Bearer ' . getenv('TRUNKLINE_API_KEY')]]);
 
             $completion = $answer->getCompletion();
             self::assertSame('Hello out there', $completion->getCandidates()[0]->getMessage()->getParts()[0]->getText()->getText());

@@ -10,7 +10,7 @@ class ClientTest < Minitest::Test
   TEN_WORDS = "one two three four five six seven eight nine ten"
 
   def setup
-    @gateway = Gateway.new(ENV.fetch("TRUNKLINE_ADDRESS"), key: ENV.fetch("TRUNKLINE_KEY"), user: "ruby")
+    @gateway = Gateway.new(ENV.fetch("TRUNKLINE_ADDRESS"), key: ENV.fetch("TRUNKLINE_API_KEY"), user: "ruby")
   end
 
   def test_answers_in_one_piece

@@ -12,8 +12,8 @@ const TEN_WORDS: &str = "one two three four five six seven eight nine ten";
 type Done = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 fn gateway() -> Trunkline {
-    let told = |name| env::var(name).expect("TRUNKLINE_ADDRESS and TRUNKLINE_KEY say where a gateway runs");
-    let options = Options { key: told("TRUNKLINE_KEY"), user: "rust".into() };
+    let told = |name| env::var(name).expect("TRUNKLINE_ADDRESS and TRUNKLINE_API_KEY say where a gateway runs");
+    let options = Options { key: told("TRUNKLINE_API_KEY"), user: "rust".into() };
     Trunkline::new([format!("http://{}", told("TRUNKLINE_ADDRESS")).as_str()], options).expect("an address")
 }
 

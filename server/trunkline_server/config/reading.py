@@ -21,8 +21,7 @@ from trunkline_server.providers.builtin import NAMES
 
 PREFIX: Final = "TRUNKLINE_"
 CLIENT_NAMES: Final = tuple(
-    PREFIX + name
-    for name in ("ADDRESS", "API_KEY", "CA", "CERT", "CERT_KEY", "KEY", "KEY_ID", "MODEL", "SIGNING_KEY", "URL")
+    PREFIX + name for name in ("ADDRESS", "API_KEY", "CA", "CERT", "CERT_KEY", "KEY_ID", "MODEL", "SIGNING_KEY", "URL")
 )
 """Names that are not settings: clients on the same machine read them."""
 

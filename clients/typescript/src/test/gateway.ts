@@ -8,7 +8,7 @@ function told(name: string): string {
   return value;
 }
 
-const options = { key: told("TRUNKLINE_KEY"), user: "typescript" };
+const options = { key: told("TRUNKLINE_API_KEY"), user: "typescript" };
 
 /** Both ways to a gateway: what holds for one holds for the other. */
 export const doors: Record<string, () => Trunkline> = {

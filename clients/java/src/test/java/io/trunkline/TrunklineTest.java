@@ -35,7 +35,7 @@ class TrunklineTest {
   private static final String TEN_WORDS = "one two three four five six seven eight nine ten";
 
   private final Trunkline gateway =
-      Trunkline.connect(System.getenv("TRUNKLINE_ADDRESS"), System.getenv("TRUNKLINE_KEY"), "java");
+      Trunkline.connect(System.getenv("TRUNKLINE_ADDRESS"), System.getenv("TRUNKLINE_API_KEY"), "java");
 
   @AfterEach
   void close() {
