@@ -34,7 +34,7 @@ async def test_two_processes_tell_a_listener_each_event_in_order(
 
     outbox, wishes = Outbox(database), Wishes(database, timedelta(days=1))
     following = [asyncio.create_task(Follower("hooks", listener, outbox, wishes, News()).follow()) for _ in range(2)]
-    await until(lambda: database.fetchval("SELECT EXISTS (SELECT 1 FROM event_checkpoint)"))
+    await until(lambda: database.fetchval("SELECT EXISTS (SELECT 1 FROM event_checkpoint WHERE name = 'hooks')"))
     for name in ("one", "two", "three"):
         await outbox.emit(new_uuid(), events_pb2.Event(batch_progress=events_pb2.BatchProgress(batch_id=name)))
     await until(lambda: len(heard) == 3)
