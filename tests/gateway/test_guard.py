@@ -220,8 +220,9 @@ async def test_own_values_are_not_redacted_but_put_back(desk: Desk) -> None:
 
 
 async def test_a_stream_ends_at_what_must_not_be_told(desk: Desk) -> None:
+    never = asyncio.Event()
     answer = desk.upstream.stream(
-        [*OPENAI.stream("Ask", " ann@exam", "ple.org ", "and")[:-1], *[OPENAI.delta(" x")] * 400]
+        [*OPENAI.stream("Ask", " ann@exam", "ple.org ", "and")[:-1], *[OPENAI.delta(" x")] * 400, never]
     )
     said = await listen(desk, asked("Who?", guard_pb2.Guard(output=rule(REFUSE))))
     assert said.text == "Ask "
