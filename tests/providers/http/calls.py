@@ -64,3 +64,15 @@ async def listen(transport: HttpTransport, started: asyncio.Event | None) -> Non
         async for _ in response.chunks():
             if started:
                 started.set()
+
+
+async def read_slowly(transport: HttpTransport, answer: Answer, request: HttpRequest = CHAT) -> int:
+    """The size of an answer, of which nothing more is read until its provider has to wait."""
+    async with transport.open(request) as response:
+        pieces = response.chunks()
+        size = len(await anext(pieces))
+        with pytest.raises(TimeoutError):
+            await answer.sent(within_s=0.2)
+        async for piece in pieces:
+            size += len(piece)
+    return size

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.upstream import RESET, Upstream, head
-from tests.providers.http.calls import CANCEL_S_MAX, body_of, cancelled_while, client_of, failure_of
+from tests.providers.http.calls import CANCEL_S_MAX, body_of, cancelled_while, client_of, failure_of, read_slowly
 from trunkline_server.core.failure import FailureKind
 from trunkline_server.providers.client import ClientSettings, HttpTransport
 from trunkline_server.providers.http.network import Address, Network
@@ -96,13 +96,7 @@ async def test_tls_carries_much_both_ways_and_waits_for_the_reader(tmp_path: Pat
         transport = client_of(upstream, ClientSettings(ca_file=str(file)))
         answer = upstream.stream([b"x" * 65_536] * 200)
         request = HttpRequest("POST", "/", {}, bytes(3_000_000))
-        async with transport.open(request) as response:
-            pieces = response.chunks()
-            size = len(await anext(pieces))
-            with pytest.raises(TimeoutError):
-                await answer.sent(within_s=0.2)
-            async for piece in pieces:
-                size += len(piece)
+        size = await read_slowly(transport, answer, request)
         assert (size, upstream.requests[0].body) == (65_536 * 200, request.body)
         upstream.raw(head(200, {}), b"until the end")
         assert b"".join(await body_of(transport)) == b"until the end"
