@@ -182,7 +182,6 @@ def _spare_collections() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
-    gc.enable()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 
 from trunkline_server.cli import settings
 from trunkline_server.cli.database import failures_told
+from trunkline_server.cli.loading import loading
 
 
 @click.command("serve")
@@ -28,8 +28,8 @@ def command(ctx: click.Context, no_worker: bool, processes: int, supervisor: int
     given = settings.load()
     if no_worker:
         given = msgspec.structs.replace(given, jobs=msgspec.structs.replace(given.jobs, worker=False))
-    gc.disable()  # until all is there: what is loaded stays
-    from trunkline_server import app, fleet  # noqa: PLC0415 - wrong settings are told without loading the whole house
+    with loading():
+        from trunkline_server import app, fleet  # noqa: PLC0415 - wrong settings are told without loading the whole house
 
     with failures_told():
         if processes > 1:

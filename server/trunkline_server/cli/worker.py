@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-
 import click
 import msgspec
 
 from trunkline_server.cli import settings
 from trunkline_server.cli.database import failures_told
+from trunkline_server.cli.loading import loading
 
 
 @click.command("worker")
@@ -26,8 +25,8 @@ def command(ctx: click.Context, queues: tuple[str, ...], concurrency: int | None
     jobs = msgspec.structs.replace(
         jobs, queues=queues or jobs.queues, concurrency=concurrency or jobs.concurrency, worker=True
     )
-    gc.disable()  # until all is there: what is loaded stays
-    from trunkline_server import app  # noqa: PLC0415 - wrong settings are told without loading the whole house
+    with loading():
+        from trunkline_server import app  # noqa: PLC0415 - wrong settings are told without loading the whole house
 
     with failures_told():
         code = app.work(msgspec.structs.replace(given, jobs=jobs))
